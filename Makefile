@@ -1,0 +1,59 @@
+# One command on a fresh machine is enough for every target: it makes .venv and installs what it needs by itself.
+VENV := .venv
+BIN := $(VENV)/bin
+# Stamps: a newer requirements file than its stamp means that the installation is out of date.
+RUNTIME := $(VENV)/.runtime-installed
+DEV := $(VENV)/.dev-installed
+PIP := $(BIN)/python -m pip --disable-pip-version-check
+
+.DEFAULT_GOAL := help
+.PHONY: help demo tour test check check-format check-lint check-types format coverage lock clean
+
+help: ## Show this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+demo: $(RUNTIME) ## Start everything on this machine, with a stand-in Intercom and Koji
+	$(BIN)/python -m sandbox
+
+tour: $(RUNTIME) ## Walk the whole round trip without a person, and check each step
+	$(BIN)/python -m sandbox.tour
+
+test: check ## Everything that CI runs: check, then all tests under coverage
+	@scripts/ensure-system.sh
+	@scripts/run-tests.sh
+
+check: check-format check-lint check-types ## Format, lint, types
+
+check-format: $(DEV) ## Is everything formatted?
+	$(BIN)/ruff format --check --quiet .
+
+check-lint: $(DEV) ## Lint
+	$(BIN)/ruff check --quiet .
+
+check-types: $(DEV) ## Types
+	$(BIN)/mypy
+
+format: $(DEV) ## Format the code, and mend what the linter can mend
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+coverage: $(DEV) ## Which lines did the last "make test" not reach?
+	$(BIN)/coverage report
+
+lock: $(DEV) ## Compile requirements*.txt again from pyproject.toml; "make lock UPGRADE=1" takes newer versions
+	scripts/lock.sh $(if $(UPGRADE),--upgrade)
+
+clean: ## Remove .venv and what the tools left behind
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis htmlcov .coverage .coverage.*
+
+$(BIN)/python:
+	@scripts/make-venv.sh $(VENV)
+
+$(RUNTIME): requirements.txt | $(BIN)/python
+	$(PIP) install --quiet --require-hashes --requirement requirements.txt
+	@touch $@
+
+# requirements-dev.txt holds the runtime pins as well.
+$(DEV): requirements-dev.txt requirements.txt | $(BIN)/python
+	$(PIP) install --quiet --require-hashes --requirement requirements-dev.txt
+	@touch $(RUNTIME) $@
