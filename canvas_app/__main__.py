@@ -1,0 +1,5 @@
+from __future__ import annotations
+
+from canvas_app.cli import main
+
+main()

@@ -1,0 +1,165 @@
+"""The errors of this application.
+
+The tree, drawn once so that it can be read at a glance::
+
+    KojiForIntercomError
+    ├── SettingsError              a setting is malformed; the process does not start
+    ├── NotConfigured              a setting that this action needs is missing
+    ├── Refused                    an inbound request is turned away at a door
+    │   ├── SignatureRefused       401: it does not prove who sent it
+    │   ├── BodyRefused            400: it proves its sender but cannot be read
+    │   └── BodyTooLarge           413
+    └── WireError                  an outgoing call did not do what was asked
+        ├── PermanentError         asking again would get the same answer
+        │   ├── ContactMerged      410: the contact lives on under another id
+        │   └── UnknownAttribute   400: a custom attribute has to be created first
+        ├── LaterError             it certainly had no effect; try again after a while
+        ├── UnknownOutcomeError    it may or may not have had its effect
+        └── CredentialsError       the token is dead or lacks a scope: a person must mend a setting
+
+Every error carries a ``reason``: a short code in snake case that is used in the log, in counters, in the
+ledger and in tests. The docstring's first line is the default message, so the two cannot differ.
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+
+class KojiForIntercomError(Exception):
+    """Something went wrong."""
+
+    default_reason: ClassVar[str] = "error"
+
+    def __init__(self, message: str | None = None, *, reason: str | None = None) -> None:
+        self.reason = reason or self.default_reason
+        doc = type(self).__doc__ or KojiForIntercomError.__doc__ or ""
+        super().__init__(message or doc.partition("\n")[0])
+
+
+class SettingsError(KojiForIntercomError):
+    """Some settings are malformed."""
+
+    default_reason = "settings_malformed"
+
+    def __init__(self, problems: list[str]) -> None:
+        self.problems = problems
+        super().__init__("\n".join([f"{len(problems)} setting(s) cannot be used:", *problems]))
+
+
+class NotConfigured(KojiForIntercomError):
+    """A setting that this needs is missing."""
+
+    default_reason = "not_configured"
+
+    def __init__(self, missing: list[str]) -> None:
+        self.missing = missing
+        super().__init__(f"Not set up yet: {', '.join(missing)} is missing." if missing else None)
+
+
+class Refused(KojiForIntercomError):
+    """The request was refused."""
+
+    default_reason = "refused"
+    status: ClassVar[int] = 400
+
+
+class SignatureRefused(Refused):
+    """The request is not signed with the secret this app was given."""
+
+    default_reason = "signature_mismatch"
+    status = 401
+
+
+class BodyRefused(Refused):
+    """The body of the request cannot be read."""
+
+    default_reason = "body_unreadable"
+
+
+class BodyTooLarge(Refused):
+    """The body of the request is larger than this app accepts."""
+
+    default_reason = "body_too_large"
+    status = 413
+
+
+class WireError(KojiForIntercomError):
+    """A call to another service did not do what was asked.
+
+    ``status`` is the HTTP status of the answer, or None when there was none. ``request_id`` is the other
+    service's own id of the call where it gave one; it helps when asking the vendor.
+    """
+
+    default_reason = "wire_error"
+
+    def __init__(
+        self,
+        message: str | None = None,
+        *,
+        reason: str | None = None,
+        status: int | None = None,
+        request_id: str | None = None,
+    ) -> None:
+        super().__init__(message, reason=reason)
+        self.status = status
+        self.request_id = request_id
+
+
+class PermanentError(WireError):
+    """The other service refused the call, and would refuse it again."""
+
+    default_reason = "refused_by_service"
+
+
+class ContactMerged(PermanentError):
+    """The contact was merged into another one."""
+
+    default_reason = "contact_merged"
+
+    def __init__(self, canonical_id: str | None) -> None:
+        self.canonical_id = canonical_id
+        super().__init__(status=410)
+
+
+class UnknownAttribute(PermanentError):
+    """A custom attribute does not exist in the workspace yet."""
+
+    default_reason = "unknown_attribute"
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        super().__init__(status=400)
+
+
+class LaterError(WireError):
+    """The call had no effect this time; it can be tried again.
+
+    ``retry_after`` is the number of seconds to wait where the other service said so, else None.
+    """
+
+    default_reason = "try_later"
+
+    def __init__(
+        self,
+        message: str | None = None,
+        *,
+        reason: str | None = None,
+        status: int | None = None,
+        request_id: str | None = None,
+        retry_after: float | None = None,
+    ) -> None:
+        super().__init__(message, reason=reason, status=status, request_id=request_id)
+        self.retry_after = retry_after
+
+
+class UnknownOutcomeError(WireError):
+    """It is not known whether the call had its effect."""
+
+    default_reason = "outcome_unknown"
+
+
+class CredentialsError(WireError):
+    """The other service does not accept our credentials."""
+
+    default_reason = "credentials_refused"

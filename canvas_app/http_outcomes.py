@@ -1,0 +1,252 @@
+"""What became of an outgoing call: exceptions and statuses, turned into this app's errors in one place.
+
+A call is *repeatable* when doing it twice is the same as doing it once. The same accident means "try again"
+for such a call and "nobody knows" for any other, so each call says which kind it is.
+"""
+
+from __future__ import annotations
+
+import email.utils
+import json
+import re
+import time
+from dataclasses import dataclass
+from http.cookiejar import CookieJar, DefaultCookiePolicy
+from typing import TYPE_CHECKING, Final
+
+import httpx
+
+from canvas_app.errors import CredentialsError, LaterError, PermanentError, UnknownOutcomeError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from canvas_app.errors import WireError
+
+CONNECT_SECONDS: Final = 3.0
+READ_SECONDS: Final = 10.0
+# The time limit for one read starts anew with every byte, so the whole answer has a limit of its own.
+CALL_SECONDS: Final = 25.0
+# After this long a call has certainly ended, whatever the other side did.
+LONGEST_CALL_SECONDS: Final = CALL_SECONDS + READ_SECONDS
+MOST_ANSWER_BYTES: Final = 5 * 1024 * 1024
+LONGEST_RETRY_AFTER: Final = 3600.0
+USER_AGENT: Final = "koji-for-intercom"
+
+_REQUEST_ID = re.compile(r"[A-Za-z0-9_.-]{1,100}")
+_NUMBER = re.compile(r"[0-9]{1,12}(\.[0-9]{1,9})?")
+# With these, nothing has left yet: the other side cannot have acted.
+_BEFORE_SENDING = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout)
+
+
+def make_http_client(transport: httpx.BaseTransport | None = None) -> httpx.Client:
+    """An HTTP client as both wires need it: time limits always, no redirects, no proxy or cookie by accident.
+
+    Redirects stay off because a followed one would carry the bearer token to another address.
+    """
+    return httpx.Client(
+        transport=transport,
+        timeout=httpx.Timeout(READ_SECONDS, connect=CONNECT_SECONDS, pool=CONNECT_SECONDS),
+        follow_redirects=False,
+        trust_env=False,
+        limits=httpx.Limits(max_connections=10, max_keepalive_connections=5, keepalive_expiry=5.0),
+        cookies=CookieJar(DefaultCookiePolicy(allowed_domains=[])),
+        headers={"User-Agent": USER_AGENT, "Accept": "application/json"},
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """An answer that came: its status, its headers, and its body unless that could not be read.
+
+    ``problem`` is the reason code why ``body`` is None. The status is known all the same.
+    """
+
+    status: int
+    headers: httpx.Headers
+    body: bytes | None
+    problem: str | None = None
+
+    def json_object(self) -> dict[str, object]:
+        """The body's JSON object; an empty one when the body is anything else."""
+        try:
+            value = json.loads(self.body or b"")
+        except (ValueError, RecursionError):
+            return {}
+        return value if isinstance(value, dict) else {}
+
+
+def send(
+    http: httpx.Client,
+    method: str,
+    url: str,
+    *,
+    headers: Mapping[str, str],
+    json_body: Mapping[str, object] | None = None,
+    params: Mapping[str, str] | None = None,
+    repeatable: bool,
+    service: str,
+) -> Answer:
+    """Make one call and read its answer, at most 5 MB of it. ``service`` is the name used in messages.
+
+    Raises LaterError ``unreachable`` when nothing left; ``no_answer`` as LaterError or, for a call that is
+    not repeatable, UnknownOutcomeError, when no status came back; PermanentError ``base_url_wrong``.
+    """
+    sent_headers = dict(headers)
+    content: bytes | None = None
+    if json_body is not None:
+        # Escaped to ASCII, a stray half of a surrogate pair in a person's name cannot break the encoding.
+        content = json.dumps(json_body, allow_nan=False).encode("ascii")
+        sent_headers["Content-Type"] = "application/json"
+    deadline = time.monotonic() + CALL_SECONDS
+    try:
+        request = http.build_request(method, url, headers=sent_headers, content=content, params=params)
+        response = http.send(request, stream=True)
+    except (httpx.InvalidURL, httpx.UnsupportedProtocol) as error:
+        raise PermanentError(
+            f"The address set for {service} is not a usable https:// address.", reason="base_url_wrong"
+        ) from error
+    except _BEFORE_SENDING as error:
+        raise LaterError(f"{service} cannot be reached.", reason="unreachable") from error
+    except httpx.HTTPError as error:
+        raise _no_answer(service, repeatable=repeatable) from error
+    try:
+        body, problem = _read(response, deadline)
+    finally:
+        response.close()
+    return Answer(response.status_code, response.headers, body, problem)
+
+
+def _read(response: httpx.Response, deadline: float) -> tuple[bytes | None, str | None]:
+    """The body, or why there is none. The status came already, so nothing here may lose it by raising."""
+    body = bytearray()
+    try:
+        for chunk in response.iter_bytes():
+            body += chunk
+            if len(body) > MOST_ANSWER_BYTES:
+                return None, "answer_too_large"
+            if time.monotonic() > deadline:
+                return None, "no_answer"
+    except httpx.DecodingError:
+        return None, "answer_unreadable"
+    except httpx.HTTPError:
+        return None, "no_answer"
+    return bytes(body), None
+
+
+def failure(
+    answer: Answer,
+    *,
+    wire: str,
+    service: str,
+    repeatable: bool,
+    retry_after: float | None = None,
+    request_id: str | None = None,
+    codes: tuple[str, ...] = (),
+) -> WireError | None:
+    """The error that a status stands for, None for 2xx. A wire looks at its special cases before.
+
+    ``wire`` starts the reason codes (``intercom_refused``). ``codes`` are the vendor's machine codes, the
+    only part of its answer that messages repeat: its texts can hold personal data.
+    """
+    status = answer.status
+    said = f"{service} answered {status}" + (f" ({', '.join(codes)})" if codes else "")
+    if 200 <= status < 300:
+        return None
+    if 300 <= status < 400:
+        return PermanentError(
+            f"{said}: it moved. The address set for {service} is wrong (with or without www, or the region).",
+            reason="redirected",
+            status=status,
+            request_id=request_id,
+        )
+    if status == 401:
+        return CredentialsError(
+            f"{said}: the token is not valid.",
+            reason=f"{wire}_token_refused",
+            status=status,
+            request_id=request_id,
+        )
+    if status == 403:
+        return CredentialsError(
+            f"{said}: the token lacks a permission.",
+            reason=f"{wire}_scope_missing",
+            status=status,
+            request_id=request_id,
+        )
+    if status == 429:
+        return LaterError(
+            f"{said}: too many calls.",
+            reason="rate_limited",
+            status=status,
+            request_id=request_id,
+            retry_after=retry_after,
+        )
+    if status == 408 or status >= 500:
+        if not repeatable:
+            return UnknownOutcomeError(
+                f"{said} to a call that may have had its effect.",
+                reason="server_error",
+                status=status,
+                request_id=request_id,
+            )
+        return LaterError(
+            f"{said}.", reason="server_error", status=status, request_id=request_id, retry_after=retry_after
+        )
+    reason = "not_found" if status == 404 else f"{wire}_refused"
+    return PermanentError(f"{said}.", reason=reason, status=status, request_id=request_id)
+
+
+def unreadable(answer: Answer, *, service: str, request_id: str | None = None) -> LaterError:
+    """The error for a repeatable call that succeeded, but whose answer is not the JSON that is needed."""
+    return LaterError(
+        f"{service} answered {answer.status} with a body that cannot be used.",
+        reason=answer.problem or "answer_unreadable",
+        status=answer.status,
+        request_id=request_id,
+    )
+
+
+def retry_after_seconds(value: str | None, now: float) -> float | None:
+    """Seconds to wait by a ``Retry-After`` header (seconds or an HTTP date), 0 to 3600, None if unusable.
+
+    https://www.rfc-editor.org/rfc/rfc9110#field.retry-after
+    """
+    if value is None:
+        return None
+    text = value.strip()
+    if _NUMBER.fullmatch(text):
+        return min(float(text), LONGEST_RETRY_AFTER)
+    try:
+        moment = email.utils.parsedate_to_datetime(text).timestamp()
+    except (ValueError, TypeError, IndexError, OverflowError):
+        return None
+    return min(max(moment - now, 0.0), LONGEST_RETRY_AFTER)
+
+
+def reset_seconds(value: str | None, now: float) -> float | None:
+    """Seconds until a moment given as unix seconds (``X-RateLimit-Reset``), 0 to 3600, None if unusable."""
+    if value is None or not _NUMBER.fullmatch(value.strip()):
+        return None
+    return min(max(float(value) - now, 0.0), LONGEST_RETRY_AFTER)
+
+
+def safe_request_id(*candidates: object) -> str | None:
+    """The first candidate that looks like an id and nothing more, since it goes into logs."""
+    for candidate in candidates:
+        if isinstance(candidate, str) and _REQUEST_ID.fullmatch(candidate):
+            return candidate
+    return None
+
+
+def token_is_sendable(token: str) -> bool:
+    """Whether a token can stand in a header: a stray line feed or accent would fail far from its cause."""
+    return bool(token) and token.isascii() and token.isprintable() and " " not in token
+
+
+def _no_answer(service: str, *, repeatable: bool) -> WireError:
+    if repeatable:
+        return LaterError(f"{service} did not answer in time.", reason="no_answer")
+    return UnknownOutcomeError(
+        f"{service} did not answer; the call may have had its effect.", reason="no_answer"
+    )

@@ -1,0 +1,303 @@
+"""Intercom's REST API, as far as it is used. One attempt a call: whether to try again is the caller's say.
+
+https://developers.intercom.com/docs/references/rest-api/api.intercom.io
+"""
+
+from __future__ import annotations
+
+import re
+import time
+from typing import TYPE_CHECKING, Final, TypeVar
+from urllib.parse import quote
+
+from canvas_app import http_outcomes
+from canvas_app.errors import ContactMerged, CredentialsError, PermanentError, UnknownAttribute
+from canvas_app.intercom import reading
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    import httpx
+
+    from canvas_app.http_outcomes import Answer
+    from canvas_app.intercom.models import Contact, ContactAttribute, Conversation, Me, Tag
+
+T = TypeVar("T")
+
+SERVICE: Final = "Intercom"
+_CONVERSATION_ID = re.compile(r"[0-9]{1,15}")
+_ADMIN_ID = re.compile(r"[0-9]{1,15}")
+_OPAQUE_ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
+_CODE = re.compile(r"[a-z0-9_]{1,64}")
+# The text is not in Intercom's documentation; public integrations branch on exactly this wording.
+_UNKNOWN_ATTRIBUTE = re.compile(r"Custom attribute '(.{1,255})' does not exist\.?")
+# https://developers.intercom.com/docs/references/rest-api/api.intercom.io/contacts/showcontact (410)
+_CANONICAL = re.compile(
+    r"<(?:https://[A-Za-z0-9.-]+)?/contacts/([A-Za-z0-9_-]{1,64})>\s*;\s*rel=\"?canonical\"?"
+)
+
+
+class IntercomClient:
+    """Calls to one workspace. Every method raises a WireError when the call did not do what it should.
+
+    ``clock`` gives the time as unix seconds.
+    """
+
+    def __init__(
+        self,
+        *,
+        base_url: str,
+        token: str,
+        version: str,
+        http: httpx.Client,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self._base_url = base_url.rstrip("/")
+        self._token = token
+        self._version = version
+        self._http = http
+        self._clock = clock
+
+    def me(self) -> Me:
+        """The admin and the workspace that the token belongs to."""
+        return self._read("GET", "/me", reading.me)
+
+    def admin_exists(self, admin_id: str) -> bool:
+        """Whether this admin is still in the workspace."""
+        try:
+            self._call("GET", f"/admins/{_path_id(admin_id, _ADMIN_ID)}")
+        except PermanentError as error:
+            if error.status == 404:
+                return False
+            raise
+        return True
+
+    def reply(self, conversation_id: str, *, admin_id: str, body: str) -> str | None:
+        """Post a message to the customer, in this admin's name. ``body`` is HTML.
+
+        Not repeatable: UnknownOutcomeError when nobody knows whether it was posted. Once Intercom says 2xx
+        it was, so an answer that cannot be read is a success too. Returns the new part's id if it is found.
+        """
+        return self._speak(conversation_id, "comment", admin_id, body)
+
+    def note(self, conversation_id: str, *, admin_id: str, body: str) -> str | None:
+        """Leave a note that only teammates see. ``body`` is HTML. Otherwise as reply."""
+        return self._speak(conversation_id, "note", admin_id, body)
+
+    def get_conversation(self, conversation_id: str) -> Conversation:
+        """A conversation with its parts as HTML, of which Intercom gives the 500 newest."""
+        # Without display_as the parts are HTML, and only there is a link's whole address to be seen.
+        path = f"/conversations/{_path_id(conversation_id, _CONVERSATION_ID)}"
+        return self._read("GET", path, reading.conversation)
+
+    def close_conversation(self, conversation_id: str, admin_id: str) -> None:
+        """Close a conversation. Repeatable: closing a closed one changes nothing."""
+        path = f"/conversations/{_path_id(conversation_id, _CONVERSATION_ID)}/parts"
+        self._call("POST", path, {"message_type": "close", "type": "admin", "admin_id": admin_id})
+
+    def get_contact(self, contact_id: str) -> Contact:
+        """A contact. Raises ContactMerged when it lives on under another id."""
+        return self._read("GET", f"/contacts/{_path_id(contact_id)}", reading.contact)
+
+    def update_contact(
+        self, contact_id: str, custom_attributes: Mapping[str, str | int | float | bool | None]
+    ) -> None:
+        """Set these attributes and leave all others. Dates are unix seconds.
+
+        Raises UnknownAttribute for the first one that the workspace does not have; none is set then.
+        """
+        self._call(
+            "PUT",
+            f"/contacts/{_path_id(contact_id)}",
+            {"custom_attributes": dict(custom_attributes)},
+            special=lambda answer: _unknown_attribute(answer, custom_attributes),
+        )
+
+    def contact_attributes(self) -> dict[str, ContactAttribute]:
+        """The workspace's custom attributes of contacts by name, archived ones included."""
+        params = {"model": "contact", "include_archived": "true"}
+        return self._read("GET", "/data_attributes", reading.contact_attributes, params=params)
+
+    def create_contact_attribute(self, name: str, data_type: str, description: str) -> None:
+        """Create a custom attribute; one that is there already will do.
+
+        Raises PermanentError ``attribute_archived`` when an archived one holds the name.
+        """
+        body = {"name": name, "model": "contact", "data_type": data_type, "description": description}
+        try:
+            self._call("POST", "/data_attributes", body)
+        except PermanentError as error:
+            if error.status != 400:
+                raise
+            # Intercom tells a taken name from a bad one only in English prose, so the list is asked instead.
+            present = self.contact_attributes().get(name)
+            if present is None:
+                raise
+            if present.archived:
+                raise PermanentError(
+                    "The attribute is archived in Intercom; unarchive it in the workspace's settings.",
+                    reason="attribute_archived",
+                    status=error.status,
+                    request_id=error.request_id,
+                ) from error
+
+    def ensure_tag(self, name: str) -> str:
+        """The id of the tag with this name, in any case; it is created if need be."""
+        return self._read("POST", "/tags", reading.tag, {"name": name}).id
+
+    def tag_conversation(self, conversation_id: str, tag_id: str, admin_id: str) -> None:
+        """Put a tag on a conversation."""
+        path = f"/conversations/{_path_id(conversation_id, _CONVERSATION_ID)}/tags"
+        self._call("POST", path, {"id": tag_id, "admin_id": admin_id})
+
+    def untag_conversation(self, conversation_id: str, tag_id: str, admin_id: str) -> None:
+        """Take a tag off a conversation; one that is not on it will do."""
+        path = f"/conversations/{_path_id(conversation_id, _CONVERSATION_ID)}/tags/{_path_id(tag_id)}"
+        self._untag(path, {"admin_id": admin_id})
+
+    def tag_contact(self, contact_id: str, tag_id: str) -> None:
+        """Put a tag on a contact."""
+        self._call("POST", f"/contacts/{_path_id(contact_id)}/tags", {"id": tag_id})
+
+    def untag_contact(self, contact_id: str, tag_id: str) -> None:
+        """Take a tag off a contact; one that is not on it will do."""
+        self._untag(f"/contacts/{_path_id(contact_id)}/tags/{_path_id(tag_id)}")
+
+    def contact_tags(self, contact_id: str) -> list[Tag]:
+        """The tags on a contact."""
+        return self._read("GET", f"/contacts/{_path_id(contact_id)}/tags", reading.tags)
+
+    def _speak(self, conversation_id: str, message_type: str, admin_id: str, body: str) -> str | None:
+        # https://developers.intercom.com/docs/references/rest-api/api.intercom.io/conversations/replyconversation
+        answer = self._call(
+            "POST",
+            f"/conversations/{_path_id(conversation_id, _CONVERSATION_ID)}/reply",
+            {"message_type": message_type, "type": "admin", "admin_id": admin_id, "body": body},
+            repeatable=False,
+        )
+        return reading.newest_part_id(answer.json_object(), admin_id)
+
+    def _untag(self, path: str, body: Mapping[str, object] | None = None) -> None:
+        try:
+            self._call("DELETE", path, body)
+        except PermanentError as error:
+            if error.status != 404:
+                raise
+
+    def _read(
+        self,
+        method: str,
+        path: str,
+        read: Callable[[Mapping[str, object]], T | None],
+        body: Mapping[str, object] | None = None,
+        *,
+        params: Mapping[str, str] | None = None,
+    ) -> T:
+        """A repeatable call whose answer is needed."""
+        answer = self._call(method, path, body, params=params)
+        value = read(answer.json_object())
+        if value is None:
+            raise http_outcomes.unreadable(answer, service=SERVICE, request_id=_request_id(answer))
+        return value
+
+    def _call(
+        self,
+        method: str,
+        path: str,
+        body: Mapping[str, object] | None = None,
+        *,
+        params: Mapping[str, str] | None = None,
+        repeatable: bool = True,
+        special: Callable[[Answer], PermanentError | None] | None = None,
+    ) -> Answer:
+        """One call; any status but 2xx is raised as the error it stands for."""
+        if not http_outcomes.token_is_sendable(self._token):
+            raise CredentialsError(
+                "The Intercom access token is empty or holds a character that no token has.",
+                reason="intercom_token_malformed",
+            )
+        answer = http_outcomes.send(
+            self._http,
+            method,
+            self._base_url + path,
+            headers={"Authorization": f"Bearer {self._token}", "Intercom-Version": self._version},
+            json_body=body,
+            params=params,
+            repeatable=repeatable,
+            service=SERVICE,
+        )
+        codes = _codes(answer)
+        error = _special(answer, path, codes) or (special(answer) if special else None)
+        now = self._clock()
+        # https://developers.intercom.com/docs/references/rest-api/errors/rate-limiting
+        retry_after = http_outcomes.reset_seconds(answer.headers.get("X-RateLimit-Reset"), now)
+        if retry_after is None:
+            retry_after = http_outcomes.retry_after_seconds(answer.headers.get("Retry-After"), now)
+        failure = error or http_outcomes.failure(
+            answer,
+            wire="intercom",
+            service=SERVICE,
+            repeatable=repeatable,
+            retry_after=retry_after,
+            request_id=_request_id(answer),
+            codes=codes,
+        )
+        if failure is not None:
+            raise failure
+        return answer
+
+
+def _special(answer: Answer, path: str, codes: tuple[str, ...]) -> PermanentError | None:
+    """What Intercom says with more than a status."""
+    # https://developers.intercom.com/docs/references/rest-api/errors/error-codes
+    if answer.status == 410 and path.startswith("/contacts/"):
+        return ContactMerged(_canonical_id(answer.headers.get("Link"), asked=path.split("/")[2]))
+    if answer.status == 403 and "api_plan_restricted" in codes:
+        return PermanentError(
+            "Intercom's plan of this workspace does not allow the call.",
+            reason="intercom_plan_restricted",
+            status=answer.status,
+            request_id=_request_id(answer),
+        )
+    return None
+
+
+def _canonical_id(link: str | None, *, asked: str) -> str | None:
+    """The id in a ``Link: </contacts/...>; rel="canonical"`` header; None rather than a guess."""
+    for part in (link or "").split(","):
+        match = _CANONICAL.fullmatch(part.strip())
+        if match is not None and match[1] != asked:
+            return match[1]
+    return None
+
+
+def _unknown_attribute(answer: Answer, sent: Mapping[str, object]) -> UnknownAttribute | None:
+    if answer.status != 400:
+        return None
+    for item in reading.mappings(answer.json_object().get("errors")):
+        match = _UNKNOWN_ATTRIBUTE.fullmatch(reading.text(item.get("message")) or "")
+        # Only a name that was sent: anything else in the text is not about this call.
+        if match is not None and item.get("code") == "parameter_invalid" and match[1] in sent:
+            return UnknownAttribute(match[1])
+    return None
+
+
+def _codes(answer: Answer) -> tuple[str, ...]:
+    """The machine codes of an ``error.list``; their texts stay out, since they can hold personal data."""
+    if answer.status < 400:
+        return ()
+    items = reading.mappings(answer.json_object().get("errors"))[:5]
+    codes = [reading.text(item.get("code")) or "" for item in items]
+    return tuple(code for code in codes if _CODE.fullmatch(code))
+
+
+def _request_id(answer: Answer) -> str | None:
+    said = answer.json_object().get("request_id") if answer.status >= 400 else None
+    return http_outcomes.safe_request_id(said, answer.headers.get("X-Request-Id"))
+
+
+def _path_id(value: str, form: re.Pattern[str] = _OPAQUE_ID) -> str:
+    """An id that can stand in a path. Intercom reads words such as ``last`` there, so the form is checked."""
+    if not form.fullmatch(value):
+        raise PermanentError("An id is not of Intercom's form; no call was made.", reason="id_malformed")
+    return quote(value, safe="")

@@ -1,0 +1,72 @@
+"""What Intercom answers, cut down to what is needed. Read liberally: its answers break its own schema.
+
+https://developers.intercom.com/docs/references/rest-api/api.intercom.io
+"""
+
+from __future__ import annotations
+
+import html
+from typing import Final
+
+from pydantic import BaseModel, ConfigDict, Field
+
+# https://developers.intercom.com/docs/references/rest-api/api.intercom.io/conversations/retrieveconversation
+MOST_PARTS: Final = 500
+
+
+class Model(BaseModel):
+    """A value that does not change. Personal fields are left out of its repr, which may reach a log."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Me(Model):
+    """Whose token this is: the admin, and the workspace it belongs to."""
+
+    admin_id: str
+    workspace_id: str
+    workspace_name: str = ""
+    region: str = ""
+    timezone: str = ""
+
+
+class Conversation(Model):
+    """A conversation's state and the HTML of all that was said in it, the first message included.
+
+    ``complete`` is False when there may be parts that Intercom did not hand over.
+    """
+
+    state: str
+    parts_html: tuple[str, ...] = Field(repr=False)
+    total_parts: int
+    complete: bool
+
+    def contains(self, text: str) -> bool:
+        """Whether a part holds this text, as it reads once HTML's escapes are undone."""
+        if not text:
+            raise ValueError("there is no text to look for")
+        return any(text in body or text in html.unescape(body) for body in self.parts_html)
+
+
+class Contact(Model):
+    """A person in Intercom. ``role`` is ``user`` or ``lead``."""
+
+    id: str
+    name: str | None = Field(default=None, repr=False)
+    email: str | None = Field(default=None, repr=False)
+    role: str | None = None
+    custom_attributes: dict[str, str | int | float | bool | None] = Field(default_factory=dict, repr=False)
+
+
+class ContactAttribute(Model):
+    """A custom attribute of contacts. An archived one keeps its name taken."""
+
+    data_type: str
+    archived: bool = False
+
+
+class Tag(Model):
+    """A tag of the workspace."""
+
+    id: str
+    name: str
