@@ -1,0 +1,46 @@
+"""Reason codes in the rep's words: what happened, and who can do what about it."""
+
+from __future__ import annotations
+
+WRITTEN_BY_ANOTHER = (
+    "The teammate who asked is no longer in this workspace, so it went out in the name of the app's admin."
+)
+OTHER_WORKSPACE = "INTERCOM_ACCESS_TOKEN (it belongs to another workspace)"
+DATABASE_AWAY = "The app cannot reach its database right now. Please refresh in a moment."
+
+_ASK_OPERATOR = "Please tell the person who set the app up."
+
+_REASONS = {
+    "too_late": "It could not go out in time, so it was given up.",
+    "not_configured": f"A setting of the app is missing. {_ASK_OPERATOR}",
+    "other_workspace": f"The app is connected to another Intercom workspace. {_ASK_OPERATOR}",
+    "intercom_token_refused": f"Intercom does not accept the app's access token. {_ASK_OPERATOR}",
+    "intercom_token_malformed": f"The app's Intercom access token is not a token. {_ASK_OPERATOR}",
+    "intercom_scope_missing": f"The app lacks a permission in Intercom. {_ASK_OPERATOR}",
+    "intercom_plan_restricted": "Your Intercom plan does not allow this.",
+    "koji_token_refused": f"Koji does not accept the study's key. {_ASK_OPERATOR}",
+    "koji_token_malformed": f"The study's Koji key is not a key. {_ASK_OPERATOR}",
+    "koji_scope_missing": f"The study's Koji key lacks a permission, or the plan has no API. {_ASK_OPERATOR}",
+    "koji_credits": f"Koji says that the credits are used up. {_ASK_OPERATOR}",
+    "no_personal_link": f"Koji gave no personal link, and no link template is set. {_ASK_OPERATOR}",
+    "link_host_not_allowed": f"Koji's personal link leads to an address that is not allowed. {_ASK_OPERATOR}",
+    "koji_no_id": "Koji's answer did not name the interview.",
+    "koji_already_started": "Koji says the interview was started before, and not which one it is.",
+    "not_found": "Intercom no longer has this conversation or contact.",
+    "redirected": f"The address of Koji or Intercom in the app's settings is wrong. {_ASK_OPERATOR}",
+    "attribute_archived": f"An attribute of ours is archived in Intercom. {_ASK_OPERATOR}",
+    "rate_limited": "There were too many calls in a short time.",
+    "unreachable": "The other side could not be reached.",
+    "no_answer": "The other side did not answer.",
+    "server_error": "The other side had a fault.",
+    "answer_unreadable": "The other side's answer could not be read.",
+    "being_verified": "It is being checked whether the message has gone out.",
+    "internal_error": "The app had a fault; it is in its log.",
+}
+
+
+def in_words(code: str | None) -> str | None:
+    """The words for a reason code; a code that has none is shown as it is, so that it can be told on."""
+    if code is None:
+        return None
+    return _REASONS.get(code, f"The reason code is {code}.")

@@ -1,0 +1,124 @@
+"""From the ledger to the state of the card. Pure: what it needs to know is handed to it."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from canvas_app.canvas import reasons, texts
+from canvas_app.canvas.cards import (
+    CardState,
+    Completed,
+    Ended,
+    Failed,
+    NotWritten,
+    NotWrittenKind,
+    OutcomeUnknown,
+    Ready,
+    Result,
+    Sending,
+    Sent,
+)
+from canvas_app.interviews import wording
+from canvas_app.interviews.ledger import Interview
+from canvas_app.koji import links as koji_links
+from canvas_app.koji.results import KojiResult
+from canvas_app.settings import Settings
+
+_NOT_WRITTEN: dict[str, NotWrittenKind] = {
+    "anonymous": "anonymous",
+    "low_quality": "low_quality",
+    "quality_unknown": "quality_unknown",
+}
+
+
+def of_interview(interview: Interview, *, worker_alive: bool, settings: Settings) -> CardState:
+    """The state that shows this interview."""
+    since = interview.state_since
+    match interview.state:
+        case "queued" | "sending":
+            return Sending(
+                asked_by=interview.asked_by_name,
+                asked_at=interview.created_at,
+                worker_alive=worker_alive,
+                problem=reasons.in_words(interview.reason),
+            )
+        case "sent" | "opened":
+            sent_at = interview.sent_at or since
+            return Sent(
+                asked_by=interview.asked_by_name,
+                sent_at=sent_at,
+                opened_at=interview.opened_at,
+                expires_at=sent_at + timedelta(days=settings.open_days),
+                author_note=reasons.WRITTEN_BY_ANOTHER if interview.written_as_id else None,
+            )
+        case "completed":
+            return Completed(completed_at=interview.completed_at or since)
+        case "analysed" | "written_back":
+            return _result(interview, settings, writing=interview.state == "analysed")
+        case "not_written":
+            return NotWritten(
+                kind=_NOT_WRITTEN.get(interview.reason or "", "quality_unknown"),
+                answered_at=interview.completed_at or since,
+                quality=_known(interview).quality,
+                min_quality=settings.min_quality,
+            )
+        case "expired" | "cancelled":
+            return Ended(kind=interview.state, at=since)
+        case "unknown":
+            return OutcomeUnknown(since=since)
+        case "failed" if interview.result is not None:
+            return _result(interview, settings, writing=False)
+        case "failed" | "skipped":
+            return Failed(
+                reason_text=reasons.in_words(interview.reason) or texts.NO_REASON,
+                # An interview ends as failed only when its message surely did not go out.
+                customer_received="no",
+                can_try_again=True,
+                failed_at=since,
+            )
+
+
+def ready(*, contact_name: str | None, settings: Settings, nonce: str, personal_line: str = "") -> Ready:
+    return Ready(
+        preview=wording.invitation_preview(contact_name=contact_name, personal_line=None),
+        contact_name=contact_name,
+        nonce=nonce,
+        study_name=settings.default_study.name,
+        earlier=None,
+        personal_line=personal_line,
+    )
+
+
+def zone_of(name: str | None) -> ZoneInfo:
+    """The workspace's time zone; UTC while it is not known or not a zone that this system knows."""
+    try:
+        return ZoneInfo(name or "UTC")
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        return ZoneInfo("UTC")
+
+
+def elsewhere(interview: Interview, conversation_id: str | None, zone: ZoneInfo) -> str | None:
+    """How an interview of another conversation is named on this one's card."""
+    if interview.conversation_id is None or interview.conversation_id == conversation_id:
+        return None
+    return texts.moment(interview.created_at, zone)
+
+
+def _result(interview: Interview, settings: Settings, *, writing: bool) -> Result:
+    known = _known(interview)
+    url = known.transcript_url
+    return Result(
+        sentiment=known.sentiment,
+        top_theme=known.top_theme,
+        themes=known.themes,
+        quality=known.quality,
+        answered_at=interview.completed_at or interview.state_since,
+        transcript_url=url if url and koji_links.allowed(url, settings.koji_link_hosts) else None,
+        writing=writing,
+        problem=reasons.in_words(interview.reason) if interview.state != "written_back" else None,
+    )
+
+
+def _known(interview: Interview) -> KojiResult:
+    return KojiResult.model_validate(interview.result or {})

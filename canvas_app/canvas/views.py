@@ -1,0 +1,181 @@
+"""Canvas Kit's two requests. ``initialize`` only reads; ``submit`` writes a ledger row and a job.
+
+https://developers.intercom.com/docs/canvas-kit
+"""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import secrets
+import threading
+import time
+from collections.abc import Callable
+from zoneinfo import ZoneInfo
+
+from flask import Blueprint, Response, jsonify
+from sqlalchemy.exc import SQLAlchemyError
+
+from canvas_app import log, store, web
+from canvas_app.canvas import cards, reasons, states
+from canvas_app.canvas.cards import CardState
+from canvas_app.canvas.kit import CanvasResponse
+from canvas_app.canvas.request import CanvasRequest, Contact
+from canvas_app.intercom import signatures
+from canvas_app.interviews import ledger, rules, wording
+from canvas_app.interviews.ask import ask
+from canvas_app.interviews.ledger import Ask, CardFacts
+from canvas_app.interviews.states import OPEN_STATES
+from canvas_app.slots import SILENT_SECONDS
+
+blueprint = Blueprint("canvas", __name__)
+logger = logging.getLogger(__name__)
+
+# After a tap the ledger is watched for a moment, so that the rep normally reads "sent" at once. Intercom does
+# not document its time limit; others have measured ten seconds.
+_WATCH_SECONDS = 3.0
+_WATCH_EVERY_SECONDS = 0.1
+# Watching holds a thread; beyond this many the rep gets "Sending…" and a Refresh button.
+_watchers = threading.BoundedSemaphore(4)
+
+_SENDING = ("queued", "sending")
+
+
+@blueprint.post("/canvas/initialize")
+def initialize() -> Response:
+    request = _verified()
+    return _guarded(request, lambda: _card(request))
+
+
+@blueprint.post("/canvas/submit")
+def submit() -> Response:
+    request = _verified()
+    if request.component_id == cards.SEND:
+        return _guarded(request, lambda: _send(request))
+    if request.component_id == cards.TRY_AGAIN:
+        return _guarded(request, lambda: _try_again(request))
+    if request.component_id == cards.SEND_AGAIN:
+        return _guarded(request, lambda: _card(request, again=True))
+    return _guarded(request, lambda: _card(request))
+
+
+def _verified() -> CanvasRequest:
+    raw = web.body()
+    client_secrets = web.current().settings.intercom_client_secret
+    signatures.verify_body_signature(raw, web.header("X-Body-Signature"), client_secrets)
+    return CanvasRequest.parse(raw)
+
+
+def _guarded(request: CanvasRequest, draw: Callable[[], Response]) -> Response:
+    """What stands in the way of any card, and a card instead of an error page when the database is away."""
+    utc = ZoneInfo("UTC")
+    missing = web.current().settings.missing_for_card()
+    if missing:
+        return _answer(cards.NotSetUp(missing=tuple(missing)), utc)
+    if request.contact is None:
+        return _answer(cards.NoContact(), utc)
+    if request.conversation_id is None:
+        return _answer(cards.NoConversation(), utc)
+    try:
+        return draw()
+    except SQLAlchemyError as error:
+        log.failure(logger, "card_without_database", error)
+        # A commit whose answer was lost may have been made, so that nothing is promised about this tap.
+        return _answer(cards.Problem(text=reasons.DATABASE_AWAY, nothing_sent=False), utc)
+
+
+def _card(request: CanvasRequest, *, again: bool = False) -> Response:
+    """The card as the ledger has it. ``again``: the rep wants to send another, where that is possible."""
+    contact = _contact(request)
+    facts = _facts(request, contact)
+    zone = states.zone_of(facts.timezone)
+    if facts.token_workspace_id not in (None, request.workspace_id):
+        return _answer(cards.NotSetUp(missing=(reasons.OTHER_WORKSPACE,)), zone)
+    settings, interview = web.current().settings, facts.interview
+    if interview is None or (again and interview.state not in OPEN_STATES):
+        nonce = secrets.token_urlsafe(12)
+        return _answer(states.ready(contact_name=contact.name, settings=settings, nonce=nonce), zone)
+    alive = rules.worker_alive(facts.worker_seen_at, facts.now, silent_after=SILENT_SECONDS)
+    state = states.of_interview(interview, worker_alive=alive, settings=settings)
+    return _answer(state, zone, states.elsewhere(interview, request.conversation_id, zone))
+
+
+def _send(request: CanvasRequest) -> Response:
+    """A tap on the offer."""
+    line = request.input_values.get(cards.PERSONAL_LINE)
+    return _ask(request, _offer_key(request), line if isinstance(line, str) else None)
+
+
+def _try_again(request: CanvasRequest) -> Response:
+    """A tap on "Try again": the same message once more, if it is still true that nothing has gone out."""
+    failed = _facts(request, _contact(request)).interview
+    if failed is None or failed.state != "failed" or failed.result is not None:
+        return _card(request)
+    return _ask(request, f"again:{failed.id}", failed.personal_line)
+
+
+def _ask(request: CanvasRequest, key: str | None, personal_line: str | None) -> Response:
+    """The ledger row and its job, then a short look whether it has gone out."""
+    here, contact, admin = web.current(), _contact(request), request.admin
+    asked = ask(
+        here.engine,
+        here.jobs,
+        here.settings,
+        Ask(
+            workspace_id=request.workspace_id,
+            contact_id=contact.id,
+            conversation_id=request.conversation_id,
+            study=here.settings.default_study.slug,
+            origin="card",
+            request_key=key,
+            asked_by_id=admin.id if admin else None,
+            asked_by_name=wording.one_line(admin.name if admin else None, 120) or None,
+            contact_name=wording.one_line(contact.name, 200) or None,
+            contact_email=wording.one_line(contact.email, 320) or None,
+            personal_line=wording.one_line(personal_line, wording.PERSONAL_LINE_LENGTH) or None,
+        ),
+    )
+    log.event(logger, logging.INFO, "tap", interview=asked.interview.id, created=asked.created)
+    if asked.interview.state in _SENDING:
+        _watch(asked.interview.id)
+    return _card(request)
+
+
+def _watch(interview_id: str) -> None:
+    if not _watchers.acquire(blocking=False):
+        return
+    try:
+        until = time.monotonic() + _WATCH_SECONDS
+        while time.monotonic() < until:
+            time.sleep(_WATCH_EVERY_SECONDS)
+            with store.reading(web.current().engine) as connection:
+                interview = ledger.get(connection, interview_id)
+            if interview is None or interview.state not in _SENDING:
+                return
+    finally:
+        _watchers.release()
+
+
+def _answer(state: CardState, zone: ZoneInfo, elsewhere: str | None = None) -> Response:
+    canvas = cards.draw(state, zone=zone, elsewhere=elsewhere)
+    return jsonify(CanvasResponse(canvas=canvas).body())
+
+
+def _contact(request: CanvasRequest) -> Contact:
+    if request.contact is None:
+        raise LookupError("the contact was checked before")
+    return request.contact
+
+
+def _facts(request: CanvasRequest, contact: Contact) -> CardFacts:
+    with store.reading(web.current().engine) as connection:
+        return ledger.card_facts(connection, request.workspace_id, contact.id, request.conversation_id)
+
+
+def _offer_key(request: CanvasRequest) -> str | None:
+    """What makes two taps the same tap: the card that was drawn, in its conversation."""
+    nonce = request.stored_data.get("nonce")
+    if not isinstance(nonce, str) or not nonce:
+        return None
+    parts = ("canvas", request.workspace_id, request.conversation_id or "", nonce)
+    return hashlib.sha256("\0".join(parts).encode()).hexdigest()

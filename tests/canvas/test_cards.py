@@ -1,0 +1,274 @@
+from __future__ import annotations
+
+import json
+import re
+from typing import Any, get_args
+from zoneinfo import ZoneInfo
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from canvas_app.canvas import cards
+from canvas_app.canvas.cards import CardState, Failed, Ready, Result, draw
+from canvas_app.canvas.kit import Button, Canvas, CanvasResponse, DataTable, Image, Input, Text, UrlAction
+from tests.canvas.examples import EXAMPLES, HOSTILE, NOON, PREVIEW
+from tests.canvas.heights import estimated_height
+
+BERLIN = ZoneInfo("Europe/Berlin")
+ELSEWHERE = "Question about the invoice of October 2026"
+MAX_HEIGHT = 400
+ALL = {**EXAMPLES, **{f"hostile {name}": state for name, state in HOSTILE.items()}}
+
+every_state = pytest.mark.parametrize("state", ALL.values(), ids=ALL.keys())
+
+
+def drawn(name: str, **kwargs: str) -> Canvas:
+    return draw(ALL[name], zone=BERLIN, **kwargs)
+
+
+def shown(canvas: Canvas) -> list[str]:
+    """Return everything that is drawn as text, in order."""
+    found: list[str] = []
+    for component in canvas.components:
+        if isinstance(component, Text):
+            found.append(component.text)
+        elif isinstance(component, DataTable):
+            found.extend(f"{item.field}: {item.value}" for item in component.items)
+    return found
+
+
+def buttons(canvas: Canvas) -> dict[str, Button]:
+    return {component.id: component for component in canvas.components if isinstance(component, Button)}
+
+
+class TestEveryState:
+    @pytest.mark.parametrize("examples", [EXAMPLES, HOSTILE], ids=["examples", "hostile"])
+    def test_has_an_example(self, examples: dict[str, CardState]) -> None:
+        assert {type(state) for state in examples.values()} == set(get_args(CardState))
+
+    @every_state
+    def test_is_what_intercom_accepts(self, state: CardState) -> None:
+        canvas = draw(state, zone=BERLIN, elsewhere=ELSEWHERE)
+        body: dict[str, Any] = json.loads(json.dumps(CanvasResponse(canvas=canvas).body()))["canvas"]
+        again = Canvas(components=body["content"]["components"], stored_data=body["stored_data"])
+        assert again == canvas
+        assert len(set(again.ids())) == len(again.ids())
+
+    @every_state
+    def test_has_a_way_on(self, state: CardState) -> None:
+        ways = [button for button in buttons(draw(state, zone=BERLIN)).values() if not button.disabled]
+        known = {cards.SEND, cards.SEND_AGAIN, cards.TRY_AGAIN, cards.REFRESH}
+        assert known & {way.id for way in ways if way.action.type == "submit"}
+
+    @every_state
+    def test_keeps_the_reviewers_rules(self, state: CardState) -> None:
+        canvas = draw(state, zone=BERLIN)
+        assert all(button.style != "primary" for button in buttons(canvas).values())
+        assert not [component for component in canvas.components if isinstance(component, Image)]
+        assert all(text.align is None for text in canvas.components if isinstance(text, Text))
+
+    @every_state
+    @pytest.mark.parametrize("elsewhere", [None, ELSEWHERE])
+    def test_is_not_too_tall(self, state: CardState, elsewhere: str | None) -> None:
+        zone = ZoneInfo("America/Argentina/Buenos_Aires")  # Its "UTC-03" is longer than most abbreviations.
+        assert estimated_height(draw(state, zone=zone, elsewhere=elsewhere)) < MAX_HEIGHT
+
+    @every_state
+    def test_draws_no_markdown(self, state: CardState) -> None:
+        canvas = draw(state, zone=BERLIN, elsewhere="[Sam](https://evil.example) **b**\n__u__")
+        for text in shown(canvas):
+            assert not re.search(r"[\[\]<>*`\\\n\0\u202e]|__", text)
+
+    @every_state
+    def test_tells_absolute_times(self, state: CardState) -> None:
+        assert not re.search(r"\bago\b|yesterday|today|just now", " ".join(shown(draw(state, zone=BERLIN))))
+
+    @every_state
+    def test_names_the_other_conversation_first(self, state: CardState) -> None:
+        here = draw(state, zone=BERLIN)
+        there = draw(state, zone=BERLIN, elsewhere="Invoice")
+        assert shown(there) == ["In another conversation: Invoice", *shown(here)]
+
+    def test_says_elsewhere_even_without_a_name(self) -> None:
+        assert shown(drawn("completed", elsewhere="\u200b"))[0] == "In another conversation."
+
+
+class TestReady:
+    def test_shows_what_goes_out_and_to_whom(self) -> None:
+        canvas = drawn("ready, little known")
+        assert shown(canvas) == [
+            "Customer interview for this customer. Sent in your name:",
+            " ".join(PREVIEW[:2]),
+        ]
+        assert canvas.stored_data == {"nonce": "n-1"}
+
+    def test_offers_one_tap(self) -> None:
+        canvas = drawn("ready, little known")
+        send = buttons(canvas)["send"]
+        assert (send.label, send.style, send.action.type) == ("Send Koji interview", "secondary", "submit")
+        assert canvas.ids() == ["personal_line", "send"]
+
+    def test_cuts_a_long_message(self) -> None:
+        message = shown(drawn("ready"))[-1]
+        assert message.endswith("…")
+        assert len(message) <= 240
+
+    def test_gives_back_what_was_typed_as_it_was(self) -> None:
+        state = Ready(
+            preview=("Hi",),
+            contact_name="Ana",
+            nonce="n",
+            study_name="S",
+            earlier=None,
+            personal_line="See [1] & *this*",
+        )
+        (field,) = (part for part in draw(state, zone=BERLIN).components if isinstance(part, Input))
+        assert field.value == "See [1] & *this*"
+
+    @given(st.text(max_size=300), st.text(max_size=60), st.text(max_size=60), st.text(max_size=120))
+    def test_draws_whatever_comes(self, message: str, name: str, study: str, earlier: str) -> None:
+        state = Ready(preview=(message,), contact_name=name, nonce="n", study_name=study, earlier=earlier)
+        assert estimated_height(draw(state, zone=BERLIN, elsewhere=name)) < MAX_HEIGHT
+
+
+class TestSending:
+    def test_says_who_asked_and_when(self) -> None:
+        canvas = drawn("sending")
+        assert shown(canvas) == ["Sending…", "Asked for by Sam Okafor on Nov 22, 2026 at 1:05 PM CET."]
+        assert list(buttons(canvas)) == ["refresh"]
+
+    def test_says_that_nothing_goes_out_without_a_worker(self) -> None:
+        assert any("is not running" in text for text in shown(drawn("sending, no worker")))
+
+    def test_says_what_holds_it_up(self) -> None:
+        assert "Koji could not be reached." in shown(drawn("sending, held up"))
+
+
+class TestSent:
+    def test_not_opened_yet(self) -> None:
+        assert shown(drawn("sent")) == [
+            "✓ Interview sent",
+            "Sent by Sam Okafor on Nov 22, 2026 at 1:05 PM CET.",
+            "The customer has not opened it yet.",
+            "The link works until Dec 6, 2026 at 1:05 PM CET.",
+        ]
+
+    def test_opened_and_written_by_another(self) -> None:
+        said = shown(drawn("sent and opened"))
+        assert "The customer opened it on Nov 22, 2026 at 7:40 PM CET." in said
+        assert said[-1].startswith("Written in the name of Operations")
+
+    def test_nobody_is_named_who_did_not_ask(self) -> None:
+        assert "Sent on Nov 22, 2026 at 1:05 PM CET." in shown(drawn("sent by a rule"))
+
+
+class TestResult:
+    def test_shows_what_koji_found(self) -> None:
+        canvas = drawn("result")
+        assert shown(canvas) == [
+            "✓ Answered on Nov 22, 2026 at 7:40 PM CET",
+            "Sentiment: Negative",
+            "Top theme: Import errors without explanation",
+            "Other themes: Slow first answer, Pricing of extra seats",
+            "Quality: 4 of 5",
+        ]
+        assert buttons(canvas)["open_transcript"].action == UrlAction(
+            url="https://www.koji.so/interviews/9b2f7c/transcript"
+        )
+        assert buttons(canvas)["send_again"].style == "link"
+
+    def test_says_that_it_is_still_being_written(self) -> None:
+        canvas = drawn("result, being written")
+        assert "The result is still being written to Intercom." in shown(canvas)
+        assert list(buttons(canvas)) == ["open_transcript", "refresh"]
+
+    def test_says_why_it_was_not_all_written(self) -> None:
+        canvas = drawn("result, given up writing")
+        assert shown(canvas)[-1].startswith("The app lacks a permission in Intercom.")
+        assert list(buttons(canvas)) == ["open_transcript", "send_again"]
+
+    def test_leaves_out_what_is_not_known(self) -> None:
+        canvas = drawn("result, little known")
+        assert shown(canvas) == ["✓ Answered on Nov 22, 2026 at 7:40 PM CET"]
+        assert list(buttons(canvas)) == ["send_again"]
+
+    @pytest.mark.parametrize(
+        "url", ["javascript:alert(1)", "http://koji.so/t", "https://koji.so/" + "t" * 70_000, ""]
+    )
+    def test_has_no_button_for_a_link_that_leads_nowhere_good(self, url: str) -> None:
+        state = Result(
+            sentiment=None,
+            top_theme=None,
+            themes=(),
+            quality=3,
+            answered_at=NOON,
+            transcript_url=url,
+            writing=False,
+        )
+        assert list(buttons(draw(state, zone=BERLIN))) == ["send_again"]
+
+
+class TestNotWritten:
+    @pytest.mark.parametrize(
+        ("name", "because"),
+        [
+            ("anonymous", "Answered anonymously on Nov 22, 2026 at 7:40 PM CET."),
+            ("low quality", "with a quality of 2 of 5"),
+            ("low quality, unknown score", "with a low quality"),
+            ("quality unknown", "without a quality score"),
+        ],
+    )
+    def test_says_plainly_what_happened(self, name: str, because: str) -> None:
+        canvas = drawn(name)
+        (said,) = shown(canvas)
+        assert because in said
+        assert "It is recorded, and nothing was written to Intercom" in said
+        assert list(buttons(canvas)) == ["send_again"]
+
+
+class TestFailed:
+    def test_can_be_tried_again_when_nothing_arrived(self) -> None:
+        canvas = drawn("failed")
+        assert shown(canvas) == [
+            "Sending the interview failed on Nov 22, 2026 at 1:05 PM CET.",
+            "Koji does not accept the API key of this study.",
+            "Nothing has reached the customer.",
+        ]
+        assert list(buttons(canvas)) == ["try_again"]
+
+    def test_offers_no_try_that_cannot_work(self) -> None:
+        assert list(buttons(drawn("failed for good"))) == ["refresh"]
+
+    @pytest.mark.parametrize("can_try_again", [True, False])
+    def test_never_offers_a_second_message(self, can_try_again: bool) -> None:
+        state = Failed(
+            reason_text="x", customer_received="unknown", can_try_again=can_try_again, failed_at=NOON
+        )
+        canvas = draw(state, zone=BERLIN)
+        assert list(buttons(canvas)) == ["refresh"]
+        assert "We do not know whether the customer got the message." in shown(canvas)[-1]
+
+
+class TestOtherStates:
+    def test_completed(self) -> None:
+        assert "Koji is analysing it" in shown(drawn("completed"))[-1]
+
+    def test_outcome_unknown_says_where_to_look(self) -> None:
+        assert "Please look in the conversation." in " ".join(shown(drawn("outcome unknown")))
+
+    @pytest.mark.parametrize(("name", "word"), [("expired", "not answered"), ("cancelled", "withdrawn")])
+    def test_ended(self, name: str, word: str) -> None:
+        canvas = drawn(name)
+        assert word in shown(canvas)[0]
+        assert list(buttons(canvas)) == ["send_again"]
+
+    def test_not_set_up_names_settings_so_that_they_can_be_copied(self) -> None:
+        said = " ".join(shown(drawn("not set up")))
+        assert "INTERCOM_ACCESS_TOKEN" in said
+        assert "python -m canvas_app doctor" in said
+
+    def test_problem_promises_only_what_is_certain(self) -> None:
+        promise = "Nothing was sent by this tap."
+        assert promise in shown(drawn("problem"))
+        assert promise not in shown(drawn("problem, not sure what was sent"))
