@@ -1,0 +1,26 @@
+"""The web application put together."""
+
+from __future__ import annotations
+
+import os
+
+from flask import Flask
+
+from canvas_app import log, pages, store, web
+from canvas_app.canvas import views as canvas_views
+from canvas_app.engine import Jobs
+from canvas_app.settings import PROJECT_ROOT, Settings
+from canvas_app.webhooks import intercom as intercom_webhooks
+from canvas_app.webhooks import koji as koji_webhooks
+
+
+def make_application(settings: Settings | None) -> Flask:
+    if settings is None:
+        log.configure()
+        settings = Settings.load(os.environ)
+    engine = store.make_engine(settings.database_url, pool_size=store.WEB_POOL)
+    app = Flask("canvas_app", template_folder=str(PROJECT_ROOT / "templates" / "pages"), static_folder=None)
+    web.prepare(app, web.Web(settings=settings, engine=engine, jobs=Jobs(engine)))
+    for door in (pages, canvas_views, koji_webhooks, intercom_webhooks):
+        app.register_blueprint(door.blueprint)
+    return app

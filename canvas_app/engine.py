@@ -1,0 +1,123 @@
+"""The durable engine: DBOS, kept in our own database (https://docs.dbos.dev/python/programming-guide).
+
+A job is **one short attempt**. Nothing sleeps inside one: what has to wait is enqueued again with a delay, in
+the same transaction that writes down why. This module knows how jobs are enqueued and where the engine keeps
+its tables; what the jobs do, :mod:`canvas_app.worker` puts together.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from dbos import DBOS, DBOSClient, DBOSConfig, DBOSPortableJSONSerializer, EnqueueOptions
+from sqlalchemy.engine import Connection, Engine
+
+APPLICATION = "koji-for-intercom"
+
+# Never changes: work that is enqueued under one version is not taken by another, also not after a rollback.
+# A changed workflow branches with DBOS.patch instead.
+VERSION = "1"
+
+# JSON and not pickle: what stands in the database is data, and a reader of it runs no code.
+SERIALIZER = DBOSPortableJSONSerializer()
+
+JobName = Literal["send", "forward", "read_workspace"]
+
+# Taps are waited for by a person; looking for work costs CPU, so that only their queue is looked at often.
+FAST_QUEUE = "taps"
+QUEUE = "work"
+POLLING_SECONDS = {FAST_QUEUE: 0.2, QUEUE: 1.0}
+
+# How many jobs of a queue one worker runs at a time. They wait for the network, not for the processor.
+CONCURRENCY = {FAST_QUEUE: 8, QUEUE: 16}
+
+
+class Jobs:
+    """Enqueues jobs inside the caller's transaction. It connects to nothing by itself."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._client = DBOSClient(
+            system_database_engine=engine,
+            serializer=SERIALIZER,
+            application_name=APPLICATION,
+            lazy=True,
+            # A web process answers "not now" rather than wait for its database to come back.
+            retry_connection_errors=False,
+        )
+
+    def enqueue(
+        self,
+        connection: Connection,
+        name: JobName,
+        *args: str | int,
+        job_id: str,
+        partition: str,
+        delay: float = 0.0,
+        fast: bool = False,
+    ) -> None:
+        """Write a job in the caller's transaction.
+
+        ``job_id`` names one attempt: a job id that was enqueued before is not enqueued again. Jobs of one
+        ``partition`` (a contact) run one at a time, in order. ``delay`` is in seconds.
+        """
+        options: EnqueueOptions = {
+            "workflow_name": name,
+            "queue_name": FAST_QUEUE if fast else QUEUE,
+            "workflow_id": job_id,
+            "queue_partition_key": partition,
+            "app_version": VERSION,
+        }
+        if delay > 0:
+            options["delay_seconds"] = delay
+        self._client.enqueue_in_transaction(connection, options, *args)
+
+    def close(self) -> None:
+        self._client.destroy()
+
+
+def worker_config(engine: Engine, executor_id: str) -> DBOSConfig:
+    """DBOS's configuration in a worker that holds the slot ``executor_id``."""
+    return {
+        "name": APPLICATION,
+        "system_database_engine": engine,
+        "application_version": VERSION,
+        "executor_id": executor_id,
+        "serializer": SERIALIZER,
+        # A listener would hold a connection of its own; nothing here waits for notifications.
+        "use_listen_notify": False,
+        "run_migrations": False,
+        "max_executor_threads": sum(CONCURRENCY.values()) + 4,
+        "log_level": "WARNING",
+    }
+
+
+def register_queues() -> None:
+    """Write the queues' limits; called by a launched worker."""
+    for name, polling_seconds in POLLING_SECONDS.items():
+        DBOS.register_queue(
+            name,
+            partition_concurrency=1,
+            worker_concurrency=CONCURRENCY[name],
+            polling_interval_sec=polling_seconds,
+            on_conflict="always_update",
+        )
+
+
+def migrate(database_url: str) -> None:
+    """Create or update the engine's own tables."""
+    DBOS.migrate(database_url)
+
+
+def is_engine_table(name: str, schema: str | None) -> bool:
+    """Whether a table found in the database is the engine's and none of our business.
+
+    The engine has a schema of its own on PostgreSQL; on SQLite its tables stand beside ours.
+    """
+    return schema == "dbos" or name in _sqlite_tables()
+
+
+def _sqlite_tables() -> frozenset[str]:
+    from dbos._schemas.system_database import SystemSchema
+
+    tables: Any = SystemSchema.metadata_obj.tables.values()
+    return frozenset(table.name for table in tables) | {"dbos_migrations"}

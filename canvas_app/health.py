@@ -1,0 +1,69 @@
+"""Which parts of the app are up, and which settings are missing."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Engine
+from sqlalchemy.exc import SQLAlchemyError
+
+from canvas_app import migrate, store
+from canvas_app.interviews import rules
+from canvas_app.interviews.tables import SCHEMA_VERSION, worker_slots
+from canvas_app.settings import Settings, documented_fields
+from canvas_app.slots import SILENT_SECONDS
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """One part of the app; ``text`` says for a person how it is, and what to do where it is down."""
+
+    name: str
+    ok: bool
+    text: str
+
+
+def parts(engine: Engine) -> list[Part]:
+    """Database, schema and worker, in this order, up to the first without which no more is known."""
+    try:
+        version = migrate.current_version(engine)
+    except SQLAlchemyError:
+        text = "The database cannot be reached. Look at DATABASE_URL and at the database itself."
+        return [Part("database", ok=False, text=text)]
+    found = [Part("database", ok=True, text="The database answers.")]
+    if version != SCHEMA_VERSION:
+        text = "The database's tables are not those of this version. Run: python -m canvas_app release"
+        return [*found, Part("schema", ok=False, text=text)]
+    with store.reading(engine) as connection:
+        seen = sa.select(sa.func.max(worker_slots.c.renewed_at)).where(worker_slots.c.holder.is_not(None))
+        renewed = sa.type_coerce(seen.scalar_subquery(), worker_slots.c.renewed_at.type)
+        seen_at, now = connection.execute(sa.select(renewed, store.now_expression(connection))).one()
+    alive = rules.worker_alive(seen_at, now, silent_after=SILENT_SECONDS)
+    text = "A worker is running." if alive else "No worker is running. Start one: python -m canvas_app worker"
+    return [
+        *found,
+        Part("schema", ok=True, text="The tables are up to date."),
+        Part("worker", ok=alive, text=text),
+    ]
+
+
+def missing(settings: Settings) -> list[tuple[str, str]]:
+    """The settings that the app cannot do its whole job without: name, and where the value is found."""
+    described = documented_fields()
+    return [(name, described[name]) for name in settings.missing_for_card()]
+
+
+def set_command(settings: Settings) -> str:
+    """How a setting is set where this app runs."""
+    return "heroku config:set " if settings.on_heroku else "export "
+
+
+def addresses(base_url: str) -> list[tuple[str, str]]:
+    """What to paste where."""
+    return [
+        ("Intercom > Canvas Kit > For teammates > Initialize URL", f"{base_url}/canvas/initialize"),
+        ("Intercom > Canvas Kit > For teammates > Submit URL", f"{base_url}/canvas/submit"),
+        ("Intercom > Webhooks > Endpoint URL", f"{base_url}/webhooks/intercom"),
+        ("Koji > Settings > Webhooks > Endpoint", f"{base_url}/webhooks/koji"),
+    ]

@@ -1,0 +1,161 @@
+"""Writes that must not be repeated: the message to the customer, and the note.
+
+Intercom offers no idempotency key for them. So a claim is committed before the call and settled after it.
+Where a claim is found unsettled, the process that made it died or got no answer: its time limit is waited
+out, the conversation is read, and the write is made again only when it is surely not there.
+"""
+
+from __future__ import annotations
+
+import time
+import uuid
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Literal
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection, Engine
+
+from canvas_app import store
+from canvas_app.errors import CredentialsError, LaterError, NotConfigured, PermanentError, UnknownOutcomeError
+from canvas_app.interviews import outcomes
+from canvas_app.interviews.ledger import insert_ignoring_conflicts
+from canvas_app.interviews.outcomes import Outcome
+from canvas_app.interviews.tables import outside_writes
+
+# The wires give a call up long before this, so that a claim of this age belongs to nobody alive.
+CLAIM_SECONDS = 20.0
+
+# A process that was frozen between its claim and its call must not make the call late.
+_CALL_WITHIN_SECONDS = 5.0
+
+Kind = Literal["message", "note"]
+
+
+@dataclass(frozen=True, slots=True)
+class _Claim:
+    token: str
+    # Whether an earlier claim is unsettled, so that the write may have been made already.
+    must_look: bool
+    # This process's monotonic clock, read before the claim was committed.
+    begun: float
+
+
+def write_once(
+    engine: Engine,
+    interview_id: str,
+    kind: Kind,
+    *,
+    act: Callable[[], object],
+    is_there: Callable[[], bool | None],
+) -> Outcome:
+    """Make a write unless it was made before.
+
+    ``act`` makes the call. ``is_there`` asks whether the write is in Intercom: True, False, or None when that
+    cannot be told. Errors of the wires become outcomes; the claim is given back when nothing can have left.
+    """
+    claim = _take(engine, interview_id, kind)
+    if not isinstance(claim, _Claim):
+        return claim
+    if claim.must_look:
+        try:
+            there = is_there()
+        except (LaterError, CredentialsError, NotConfigured, UnknownOutcomeError) as error:
+            # Still not known; the claim stays, and somebody looks again.
+            return outcomes.later(error.reason, getattr(error, "retry_after", None))
+        except PermanentError as error:
+            return outcomes.unknown(error.reason)
+        if there:
+            _settle(engine, interview_id, kind, claim.token)
+            return outcomes.done("found_there")
+        if there is None:
+            return outcomes.unknown("cannot_be_told")
+        renewed = _renew(engine, interview_id, kind, claim.token)
+        if renewed is None:
+            return outcomes.later("claimed_by_another", CLAIM_SECONDS)
+        claim = renewed
+    if time.monotonic() - claim.begun > _CALL_WITHIN_SECONDS:
+        _give_back(engine, interview_id, kind, claim.token)
+        return outcomes.later("too_slow")
+    try:
+        act()
+    except UnknownOutcomeError as error:
+        return outcomes.later(error.reason, CLAIM_SECONDS)
+    except (LaterError, PermanentError, CredentialsError, NotConfigured) as error:
+        _give_back(engine, interview_id, kind, claim.token)
+        return outcomes.of_error(error)
+    _settle(engine, interview_id, kind, claim.token)
+    return outcomes.done()
+
+
+def is_claimed(connection: Connection, interview_id: str, kind: Kind) -> bool:
+    """Whether the write may have been made: a claim on it is not settled, or it is done."""
+    row = connection.execute(_select(interview_id, kind)).first()
+    return row is not None and (row.claim is not None or row.done_at is not None)
+
+
+def _take(engine: Engine, interview_id: str, kind: Kind) -> _Claim | Outcome:
+    token, begun = uuid.uuid4().hex, time.monotonic()
+    with store.writing(engine) as connection:
+        now = store.now(connection)
+        fresh = {"claim": token, "claimed_at": now, "tries": 1}
+        if insert_ignoring_conflicts(
+            connection, outside_writes, {"interview_id": interview_id, "kind": kind, **fresh}
+        ):
+            return _Claim(token, must_look=False, begun=begun)
+        row = connection.execute(_select(interview_id, kind)).one()
+        if row.done_at is not None:
+            return outcomes.done("done_before")
+        if row.claim is not None:
+            age = now - row.claimed_at
+            if age < timedelta(seconds=CLAIM_SECONDS):
+                return outcomes.later("being_verified", CLAIM_SECONDS - age.total_seconds())
+            return _Claim(row.claim, must_look=True, begun=begun)
+        if _swap(connection, interview_id, kind, None, token, now):
+            return _Claim(token, must_look=False, begun=begun)
+    return outcomes.later("claimed_by_another", CLAIM_SECONDS)
+
+
+def _renew(engine: Engine, interview_id: str, kind: Kind, old: str) -> _Claim | None:
+    token, begun = uuid.uuid4().hex, time.monotonic()
+    with store.writing(engine) as connection:
+        swapped = _swap(connection, interview_id, kind, old, token, store.now(connection))
+    return _Claim(token, must_look=False, begun=begun) if swapped else None
+
+
+def _settle(engine: Engine, interview_id: str, kind: Kind, token: str) -> None:
+    with store.writing(engine) as connection:
+        connection.execute(
+            _update(interview_id, kind, token).values(claim=None, done_at=store.now(connection))
+        )
+
+
+def _give_back(engine: Engine, interview_id: str, kind: Kind, token: str) -> None:
+    with store.writing(engine) as connection:
+        connection.execute(_update(interview_id, kind, token).values(claim=None, claimed_at=None))
+
+
+def _swap(
+    connection: Connection, interview_id: str, kind: Kind, old: str | None, new: str, now: datetime
+) -> bool:
+    tries = outside_writes.c.tries + 1
+    result = connection.execute(
+        _update(interview_id, kind, old).values(claim=new, claimed_at=now, tries=tries)
+    )
+    return result.rowcount == 1
+
+
+def _select(interview_id: str, kind: Kind) -> sa.Select[tuple[object, ...]]:
+    return sa.select(outside_writes).where(
+        outside_writes.c.interview_id == interview_id, outside_writes.c.kind == kind
+    )
+
+
+def _update(interview_id: str, kind: Kind, claim: str | None) -> sa.Update:
+    return sa.update(outside_writes).where(
+        outside_writes.c.interview_id == interview_id,
+        outside_writes.c.kind == kind,
+        outside_writes.c.claim.is_not_distinct_from(claim),
+        outside_writes.c.done_at.is_(None),
+    )

@@ -1,0 +1,108 @@
+"""Decisions, pure: no clock, no database, no network. Everything that they weigh is an argument."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Literal
+
+from canvas_app.koji.results import KojiResult
+
+# How long a send waits before its next attempt, in seconds; the last one repeats until the send is given up.
+_SEND_PAUSES = (2.0, 5.0, 15.0, 30.0, 60.0)
+
+# Standard Webhooks' schedule, and one more day: about 100 hours in all.
+# https://github.com/standard-webhooks/standard-webhooks/blob/main/spec/standard-webhooks.md
+_RESULT_PAUSES = (5.0, 300.0, 1_800.0, 7_200.0, 18_000.0, 36_000.0, 50_400.0, 72_000.0, 86_400.0, 86_400.0)
+
+# How long to wait before asking Koji for what a result still lacks. Analysis takes seconds to minutes.
+_FILL_PAUSES = (30.0, 120.0, 600.0, 1_800.0)
+
+# How long a result for an interview that is not known (yet) is held.
+_UNKNOWN_PAUSES = (5.0, 30.0, 300.0)
+
+_JITTER = 0.2
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What is to happen with a result: write it, wait for what it lacks, or record it only."""
+
+    kind: Literal["write", "fill", "record"]
+    # Why nothing is written: anonymous, low_quality or quality_unknown.
+    reason: str | None = None
+
+
+def verdict(result: KojiResult, *, study_anonymous: bool, min_quality: float, may_fill: bool) -> Verdict:
+    """Decide about a result. ``may_fill`` is whether Koji can still be asked for what is missing.
+
+    An explicitly missing identity is final, and is respected even where the ledger knows who it was.
+    """
+    if study_anonymous or result.identity == "anonymous":
+        return Verdict("record", "anonymous")
+    if result.quality is not None and result.quality < min_quality:
+        return Verdict("record", "low_quality")
+    if lacks(result) and may_fill:
+        return Verdict("fill")
+    if result.quality is None:
+        return Verdict("record", "quality_unknown")
+    return Verdict("write")
+
+
+def lacks(result: KojiResult) -> bool:
+    """Whether something that is written to Intercom is missing and could be asked for."""
+    return result.quality is None or result.sentiment is None or not result.themes
+
+
+def send_pause(attempt: int, retry_after: float | None, *, chance: float) -> float:
+    """Seconds until the next attempt of a send. ``attempt`` counts from 1, ``chance`` is in [0, 1)."""
+    return _pause(_SEND_PAUSES[min(attempt, len(_SEND_PAUSES)) - 1], retry_after, chance)
+
+
+def result_pause(attempt: int, retry_after: float | None, *, chance: float) -> float | None:
+    """Seconds until the next attempt to write a result back, or None when it is to be given up."""
+    return _scheduled(_RESULT_PAUSES, attempt, retry_after, chance)
+
+
+def fill_pause(attempt: int, retry_after: float | None, *, chance: float) -> float | None:
+    """Seconds until Koji is asked again for what a result lacks, or None when no more."""
+    return _scheduled(_FILL_PAUSES, attempt, retry_after, chance)
+
+
+def unknown_pause(attempt: int, *, chance: float) -> float | None:
+    """Seconds until an unknown interview is looked for again, or None when no more."""
+    return _scheduled(_UNKNOWN_PAUSES, attempt, None, chance)
+
+
+def _scheduled(
+    pauses: tuple[float, ...], attempt: int, retry_after: float | None, chance: float
+) -> float | None:
+    return _pause(pauses[attempt - 1], retry_after, chance) if attempt <= len(pauses) else None
+
+
+def _pause(base: float, retry_after: float | None, chance: float) -> float:
+    # Never sooner than the other side said, and never all at the same moment.
+    return max(base, retry_after or 0.0) * (1.0 + _JITTER * chance)
+
+
+def worker_alive(seen_at: datetime | None, now: datetime, *, silent_after: float) -> bool:
+    return seen_at is not None and now - seen_at < timedelta(seconds=silent_after)
+
+
+def tag_slug(theme: str) -> str:
+    """A theme as part of a tag's name: ``Pricing friction!`` becomes ``pricing_friction``."""
+    return re.sub(r"[^a-z0-9]+", "_", theme.casefold()).strip("_")[:60]
+
+
+def tags_for(result: KojiResult, *, allowed_themes: Collection[str]) -> list[str]:
+    """Names of the tags for a result: its sentiment's, and those of its themes that are on the allow-list.
+
+    ``allowed_themes`` holds slugs, see :func:`tag_slug`. Themes are named by an AI, so that without an
+    allow-list they would flood the workspace with tags that occur once.
+    """
+    tags = [f"koji_{result.sentiment}_sentiment"] if result.sentiment else []
+    slugs = (tag_slug(theme) for theme in result.themes)
+    tags += [f"koji_{slug}" for slug in dict.fromkeys(slugs) if slug and slug in allowed_themes]
+    return tags

@@ -1,0 +1,186 @@
+"""The way out: start the interview at Koji, post the personal link, write down how it went.
+
+Each function is one step of a durable attempt and may be repeated: what it did before, the ledger tells.
+"""
+
+from __future__ import annotations
+
+import logging
+from datetime import datetime, timedelta
+
+from sqlalchemy.engine import Connection
+
+from canvas_app import log, store
+from canvas_app.errors import NotConfigured, PermanentError, WireError
+from canvas_app.interviews import ledger, links, once, outcomes, rules, wording, workspace
+from canvas_app.interviews.ask import enqueue_send
+from canvas_app.interviews.ledger import Interview
+from canvas_app.interviews.outcomes import Outcome
+from canvas_app.interviews.services import Services
+from canvas_app.interviews.states import State
+from canvas_app.koji import links as koji_links
+from canvas_app.koji.client import Started
+
+logger = logging.getLogger(__name__)
+
+# For this long after a send's time is up, a message of unknown fate is still looked for.
+_LOOK_FOR = timedelta(hours=1)
+
+
+def start(services: Services, interview_id: str) -> Outcome:
+    """Start the interview at Koji and keep its personal link. Nothing reaches the customer here."""
+    with store.writing(services.engine) as connection:
+        interview = ledger.get(connection, interview_id)
+        if interview is None or interview.state not in ("queued", "sending"):
+            return outcomes.stop("not_to_be_sent")
+        now = store.now(connection)
+        if now > interview.send_before and not once.is_claimed(connection, interview_id, "message"):
+            return outcomes.permanent(interview.reason or "too_late")
+        if interview.state == "queued":
+            ledger.move(connection, interview_id, "sending", only_from=("queued",), now=now)
+    if interview.koji_link is not None:
+        return outcomes.done("started_before")
+    missing = services.settings.missing_for_sending()
+    if missing:
+        return outcomes.of_error(NotConfigured(missing))
+    try:
+        workspace.must_match(workspace.known(services), interview.workspace_id)
+        started = _start_at_koji(services, interview)
+        link = _personal_link(services, interview, started)
+    except (WireError, NotConfigured) as error:
+        return outcomes.of_error(error)
+    with store.writing(services.engine) as connection:
+        # The first id that is stored wins: an interview that was started twice and not used costs nothing.
+        ledger.change(
+            connection,
+            interview_id,
+            only_from=("sending",),
+            koji_interview_id=started.interview_id,
+            koji_link=link,
+        )
+    return outcomes.done()
+
+
+def post(services: Services, interview_id: str) -> Outcome:
+    """Post the message with the personal link into the conversation, once."""
+    with store.reading(services.engine) as connection:
+        interview = ledger.get(connection, interview_id)
+    if interview is None or interview.state != "sending" or interview.conversation_id is None:
+        return outcomes.stop("not_to_be_sent")
+    try:
+        configured_admin = workspace.known(services).admin_id
+        author = interview.written_as_id or interview.asked_by_id or configured_admin
+        outcome = _post_as(services, interview, interview.conversation_id, author)
+        if outcome["kind"] != "permanent" or author == configured_admin:
+            return outcome
+        # The rep may have left the workspace since; then the configured admin writes, and the card says so.
+        if services.intercom.admin_exists(author):
+            return outcome
+    except (WireError, NotConfigured) as error:
+        return outcomes.of_error(error)
+    with store.writing(services.engine) as connection:
+        ledger.change(connection, interview_id, only_from=("sending",), written_as_id=configured_admin)
+    return _post_as(services, interview, interview.conversation_id, configured_admin)
+
+
+def _post_as(services: Services, interview: Interview, conversation_id: str, author: str) -> Outcome:
+    if services.settings.public_url is None:
+        raise NotConfigured(["PUBLIC_URL"])
+    url = links.personal_url(services.settings.public_url, interview.link_token)
+    body = wording.invitation(
+        contact_name=interview.contact_name, personal_line=interview.personal_line, url=url
+    )
+
+    def is_there() -> bool | None:
+        conversation = services.intercom.get_conversation(conversation_id)
+        # The token and not the whole address: the address may be written out differently.
+        if conversation.contains(interview.link_token):
+            return True
+        return False if conversation.complete else None
+
+    return once.write_once(
+        services.engine,
+        interview.id,
+        "message",
+        act=lambda: services.intercom.reply(conversation_id, admin_id=author, body=body),
+        is_there=is_there,
+    )
+
+
+def settle(services: Services, interview_id: str, attempt: int, outcome: Outcome) -> None:
+    """Write down how an attempt ended, and enqueue the next one where there is to be one."""
+    kind, reason = outcome["kind"], outcome["reason"]
+    with store.writing(services.engine) as connection:
+        interview = ledger.get(connection, interview_id)
+        if interview is None or not ledger.take_attempt(connection, interview_id, attempt):
+            return
+        now = store.now(connection)
+        if kind == "done":
+            # A quick customer may have opened the link before this was written down.
+            state: State = "sent" if interview.opened_at is None else "opened"
+            ledger.move(connection, interview_id, state, only_from=("sending",), now=now, sent_at=now)
+        elif kind == "later" or (kind == "credentials" and now <= interview.send_before):
+            claimed = once.is_claimed(connection, interview_id, "message")
+            pause = rules.send_pause(attempt, outcome["after"], chance=services.chance())
+            if now <= interview.send_before or (claimed and now <= interview.send_before + _LOOK_FOR):
+                enqueue_send(connection, services.jobs, interview, attempt=attempt + 1, delay=pause)
+                ledger.change(connection, interview_id, only_from=("queued", "sending"), reason=reason)
+            elif claimed:
+                _end(connection, interview_id, "unknown", reason or "outcome_unknown", now)
+            else:
+                _end(connection, interview_id, "failed", reason or "too_late", now)
+        elif kind == "unknown":
+            _end(connection, interview_id, "unknown", reason or "outcome_unknown", now)
+        elif kind in ("permanent", "credentials"):
+            _end(connection, interview_id, "failed", reason or "refused", now)
+    log.event(
+        logger,
+        logging.INFO if kind in ("done", "stop", "later") else logging.WARNING,
+        "send_attempt",
+        interview=interview_id,
+        attempt=attempt,
+        outcome=kind,
+        reason=reason,
+    )
+
+
+def _end(connection: Connection, interview_id: str, state: State, reason: str, now: datetime) -> None:
+    ledger.move(connection, interview_id, state, only_from=("queued", "sending"), now=now, reason=reason)
+
+
+def _start_at_koji(services: Services, interview: Interview) -> Started:
+    metadata = {
+        "intercom_workspace_id": interview.workspace_id,
+        "intercom_conversation_id": interview.conversation_id,
+        "intercom_contact_id": interview.contact_id,
+        "respondent_email": interview.contact_email,
+        "interview_ref": interview.id,
+    }
+    return services.koji.start(
+        external_id=interview.contact_id,
+        display_name=interview.contact_name,
+        metadata={name: value for name, value in metadata.items() if value},
+        mode=services.study.mode,
+    )
+
+
+def _personal_link(services: Services, interview: Interview, started: Started) -> str:
+    """Koji's own link, else the template's; never one that leads to a host that is not on the list."""
+    hosts = services.settings.koji_link_hosts
+    for candidate in started.links:
+        if koji_links.allowed(candidate, hosts):
+            return candidate
+    template = services.study.link_template
+    if template is None:
+        reason = "link_host_not_allowed" if started.links else "no_personal_link"
+        raise PermanentError(reason=reason)
+    link = koji_links.from_template(
+        template,
+        interview_id=started.interview_id,
+        contact_id=interview.contact_id,
+        email=interview.contact_email,
+        name=interview.contact_name,
+    )
+    if not koji_links.allowed(link, hosts):
+        raise PermanentError(reason="link_host_not_allowed")
+    return link

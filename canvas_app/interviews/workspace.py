@@ -1,0 +1,73 @@
+"""Whose access token it is: the workspace, its time zone, and the admin who writes in our name."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.engine import Connection
+
+from canvas_app import store
+from canvas_app.errors import PermanentError
+from canvas_app.interviews.services import Services
+from canvas_app.interviews.tables import workspaces
+
+# A workspace's time zone or name may change; once a day is soon enough to see it.
+_FRESH = timedelta(days=1)
+
+
+@dataclass(frozen=True, slots=True)
+class Workspace:
+    workspace_id: str
+    admin_id: str
+    timezone: str | None
+
+
+def known(services: Services) -> Workspace:
+    """The token's workspace, from the database where it is fresh, else from Intercom's GET /me.
+
+    Raises the wires' errors when Intercom has to be asked and does not tell.
+    """
+    with store.reading(services.engine) as connection:
+        row = connection.execute(
+            sa.select(workspaces).where(workspaces.c.token_fingerprint == services.token_fingerprint)
+        ).first()
+        fresh = row is not None and store.now(connection) - row.read_at < _FRESH
+    if row is None or not fresh:
+        return read(services)
+    return Workspace(row.workspace_id, services.settings.intercom_admin_id or row.admin_id, row.timezone)
+
+
+def read(services: Services) -> Workspace:
+    """Ask Intercom whose token it is, and write it down for the card, which never asks anybody."""
+    me = services.intercom.me()
+    with store.writing(services.engine) as connection:
+        _write(
+            connection,
+            workspace_id=me.workspace_id,
+            name=me.workspace_name[:200] or None,
+            region=me.region[:16] or None,
+            timezone=me.timezone[:64] or None,
+            admin_id=me.admin_id,
+            token_fingerprint=services.token_fingerprint,
+            read_at=store.now(connection),
+        )
+    return Workspace(me.workspace_id, services.settings.intercom_admin_id or me.admin_id, me.timezone or None)
+
+
+def must_match(workspace: Workspace, workspace_id: str) -> None:
+    """Refuse to act in one workspace on behalf of another: ids mean nothing outside their own."""
+    if workspace.workspace_id != workspace_id:
+        raise PermanentError(reason="other_workspace")
+
+
+def _write(connection: Connection, *, read_at: datetime, **values: Any) -> None:
+    dialect = sqlite if connection.dialect.name == "sqlite" else postgresql
+    values["read_at"] = read_at
+    statement = dialect.insert(workspaces).values(**values)
+    connection.execute(
+        statement.on_conflict_do_update(index_elements=[workspaces.c.workspace_id], set_=values)
+    )

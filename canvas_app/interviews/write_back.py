@@ -1,0 +1,210 @@
+"""What is written to Intercom when a result is here: attributes on the contact, a note, tags.
+
+Attributes and tags may be repeated; the note may not, see :mod:`canvas_app.interviews.once`.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from typing import TypeVar
+
+import sqlalchemy as sa
+
+from canvas_app import log, store
+from canvas_app.errors import ContactMerged, NotConfigured, PermanentError, UnknownAttribute, WireError
+from canvas_app.interviews import ledger, once, outcomes, rules, wording, workspace
+from canvas_app.interviews.forward import result_of
+from canvas_app.interviews.ledger import Interview
+from canvas_app.interviews.outcomes import Outcome
+from canvas_app.interviews.services import Services
+from canvas_app.interviews.states import HAS_RESULT
+from canvas_app.interviews.tables import theme_tags
+from canvas_app.koji import links as koji_links
+from canvas_app.koji.results import KojiResult
+
+logger = logging.getLogger(__name__)
+
+T = TypeVar("T")
+
+# https://www.koji.so/docs/intercom-research-integration names them; the types are those of Intercom's
+# https://developers.intercom.com/docs/references/rest-api/api.intercom.io/data-attributes/createdataattribute
+ATTRIBUTES = {
+    "last_interview_at": ("datetime", "When the contact answered their newest Koji interview."),
+    "last_interview_sentiment": ("string", "Sentiment of the newest Koji interview."),
+    "last_interview_top_theme": ("string", "Top theme of the newest Koji interview."),
+    "last_interview_quality": ("float", "Koji's quality score of the newest interview, 1 to 5."),
+    "last_interview_url": ("string", "Transcript of the newest interview, at Koji."),
+}
+# https://www.intercom.com/help/en/articles/179-send-custom-user-attributes-to-intercom
+_LONGEST_VALUE = 255
+
+
+def write_attributes(services: Services, interview_id: str) -> Outcome:
+    """Set the contact's attributes, unless a newer interview has set them."""
+    interview = _load(services, interview_id)
+    if interview is None:
+        return outcomes.stop("nothing_to_write")
+    with store.reading(services.engine) as connection:
+        if ledger.newer_result_exists(connection, interview):
+            return outcomes.done("newer_exists")
+    values = attributes(result_of(interview), interview, _transcript_url(services, interview))
+    try:
+        workspace.must_match(workspace.known(services), interview.workspace_id)
+        _following_merges(services, interview, lambda contact: _put(services, contact, values))
+    except (WireError, NotConfigured) as error:
+        return outcomes.of_error(error)
+    with store.writing(services.engine) as connection:
+        now = store.now(connection)
+        ledger.change(connection, interview_id, only_from=HAS_RESULT, attributes_written_at=now)
+    return outcomes.done()
+
+
+def write_note(services: Services, interview_id: str) -> Outcome:
+    """Leave the note on the conversation that the interview came from, once."""
+    interview = _load(services, interview_id)
+    if interview is None:
+        return outcomes.stop("nothing_to_write")
+    if interview.conversation_id is None:
+        return outcomes.done("no_conversation")
+    conversation_id = interview.conversation_id
+    reference = wording.note_reference(interview.id)
+    body = wording.note(
+        result_of(interview),
+        study_name=services.study.name,
+        transcript_url=_transcript_url(services, interview),
+        reference=reference,
+    )
+    try:
+        admin_id = workspace.known(services).admin_id
+    except (WireError, NotConfigured) as error:
+        return outcomes.of_error(error)
+
+    def is_there() -> bool | None:
+        conversation = services.intercom.get_conversation(conversation_id)
+        if conversation.contains(reference):
+            return True
+        return False if conversation.complete else None
+
+    outcome = once.write_once(
+        services.engine,
+        interview_id,
+        "note",
+        act=lambda: services.intercom.note(conversation_id, admin_id=admin_id, body=body),
+        is_there=is_there,
+    )
+    if outcome["kind"] in ("permanent", "unknown"):
+        # A conversation that is gone has no place for a note; the contact keeps what was written there.
+        log.event(
+            logger, logging.WARNING, "note_not_written", interview=interview_id, reason=outcome["reason"]
+        )
+        return outcomes.done(f"note_{outcome['kind']}")
+    return outcome
+
+
+def write_tags(services: Services, interview_id: str) -> Outcome:
+    """Tag the conversation and, where that is wanted, the contact; take our own outdated tags off first."""
+    interview = _load(services, interview_id)
+    if interview is None:
+        return outcomes.stop("nothing_to_write")
+    with store.reading(services.engine) as connection:
+        allowed = set(connection.execute(sa.select(theme_tags.c.slug)).scalars())
+        newer = ledger.newer_result_exists(connection, interview)
+        outdated = ledger.earlier_contact_tags(connection, interview)
+    names = rules.tags_for(result_of(interview), allowed_themes=allowed)
+    try:
+        admin_id = workspace.known(services).admin_id
+        tags = {services.intercom.ensure_tag(name): name for name in names}
+        if interview.conversation_id is not None:
+            _tag_conversation(services, interview.conversation_id, list(tags), admin_id)
+        # The contact carries the newest interview's tags, as it carries the newest one's attributes.
+        if services.settings.tag_contact and not newer:
+            _following_merges(
+                services, interview, lambda contact: _tag_contact(services, contact, tags, outdated)
+            )
+            _remember_tags(services, interview, tags, outdated)
+    except (WireError, NotConfigured) as error:
+        return outcomes.of_error(error)
+    return outcomes.done()
+
+
+def attributes(
+    result: KojiResult, interview: Interview, transcript_url: str | None
+) -> dict[str, str | int | float | bool | None]:
+    """The attributes as Intercom takes them. What is not known is left out, so that it overwrites nothing."""
+    moment = interview.result_at
+    url = transcript_url if transcript_url and len(transcript_url) <= _LONGEST_VALUE else None
+    values: dict[str, str | int | float | bool | None] = {
+        "last_interview_at": int(moment.timestamp()) if moment else None,
+        "last_interview_sentiment": result.sentiment,
+        "last_interview_top_theme": wording.one_line(result.top_theme, _LONGEST_VALUE) or None,
+        "last_interview_quality": result.quality,
+        "last_interview_url": url,
+    }
+    return {name: value for name, value in values.items() if value is not None}
+
+
+def _load(services: Services, interview_id: str) -> Interview | None:
+    with store.reading(services.engine) as connection:
+        interview = ledger.get(connection, interview_id)
+    # An interview that is written back is written again when its result is delivered anew and more complete.
+    return interview if interview is not None and interview.state in ("analysed", "written_back") else None
+
+
+def _transcript_url(services: Services, interview: Interview) -> str | None:
+    url = result_of(interview).transcript_url
+    return url if url and koji_links.allowed(url, services.settings.koji_link_hosts) else None
+
+
+def _put(services: Services, contact_id: str, values: dict[str, str | int | float | bool | None]) -> None:
+    try:
+        services.intercom.update_contact(contact_id, values)
+    except UnknownAttribute:
+        # Intercom refuses the whole update for one unknown name, and names one at a time: create all of ours.
+        present = services.intercom.contact_attributes()
+        for name, (data_type, description) in ATTRIBUTES.items():
+            if name not in present:
+                services.intercom.create_contact_attribute(name, data_type, description)
+        services.intercom.update_contact(contact_id, values)
+
+
+def _following_merges(services: Services, interview: Interview, write: Callable[[str], T]) -> T:
+    """Write to the contact, or to the one that it was merged into: once, and the ledger follows."""
+    try:
+        return write(interview.contact_id)
+    except ContactMerged as merged:
+        if merged.canonical_id is None:
+            raise
+        with store.writing(services.engine) as connection:
+            ledger.change(connection, interview.id, only_from=HAS_RESULT, contact_id=merged.canonical_id)
+        return write(merged.canonical_id)
+
+
+def _tag_conversation(services: Services, conversation_id: str, tag_ids: list[str], admin_id: str) -> None:
+    for tag_id in tag_ids:
+        try:
+            services.intercom.tag_conversation(conversation_id, tag_id, admin_id)
+        except PermanentError as error:
+            if error.status != 404:
+                raise
+            log.event(logger, logging.WARNING, "conversation_gone", reason=error.reason)
+            return
+
+
+def _tag_contact(
+    services: Services, contact_id: str, tags: dict[str, str], outdated: dict[str, dict[str, str]]
+) -> None:
+    old = {tag_id for earlier in outdated.values() for tag_id in earlier} - set(tags)
+    for tag_id in sorted(old):
+        services.intercom.untag_contact(contact_id, tag_id)
+    for tag_id in tags:
+        services.intercom.tag_contact(contact_id, tag_id)
+
+
+def _remember_tags(
+    services: Services, interview: Interview, tags: dict[str, str], outdated: dict[str, dict[str, str]]
+) -> None:
+    with store.writing(services.engine) as connection:
+        for earlier in outdated:
+            ledger.change(connection, earlier, only_from=HAS_RESULT, contact_tags=None)
+        ledger.change(connection, interview.id, only_from=HAS_RESULT, contact_tags=tags)

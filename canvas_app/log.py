@@ -1,0 +1,85 @@
+"""Structured logs: one JSON object a line, with the id of the request or job that wrote it.
+
+What a line may hold is decided here rather than at each call: an event's name, codes, counts and our own
+ids. Messages of exceptions are left out, because a driver's or a vendor's message may quote what a customer
+wrote; the type and the place are enough to find the fault.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import sys
+import traceback
+from contextvars import ContextVar
+from datetime import UTC, datetime
+
+from canvas_app.errors import KojiForIntercomError
+
+request_id: ContextVar[str | None] = ContextVar("request_id", default=None)
+
+_FIELDS = "koji_fields"
+
+
+class JsonFormatter(logging.Formatter):
+    """Format a record as one line of JSON."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        line: dict[str, object] = {
+            "at": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
+            "level": record.levelname.lower(),
+            "logger": record.name,
+            "event": record.getMessage(),
+        }
+        if (current := request_id.get()) is not None:
+            line["request_id"] = current
+        line.update(getattr(record, _FIELDS, {}))
+        if record.exc_info and record.exc_info[1] is not None:
+            line.update(_exception_fields(record.exc_info[1]))
+        return json.dumps(line, ensure_ascii=True, default=str)
+
+
+class ForeignFilter(logging.Filter):
+    """Let libraries say that something happened, but not quote what they were handling."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        if not record.name.startswith("canvas_app"):
+            text = record.getMessage()
+            # A driver's error text begins with its kind and goes on with the statement and its data.
+            record.msg, record.args = text.partition("\n")[0].partition(":")[0][:200], None
+        return True
+
+
+def event(logger: logging.Logger, level: int, name: str, **fields: str | int | float | bool | None) -> None:
+    """Write one line: an event's name and its fields. Fields are codes, counts and our own ids."""
+    if logger.isEnabledFor(level):
+        logger.log(level, name, extra={_FIELDS: fields})
+
+
+def failure(
+    logger: logging.Logger, name: str, error: BaseException, **fields: str | int | float | bool | None
+) -> None:
+    """Write an exception at error level: its type and place, not its message."""
+    logger.error(name, extra={_FIELDS: {**fields, **_exception_fields(error)}})
+
+
+def configure(level: int = logging.INFO) -> None:
+    """Send every logger's lines to standard error as JSON."""
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(JsonFormatter())
+    handler.addFilter(ForeignFilter())
+    root = logging.getLogger()
+    root.handlers[:] = [handler]
+    root.setLevel(level)
+    # httpx logs every address at info level, and personal links and ids stand in addresses.
+    for noisy in ("httpx", "httpcore", "dbos", "alembic", "werkzeug"):
+        logging.getLogger(noisy).setLevel(logging.WARNING)
+
+
+def _exception_fields(error: BaseException) -> dict[str, object]:
+    fields: dict[str, object] = {"error": type(error).__name__}
+    if isinstance(error, KojiForIntercomError):
+        fields["reason"] = error.reason
+    frames = traceback.extract_tb(error.__traceback__)[-4:]
+    fields["where"] = [f"{frame.filename.rsplit('/', 1)[-1]}:{frame.lineno} {frame.name}" for frame in frames]
+    return fields

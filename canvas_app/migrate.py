@@ -1,0 +1,51 @@
+"""Migrations: our tables by Alembic, the durable engine's by its own command. ``release`` runs both."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import sqlalchemy as sa
+from alembic import command
+from alembic.config import Config
+from alembic.migration import MigrationContext
+from sqlalchemy.engine import Engine
+
+from canvas_app import engine as durable
+from canvas_app import store
+from canvas_app.settings import PROJECT_ROOT
+
+
+def release(database_url: str) -> None:
+    """Bring the database to the schema of this code. Safe to repeat."""
+    # The engine's tables first: our own version is what the other processes look at, so it is written last.
+    engine = store.make_engine(database_url, pool_size=1)
+    engine.dispose()
+    durable.migrate(database_url)
+    try:
+        with engine.begin() as connection:
+            if connection.dialect.name == "postgresql":
+                # Two releases at the same moment take turns.
+                connection.execute(sa.select(sa.func.pg_advisory_xact_lock(0x6B6F6A69)))
+            command.upgrade(alembic_config(connection), "head")
+    finally:
+        engine.dispose()
+
+
+def alembic_config(connection: sa.Connection) -> Config:
+    config = Config()
+    config.set_main_option("script_location", str(PROJECT_ROOT / "migrations"))
+    config.attributes["connection"] = connection
+    return config
+
+
+def current_version(engine: Engine) -> str | None:
+    """The version of the database's schema, or None when it has none."""
+    with store.reading(engine) as connection:
+        return MigrationContext.configure(connection).get_current_revision()
+
+
+def include_object(item: Any, name: str | None, kind: str, reflected: bool, _compare_to: Any) -> bool:
+    """Leave the durable engine's tables alone: autogenerate would otherwise propose to drop them."""
+    if kind == "table" and reflected and name is not None:
+        return not durable.is_engine_table(name, getattr(item, "schema", None))
+    return True

@@ -1,0 +1,135 @@
+"""The pages: for a person who opens the app, for the platform, and for the customer who taps the link."""
+
+from __future__ import annotations
+
+import logging
+import re
+import secrets
+
+from flask import Blueprint, Response, jsonify, make_response, redirect, render_template, request
+from werkzeug.wrappers import Response as BaseResponse
+
+from canvas_app import health, log, store, web
+from canvas_app.interviews import ledger, links
+from canvas_app.interviews.states import HAS_RESULT, LINK_STATES
+from canvas_app.koji import links as koji_links
+
+blueprint = Blueprint("pages", __name__)
+logger = logging.getLogger(__name__)
+
+# Programs that fetch a link to show what is behind it. Nobody has opened anything when they do.
+_PREVIEWERS = re.compile(
+    r"bot\b|crawler|spider|preview|facebookexternalhit|whatsapp|slack|telegram|discord|skypeuripreview|embedly"
+    r"|linkedinbot|twitterbot|googleimageproxy|intercom",
+    re.IGNORECASE,
+)
+
+_PREPARING_REFRESH_SECONDS = 3
+
+
+@blueprint.get("/")
+def home() -> Response:
+    here = web.current()
+    parts = health.parts(here.engine)
+    base = here.settings.public_url or request.url_root.rstrip("/")
+    return _page(
+        "home.html",
+        200,
+        parts=parts,
+        problems=[part for part in parts if not part.ok],
+        missing=health.missing(here.settings),
+        command=health.set_command(here.settings),
+        addresses=health.addresses(base),
+    )
+
+
+@blueprint.get("/healthz")
+def healthz() -> Response:
+    here = web.current()
+    parts = health.parts(here.engine)
+    down = [part.name for part in parts if not part.ok]
+    with here.lock:
+        refusals = dict(here.refusals)
+    answer = jsonify(
+        {
+            "status": "down" if down else "ok",
+            "down": down,
+            "parts": {part.name: "ok" if part.ok else "down" for part in parts},
+            "missing": here.settings.missing_for_card(),
+            "refusals": refusals,
+        }
+    )
+    answer.status_code = 503 if down else 200
+    answer.headers["Cache-Control"] = "no-store"
+    return answer
+
+
+@blueprint.get("/i/<token>")
+def personal_link(token: str) -> BaseResponse:
+    """The customer's link: counts as opened and leads to the interview, or says kindly why it does not."""
+    here = web.current()
+    interview_id = links.read_token(token, here.settings.secret_key)
+    if interview_id is None:
+        return _unknown_link()
+    with store.reading(here.engine) as connection:
+        interview = ledger.by_token(connection, token)
+    if interview is None:
+        return _unknown_link()
+    if interview.state in HAS_RESULT or interview.result is not None:
+        return _message(
+            200, "Thank you!", "You have already answered this interview. There is nothing more to do."
+        )
+    if interview.state not in LINK_STATES:
+        return _over()
+    if interview.koji_link is None:
+        return _message(
+            200,
+            "Your interview is being prepared",
+            "This page loads again by itself in a moment.",
+            refresh=_PREPARING_REFRESH_SECONDS,
+        )
+    if not koji_links.allowed(interview.koji_link, here.settings.koji_link_hosts):
+        log.event(logger, logging.WARNING, "link_host_not_allowed", interview=interview.id)
+        return _over()
+    if interview.opened_at is None and _is_a_person():
+        with store.writing(here.engine) as connection:
+            now = store.now(connection)
+            # The message is surely there when its link is opened, so that "unknown" is known now.
+            ledger.move(connection, interview.id, "opened", only_from=("sent", "unknown"), now=now)
+            ledger.change(connection, interview.id, only_from=LINK_STATES, opened_at=now)
+    answer = redirect(interview.koji_link, code=302)
+    answer.headers["Cache-Control"] = "no-store"
+    return answer
+
+
+def _is_a_person() -> bool:
+    if request.method != "GET":
+        return False
+    purpose = request.headers.get("Sec-Purpose", "") + request.headers.get("Purpose", "")
+    return "prefetch" not in purpose.lower() and not _PREVIEWERS.search(request.user_agent.string)
+
+
+def _unknown_link() -> Response:
+    return _message(
+        404, "This link does not work", "It may have been cut off. Please open it again from the message."
+    )
+
+
+def _over() -> Response:
+    return _message(410, "This interview is over", "The link is no longer in use. You need not do anything.")
+
+
+def _message(status: int, title: str, text: str, *, refresh: int | None = None) -> Response:
+    return _page("message.html", status, title=title, text=text, refresh=refresh)
+
+
+def _page(template: str, status: int, **values: object) -> Response:
+    nonce = secrets.token_urlsafe(16)
+    answer = make_response(render_template(template, nonce=nonce, **values), status)
+    answer.headers["Cache-Control"] = "no-store"
+    # Nothing is loaded from anywhere; the one style element is named by its nonce.
+    answer.headers["Content-Security-Policy"] = (
+        f"default-src 'none'; style-src 'nonce-{nonce}'; "
+        "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+    )
+    return answer

@@ -1,0 +1,261 @@
+"""Every setting, read once from the environment.
+
+A malformed setting stops the process and every problem is listed at once. A missing one does not: Koji and
+Intercom must reach the running app before they hand out their secrets, so each part says for itself what it
+still needs (:meth:`Settings.missing_for_card` and its neighbours).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any, Literal
+from urllib.parse import urlsplit
+
+from pydantic import AfterValidator, AliasChoices, BeforeValidator, Field, SecretStr, ValidationError
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+from sqlalchemy.engine import make_url
+from sqlalchemy.exc import ArgumentError
+
+from canvas_app.errors import SettingsError
+
+PROJECT_ROOT = Path(__file__).resolve().parent.parent
+LOOPBACK_HOSTS = frozenset({"127.0.0.1", "localhost", "::1"})
+
+# https://developers.intercom.com/docs/build-an-integration/learn-more/rest-apis#regional-hosting
+INTERCOM_API_URLS: Mapping[str, str] = {
+    "us": "https://api.intercom.io",
+    "eu": "https://api.eu.intercom.io",
+    "au": "https://api.au.intercom.io",
+}
+
+
+def _split(value: object) -> object:
+    """A comma-separated list, as a platform's settings page lets one type it."""
+    if isinstance(value, str):
+        return tuple(part.strip() for part in value.split(",") if part.strip())
+    return value
+
+
+def _lower(value: object) -> object:
+    return value.strip().lower() if isinstance(value, str) else value
+
+
+def _database_url(value: str) -> str:
+    # Heroku hands out postgres://, which SQLAlchemy does not know; psycopg 3 is the driver we ship.
+    url = re.sub(r"^postgres(ql)?(\+psycopg)?://", "postgresql+psycopg://", value.strip())
+    try:
+        parsed = make_url(url)
+    except ArgumentError:
+        raise ValueError("is not a database address like postgresql://… or sqlite:///file") from None
+    if parsed.get_backend_name() not in {"sqlite", "postgresql"}:
+        raise ValueError("must begin with postgresql:// or sqlite:///")
+    if parsed.get_backend_name() == "sqlite" and parsed.database in {None, "", ":memory:"}:
+        raise ValueError("must name a file, since web and worker are two processes: sqlite:///file.db")
+    return url
+
+
+def _base_url(value: str) -> str:
+    # Some platforms tell the bare host name only.
+    url = value.strip().rstrip("/")
+    if "://" not in url:
+        url = f"https://{url}"
+    try:
+        parts = urlsplit(url)
+        port = parts.port
+    except ValueError:
+        raise ValueError("is not an address like https://example.com") from None
+    if not parts.hostname or parts.query or parts.fragment or parts.username or port == 0:
+        raise ValueError("is not an address like https://example.com")
+    if parts.scheme != "https" and not (parts.scheme == "http" and parts.hostname in LOOPBACK_HOSTS):
+        raise ValueError("must begin with https:// (http:// is for this machine only)")
+    return url
+
+
+def _header_name(value: str) -> str:
+    if not re.fullmatch(r"[A-Za-z0-9-]{1,64}", value):
+        raise ValueError("is not the name of an HTTP header, like X-Koji-Signature")
+    return value
+
+
+def _link_template(value: str) -> str:
+    names = re.findall(r"\{([^{}]*)\}", value)
+    known = {"interview_id", "contact_id", "email", "name"}
+    unknown = sorted(set(names) - known)
+    if unknown or value.count("{") != len(names) or value.count("}") != len(names):
+        raise ValueError("may hold {interview_id}, {contact_id}, {email} and {name}, and no other braces")
+    _base_url(value.partition("?")[0].partition("#")[0].partition("{")[0])
+    return value
+
+
+Secrets = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split)]
+BaseUrl = Annotated[str, AfterValidator(_base_url)]
+
+
+@dataclass(frozen=True, slots=True)
+class Study:
+    """A study at Koji, as far as sending needs it. Each study has a key of its own."""
+
+    slug: str
+    name: str
+    api_key: str | None
+    link_template: str | None
+    anonymous: bool = False
+    mode: Literal["text", "voice"] | None = None
+
+
+class Settings(BaseSettings):
+    """The settings, named as the environment variables are, in lower case."""
+
+    model_config = SettingsConfigDict(
+        env_ignore_empty=True, extra="ignore", frozen=True, hide_input_in_errors=True, populate_by_name=True
+    )
+
+    database_url: Annotated[str, AfterValidator(_database_url)] = Field(
+        default=f"sqlite:///{PROJECT_ROOT / 'instance' / 'koji.db'}",
+        description="PostgreSQL or SQLite address of the database. Heroku sets it.",
+    )
+    secret_key: Secrets = Field(
+        default=(), description="Signs personal links and sessions. Comma-separated to rotate, newest first."
+    )
+    public_url: BaseUrl | None = Field(
+        default=None,
+        validation_alias=AliasChoices(
+            "public_url", "render_external_url", "heroku_app_default_domain_name", "railway_public_domain"
+        ),
+        description="The https address at which the internet reaches this app, without a path.",
+    )
+    intercom_client_secret: Secrets = Field(
+        default=(), description="Intercom Developer Hub > your app > Basic information > Client secret."
+    )
+    intercom_access_token: SecretStr | None = Field(
+        default=None, description="Intercom Developer Hub > your app > Authentication > Access token."
+    )
+    intercom_admin_id: Annotated[str, Field(pattern=r"^[0-9]{1,20}$")] | None = Field(
+        default=None,
+        description="Teammate who writes notes and automatic messages; by default the token's own.",
+    )
+    intercom_region: Annotated[Literal["us", "eu", "au"], BeforeValidator(_lower)] = Field(
+        default="us", description="Where your Intercom workspace is hosted: us, eu or au."
+    )
+    intercom_api_url: BaseUrl | None = Field(
+        default=None, description="Replaces the region's API address; for the sandbox."
+    )
+    intercom_version: Annotated[str, Field(pattern=r"^[0-9]+\.[0-9]+$")] = Field(
+        default="2.16", description="Sent as Intercom-Version; choose the same in the Developer Hub."
+    )
+    koji_api_key: SecretStr | None = Field(default=None, description="Koji > your study > API keys.")
+    koji_api_url: BaseUrl = Field(default="https://koji.so", description="Koji's address.")
+    koji_webhook_secret: Secrets = Field(
+        default=(), description="The signing secret that Koji shows when you save the webhook address."
+    )
+    koji_signature_header: Annotated[str, AfterValidator(_header_name)] = Field(
+        default="X-Koji-Signature", description="The header in which Koji sends its signature."
+    )
+    koji_link_template: Annotated[str, AfterValidator(_link_template)] | None = Field(
+        default=None,
+        description="Personal link, used when Koji's start call returns none. {interview_id}, {contact_id}, "
+        "{email} and {name} are filled in.",
+    )
+    koji_link_hosts: Annotated[
+        tuple[str, ...], NoDecode, BeforeValidator(_lower), BeforeValidator(_split)
+    ] = Field(
+        default=("koji.so", "www.koji.so", "app.getkoji.com"),
+        description="Hosts that a personal link or a transcript link may point to.",
+    )
+    koji_study_name: Annotated[str, Field(min_length=1, max_length=80)] = Field(
+        default="Customer interview", description="What the rep reads as the name of the default study."
+    )
+    api_token: Secrets = Field(
+        default=(), description="Bearer tokens of the HTTP API. Comma-separated to rotate."
+    )
+    min_quality: Annotated[float, Field(ge=1, le=5)] = Field(
+        default=3, description="Results below this quality (1 to 5) are recorded but not written to Intercom."
+    )
+    ask_again_days: Annotated[int, Field(ge=0, le=3650)] = Field(
+        default=30, description="A contact is not asked again within this many days."
+    )
+    open_days: Annotated[int, Field(ge=1, le=365)] = Field(
+        default=14, description="An unanswered interview expires after this many days."
+    )
+    send_within_minutes: Annotated[int, Field(ge=1, le=1440)] = Field(
+        default=15, description="A rep's send that could not go out within this many minutes is given up."
+    )
+    tag_contact: bool = Field(
+        default=True, description="Also tag the contact, so that the next conversation can be routed."
+    )
+    retention_days: Annotated[int, Field(ge=1, le=3650)] = Field(
+        default=365, description="Older interviews lose their personal data."
+    )
+    on_heroku: bool = Field(default=False, exclude=True, validation_alias=AliasChoices("on_heroku"))
+
+    @classmethod
+    def load(cls, environ: Mapping[str, str], **overrides: Any) -> Settings:
+        """Read the settings; raises :class:`SettingsError` that lists every problem."""
+        try:
+            return cls(on_heroku="DYNO" in environ, **overrides)
+        except ValidationError as error:
+            raise SettingsError([_problem(cls, detail) for detail in error.errors()]) from None
+
+    @property
+    def intercom_url(self) -> str:
+        return self.intercom_api_url or INTERCOM_API_URLS[self.intercom_region]
+
+    @property
+    def default_study(self) -> Study:
+        return Study(
+            slug="default",
+            name=self.koji_study_name,
+            api_key=self.koji_api_key.get_secret_value() if self.koji_api_key else None,
+            link_template=self.koji_link_template,
+        )
+
+    @property
+    def uses_sqlite(self) -> bool:
+        return self.database_url.startswith("sqlite")
+
+    def missing_for_results(self) -> list[str]:
+        """Names of the settings that the way back, from Koji to Intercom, still needs."""
+        return self._absent("koji_webhook_secret", "intercom_access_token")
+
+    def missing_for_sending(self) -> list[str]:
+        """Names of the settings that the way out, to the customer, still needs."""
+        return self._absent("secret_key", "public_url", "intercom_access_token", "koji_api_key")
+
+    def missing_for_card(self) -> list[str]:
+        """Names of the settings without which a tap on the card could not do its whole job."""
+        return self._absent(
+            "secret_key",
+            "public_url",
+            "intercom_client_secret",
+            "intercom_access_token",
+            "koji_api_key",
+            "koji_webhook_secret",
+        )
+
+    def _absent(self, *names: str) -> list[str]:
+        missing = [name.upper() for name in names if not getattr(self, name)]
+        # Heroku's disk does not outlive a restart, so a database file there is no database.
+        if self.on_heroku and self.uses_sqlite:
+            missing.insert(0, "DATABASE_URL")
+        return missing
+
+
+def documented_fields() -> dict[str, str]:
+    """Every setting a person may set: its name in the environment and its description."""
+    return {
+        name.upper(): field.description or ""
+        for name, field in Settings.model_fields.items()
+        if name != "on_heroku"
+    }
+
+
+def _problem(cls: type[Settings], detail: Any) -> str:
+    """One line for one problem: what is wrong, and where the right value is found. Never the value itself."""
+    name = str(detail["loc"][0]) if detail["loc"] else "settings"
+    field = cls.model_fields.get(name)
+    where = field.description if field and field.description else ""
+    what = str(detail["msg"]).removeprefix("Value error, ")
+    return f"{name.upper()}: {what}. {where}".rstrip()

@@ -1,0 +1,112 @@
+"""The database: one small engine per process, for SQLite and for PostgreSQL alike.
+
+The engine is shared with the durable engine (DBOS), so that a ledger row and its job are written in one
+transaction, and so that one web and one worker together stay within eight connections.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection, Engine, make_url
+from sqlalchemy.types import TypeDecorator
+
+WEB_POOL = 3
+WORKER_POOL = 5
+
+# A writer on SQLite waits this long for another writer before it gives up.
+_BUSY_MILLISECONDS = 10_000
+
+
+class UtcDateTime(TypeDecorator[datetime]):
+    """An aware datetime in UTC, on both databases. SQLite keeps no zone, so it is put back on reading."""
+
+    impl = sa.DateTime(timezone=True)
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: sa.Dialect) -> datetime | None:
+        if value is None:
+            return None
+        if value.tzinfo is None:
+            raise ValueError("A naive datetime cannot be stored.")
+        value = value.astimezone(UTC)
+        return value.replace(tzinfo=None) if dialect.name == "sqlite" else value
+
+    def process_result_value(self, value: datetime | None, dialect: sa.Dialect) -> datetime | None:
+        if value is None:
+            return None
+        return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
+
+
+def make_engine(database_url: str, *, pool_size: int) -> Engine:
+    """An engine with at most ``pool_size`` connections. Statement parameters never appear in its errors."""
+    url = make_url(database_url)
+    options: dict[str, Any] = {
+        "pool_size": pool_size,
+        "max_overflow": 0,
+        "pool_timeout": 10,
+        # Parameters are names, addresses and links; an error text must not carry them into a log.
+        "hide_parameters": True,
+    }
+    if url.get_backend_name() == "sqlite":
+        if url.database:
+            Path(url.database).parent.mkdir(parents=True, exist_ok=True)
+        engine = sa.create_engine(url, **options)
+        sa.event.listen(engine, "connect", _prepare_sqlite)
+        return engine
+    return sa.create_engine(
+        url,
+        pool_pre_ping=True,
+        connect_args={"connect_timeout": 5, "application_name": "koji-for-intercom"},
+        **options,
+    )
+
+
+def _prepare_sqlite(connection: sqlite3.Connection, _record: object) -> None:
+    # Writers take the lock at once: a transaction that begins by reading and then writes could otherwise
+    # find the database changed beneath it. https://www.sqlite.org/lang_transaction.html
+    connection.isolation_level = "IMMEDIATE"
+    connection.execute(f"PRAGMA busy_timeout={_BUSY_MILLISECONDS}")
+    connection.execute("PRAGMA foreign_keys=ON")
+    connection.execute("PRAGMA journal_mode=WAL")
+
+
+@contextmanager
+def writing(engine: Engine) -> Iterator[Connection]:
+    """One transaction that writes; committed at the end, rolled back when an exception leaves it."""
+    with engine.connect() as connection, connection.begin():
+        if engine.dialect.name == "sqlite":
+            # The driver begins a transaction at the first write only; what is read before must belong to it.
+            connection.exec_driver_sql("BEGIN IMMEDIATE")
+        yield connection
+
+
+@contextmanager
+def reading(engine: Engine) -> Iterator[Connection]:
+    """A connection that only reads. On PostgreSQL each statement is one round trip, with no transaction."""
+    if engine.dialect.name == "postgresql":
+        engine = engine.execution_options(isolation_level="AUTOCOMMIT")
+    with engine.connect() as connection:
+        yield connection
+
+
+def now_expression(connection: Connection) -> sa.ColumnElement[datetime]:
+    """The database's clock, for use in a query: the one clock that all processes share."""
+    if connection.dialect.name == "sqlite":
+        # SQLite runs in this process, so this machine's clock is the database's.
+        return sa.literal(datetime.now(UTC), UtcDateTime())
+    return sa.type_coerce(sa.func.clock_timestamp(), UtcDateTime())
+
+
+def now(connection: Connection) -> datetime:
+    """The database's clock, now."""
+    if connection.dialect.name == "sqlite":
+        return datetime.now(UTC)
+    moment: datetime = connection.execute(sa.select(now_expression(connection))).scalar_one()
+    return moment

@@ -1,0 +1,135 @@
+"""What every door shares: the request's id, the one shape of errors, the log line, the counted refusals."""
+
+from __future__ import annotations
+
+import logging
+import re
+import threading
+import time
+import uuid
+from collections import Counter
+from dataclasses import dataclass, field
+
+from flask import Flask, Response, current_app, g, jsonify, request
+from sqlalchemy.engine import Engine
+from sqlalchemy.exc import SQLAlchemyError
+from werkzeug.exceptions import HTTPException, RequestEntityTooLarge
+from werkzeug.wrappers import Response as BaseResponse
+
+from canvas_app import log
+from canvas_app.engine import Jobs
+from canvas_app.errors import BodyTooLarge, NotConfigured, Refused
+from canvas_app.settings import Settings
+
+logger = logging.getLogger(__name__)
+
+_EXTENSION = "koji_for_intercom"
+_MAX_BODY = 1024 * 1024
+_REQUEST_ID = re.compile(r"[A-Za-z0-9-]{8,64}")
+
+
+@dataclass(frozen=True)
+class Web:
+    """What a request works with in the web process."""
+
+    settings: Settings
+    engine: Engine
+    jobs: Jobs
+    # Refusals since this process started, by door and reason code. Nothing else of a refused request is kept.
+    refusals: Counter[str] = field(default_factory=Counter)
+    lock: threading.Lock = field(default_factory=threading.Lock)
+
+
+def current() -> Web:
+    web: Web = current_app.extensions[_EXTENSION]
+    return web
+
+
+def prepare(app: Flask, web: Web) -> None:
+    app.extensions[_EXTENSION] = web
+    app.config["MAX_CONTENT_LENGTH"] = _MAX_BODY
+    app.before_request(_begin)
+    app.after_request(_end)
+    app.register_error_handler(Refused, _refused)
+    app.register_error_handler(NotConfigured, _not_configured)
+    app.register_error_handler(SQLAlchemyError, _database_away)
+    app.register_error_handler(HTTPException, _http_error)
+    app.register_error_handler(Exception, _unexpected)
+
+
+def body() -> bytes:
+    """The exact bytes of the body: signatures are over these. Raises BodyTooLarge."""
+    try:
+        return request.get_data(cache=True)
+    except RequestEntityTooLarge:
+        raise BodyTooLarge from None
+
+
+def header(name: str) -> str | None:
+    return request.headers.get(name)
+
+
+def error(status: int, code: str, message: str) -> Response:
+    """The one shape of an error: what happened, for a machine and for a person."""
+    response = jsonify({"error": code, "message": message})
+    response.status_code = status
+    return response
+
+
+def _begin() -> None:
+    g.begun = time.monotonic()
+    given = request.headers.get("X-Request-Id", "")
+    g.request_id = given if _REQUEST_ID.fullmatch(given) else uuid.uuid4().hex
+    log.request_id.set(g.request_id)
+
+
+def _end(response: BaseResponse) -> BaseResponse:
+    response.headers["X-Request-Id"] = g.request_id
+    response.headers.setdefault("X-Content-Type-Options", "nosniff")
+    response.headers.setdefault("Referrer-Policy", "no-referrer")
+    log.event(
+        logger,
+        logging.INFO,
+        "request",
+        method=request.method,
+        # The rule and not the path: a personal link's token stands in the path.
+        route=request.url_rule.rule if request.url_rule else None,
+        status=response.status_code,
+        ms=round((time.monotonic() - g.begun) * 1000, 1),
+    )
+    return response
+
+
+def _refused(refusal: Refused) -> Response:
+    web = current()
+    door = request.url_rule.rule if request.url_rule else "?"
+    with web.lock:
+        web.refusals[f"{door} {refusal.reason}"] += 1
+    log.event(logger, logging.WARNING, "refused", door=door, reason=refusal.reason)
+    return error(refusal.status, refusal.reason, str(refusal))
+
+
+def _not_configured(problem: NotConfigured) -> Response:
+    log.event(logger, logging.WARNING, "not_configured", missing=",".join(problem.missing))
+    return error(503, problem.reason, f"{problem} Set it where the app is deployed; `doctor` tells how.")
+
+
+def _database_away(problem: SQLAlchemyError) -> Response:
+    log.failure(logger, "database_failed", problem)
+    response = error(
+        503, "database_unavailable", "The database cannot be reached. Please send it again soon."
+    )
+    response.headers["Retry-After"] = "5"
+    return response
+
+
+def _http_error(problem: HTTPException) -> Response:
+    code = problem.name.lower().replace(" ", "_")
+    return error(problem.code or 500, code, problem.description or problem.name)
+
+
+def _unexpected(problem: Exception) -> Response:
+    log.failure(logger, "request_failed", problem)
+    return error(
+        500, "internal_error", "Something went wrong on our side. The request id names it in the log."
+    )

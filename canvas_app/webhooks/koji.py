@@ -1,0 +1,57 @@
+"""The door for Koji's webhooks: recognise, verify, parse, store and enqueue, 2xx.
+
+https://www.koji.so/docs/webhook-setup
+"""
+
+from __future__ import annotations
+
+import time
+
+from flask import Blueprint, Response, jsonify, request
+
+from canvas_app import web
+from canvas_app.errors import BodyRefused, NotConfigured, SignatureRefused
+from canvas_app.koji import events, signatures
+from canvas_app.koji.events import KojiEvent
+from canvas_app.webhooks import inbox
+
+blueprint = Blueprint("koji_webhooks", __name__)
+
+
+@blueprint.route("/webhooks/koji", methods=["GET", "POST"])
+def receive() -> Response:
+    here = web.current()
+    if request.method != "POST":
+        return jsonify({"status": "ok"})
+    raw = web.body()
+    try:
+        signatures.verify(
+            raw,
+            web.header(here.settings.koji_signature_header),
+            here.settings.koji_webhook_secret,
+            now=time.time(),
+        )
+    except (SignatureRefused, NotConfigured):
+        # Saving the address makes Koji send a request of unknown form, perhaps before it shows the secret.
+        # One that names no event of an interview is answered and has no effect; any other is refused.
+        ping = _ping(raw)
+        if ping is None:
+            raise
+        return _pong(ping)
+    event = events.parse(raw)
+    if event.kind == "ping":
+        return _pong(event)
+    stored = inbox.keep_koji(here.engine, here.jobs, event, raw)
+    return jsonify({"status": "stored" if stored else "seen_before"})
+
+
+def _ping(raw: bytes) -> KojiEvent | None:
+    try:
+        event = events.parse(raw)
+    except BodyRefused:
+        return None
+    return event if event.kind == "ping" else None
+
+
+def _pong(event: KojiEvent) -> Response:
+    return jsonify({"status": "ok"} | ({"challenge": event.challenge} if event.challenge else {}))

@@ -1,0 +1,107 @@
+"""Fixtures for all tests: a migrated database of either kind, settings, the app, and its jobs run in turn."""
+
+from __future__ import annotations
+
+import logging
+import os
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import responses
+from flask import Flask
+from flask.testing import FlaskClient
+from sqlalchemy.engine import Engine
+
+from canvas_app import create_app, log, migrate, store
+from canvas_app.settings import Settings
+from tests.support.world import World, full_settings
+
+pytest_plugins = ["tests.support.plugin"]
+
+
+@pytest.fixture(autouse=True)
+def _clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No setting of the machine's reaches a test."""
+    for name in list(os.environ):
+        if name.lower() in Settings.model_fields or name == "DYNO":
+            monkeypatch.delenv(name)
+
+
+@pytest.fixture(autouse=True)
+def _clean_logging() -> Iterator[None]:
+    """Logging is the process's; a test that configures it leaves it as it was."""
+    root = logging.getLogger()
+    handlers, level = root.handlers[:], root.level
+    yield
+    root.handlers[:] = handlers
+    root.setLevel(level)
+    log.request_id.set(None)
+
+
+@pytest.fixture(scope="session")
+def migrated_sqlite(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A database file with all tables, to be copied."""
+    path = tmp_path_factory.mktemp("template") / "koji.db"
+    migrate.release(f"sqlite:///{path}")
+    return path
+
+
+@pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.postgres)])
+def database_url(request: pytest.FixtureRequest, migrated_sqlite: Path, tmp_path: Path) -> str:
+    """The address of a migrated and empty database: each test that asks for it runs on both kinds."""
+    if request.param == "sqlite":
+        copy = tmp_path / "koji.db"
+        shutil.copy(migrated_sqlite, copy)
+        return f"sqlite:///{copy}"
+    url: str = request.getfixturevalue("postgres_url")
+    migrate.release(full_settings(url).database_url)
+    return url
+
+
+@pytest.fixture
+def sqlite_url(migrated_sqlite: Path, tmp_path: Path) -> str:
+    """A migrated and empty SQLite database, for tests in which the kind of database does not matter."""
+    copy = tmp_path / "koji.db"
+    shutil.copy(migrated_sqlite, copy)
+    return f"sqlite:///{copy}"
+
+
+@pytest.fixture
+def settings(database_url: str) -> Settings:
+    return full_settings(database_url)
+
+
+@pytest.fixture
+def engine(settings: Settings) -> Iterator[Engine]:
+    engine = store.make_engine(settings.database_url, pool_size=5)
+    yield engine
+    engine.dispose()
+
+
+@pytest.fixture
+def app(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> Iterator[Flask]:
+    # No worker runs beside the app here, so that there is nothing to watch for after a tap.
+    monkeypatch.setattr("canvas_app.canvas.views._WATCH_SECONDS", 0.0)
+    app = create_app(settings)
+    yield app
+    app.extensions["koji_for_intercom"].engine.dispose()
+
+
+@pytest.fixture
+def client(app: Flask) -> FlaskClient:
+    return app.test_client()
+
+
+@pytest.fixture
+def outside() -> Iterator[responses.RequestsMock]:
+    """Intercom and Koji: what a test prepares here is answered; any other call fails the test."""
+    with responses.RequestsMock(assert_all_requests_are_fired=False) as mock:
+        yield mock
+
+
+@pytest.fixture
+def world(app: Flask, engine: Engine, settings: Settings, outside: responses.RequestsMock) -> World:
+    """The app with its doors, its database, its jobs and the two vendors."""
+    return World(app=app, engine=engine, settings=settings, outside=outside)
