@@ -76,6 +76,13 @@ def configure(level: int = logging.INFO) -> None:
         logging.getLogger(noisy).setLevel(logging.WARNING)
 
 
+def adopt(name: str) -> None:
+    """Let a library that brings a handler of its own write through ours."""
+    library = logging.getLogger(name)
+    library.handlers.clear()
+    library.propagate = True
+
+
 def _exception_fields(error: BaseException) -> dict[str, object]:
     fields: dict[str, object] = {"error": type(error).__name__}
     if isinstance(error, KojiForIntercomError):

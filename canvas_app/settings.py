@@ -20,6 +20,7 @@ from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError
 
 from canvas_app.errors import SettingsError
+from canvas_app.koji import links as koji_links
 
 PROJECT_ROOT = Path(__file__).resolve().parent.parent
 LOOPBACK_HOSTS = frozenset({"127.0.0.1", "localhost", "::1"})
@@ -81,11 +82,7 @@ def _header_name(value: str) -> str:
 
 
 def _link_template(value: str) -> str:
-    names = re.findall(r"\{([^{}]*)\}", value)
-    known = {"interview_id", "contact_id", "email", "name"}
-    unknown = sorted(set(names) - known)
-    if unknown or value.count("{") != len(names) or value.count("}") != len(names):
-        raise ValueError("may hold {interview_id}, {contact_id}, {email} and {name}, and no other braces")
+    koji_links.check_template(value)
     _base_url(value.partition("?")[0].partition("#")[0].partition("{")[0])
     return value
 

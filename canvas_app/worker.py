@@ -48,6 +48,7 @@ def run(settings: Settings) -> int:
     slot = slots.take(engine)
     register(services)
     DBOS(config=durable.worker_config(engine, slot.executor_id))
+    log.adopt("dbos")
     DBOS.launch()
     durable.register_queues()
     _ask_who_we_are(services, slot)

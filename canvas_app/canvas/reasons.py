@@ -24,6 +24,8 @@ _REASONS = {
     "koji_credits": f"Koji says that the credits are used up. {_ASK_OPERATOR}",
     "no_personal_link": f"Koji gave no personal link, and no link template is set. {_ASK_OPERATOR}",
     "link_host_not_allowed": f"Koji's personal link leads to an address that is not allowed. {_ASK_OPERATOR}",
+    "link_too_long": f"The personal link became too long to be sent. {_ASK_OPERATOR}",
+    "base_url_wrong": f"The address of Koji or Intercom in the app's settings is wrong. {_ASK_OPERATOR}",
     "koji_no_id": "Koji's answer did not name the interview.",
     "koji_already_started": "Koji says the interview was started before, and not which one it is.",
     "not_found": "Intercom no longer has this conversation or contact.",

@@ -21,6 +21,7 @@ from canvas_app.canvas import cards, reasons, states
 from canvas_app.canvas.cards import CardState
 from canvas_app.canvas.kit import CanvasResponse
 from canvas_app.canvas.request import CanvasRequest, Contact
+from canvas_app.errors import NotConfigured
 from canvas_app.intercom import signatures
 from canvas_app.interviews import ledger, rules, wording
 from canvas_app.interviews.ask import ask
@@ -39,6 +40,12 @@ _WATCH_EVERY_SECONDS = 0.1
 _watchers = threading.BoundedSemaphore(4)
 
 _SENDING = ("queued", "sending")
+
+
+@blueprint.errorhandler(NotConfigured)
+def not_set_up(_problem: NotConfigured) -> Response:
+    """Without the secret nothing of a request can be believed, so none of it is read; the card says why."""
+    return _answer(cards.NotSetUp(missing=tuple(web.current().settings.missing_for_card())), ZoneInfo("UTC"))
 
 
 @blueprint.post("/canvas/initialize")

@@ -190,7 +190,10 @@ def _merge(
 ) -> tuple[KojiResult, Interview]:
     """Put what has come into the ledger. They come in any order: nothing known is overwritten by less."""
     result = merge(result_of(interview), newer)
-    moment = result.occurred_at or interview.result_at or received_at
+    # The earliest moment heard of is when it was answered: later events speak of its analysis. A sender's
+    # clock that runs ahead must not make this the newest interview for ever.
+    moments = [interview.result_at, newer.occurred_at, received_at]
+    moment = min(moment for moment in moments if moment is not None)
     values: dict[str, Any] = {
         "result": _kept(result),
         "result_at": moment,

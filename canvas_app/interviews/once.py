@@ -17,15 +17,15 @@ from typing import Literal
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection, Engine
 
-from canvas_app import store
+from canvas_app import http_outcomes, store
 from canvas_app.errors import CredentialsError, LaterError, NotConfigured, PermanentError, UnknownOutcomeError
 from canvas_app.interviews import outcomes
 from canvas_app.interviews.ledger import insert_ignoring_conflicts
 from canvas_app.interviews.outcomes import Outcome
 from canvas_app.interviews.tables import outside_writes
 
-# The wires give a call up long before this, so that a claim of this age belongs to nobody alive.
-CLAIM_SECONDS = 20.0
+# The wires give a call up before this, so that a call under a claim of this age is over.
+CLAIM_SECONDS = http_outcomes.LONGEST_CALL_SECONDS + 5.0
 
 # A process that was frozen between its claim and its call must not make the call late.
 _CALL_WITHIN_SECONDS = 5.0

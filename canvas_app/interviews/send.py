@@ -174,13 +174,16 @@ def _personal_link(services: Services, interview: Interview, started: Started) -
     if template is None:
         reason = "link_host_not_allowed" if started.links else "no_personal_link"
         raise PermanentError(reason=reason)
-    link = koji_links.from_template(
-        template,
-        interview_id=started.interview_id,
-        contact_id=interview.contact_id,
-        email=interview.contact_email,
-        name=interview.contact_name,
-    )
+    try:
+        link = koji_links.from_template(
+            template,
+            interview_id=started.interview_id,
+            contact_id=interview.contact_id,
+            email=interview.contact_email,
+            name=interview.contact_name,
+        )
+    except ValueError:
+        raise PermanentError(reason="link_too_long") from None
     if not koji_links.allowed(link, hosts):
         raise PermanentError(reason="link_host_not_allowed")
     return link
