@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from canvas_app.canvas import reasons, texts
@@ -44,12 +43,11 @@ def of_interview(interview: Interview, *, worker_alive: bool, settings: Settings
                 problem=reasons.in_words(interview.reason),
             )
         case "sent" | "opened":
-            sent_at = interview.sent_at or since
             return Sent(
                 asked_by=interview.asked_by_name,
-                sent_at=sent_at,
+                sent_at=interview.sent_at or since,
                 opened_at=interview.opened_at,
-                expires_at=sent_at + timedelta(days=settings.open_days),
+                expires_at=None,
                 author_note=reasons.WRITTEN_BY_ANOTHER if interview.written_as_id else None,
             )
         case "completed":
