@@ -26,7 +26,8 @@ from canvas_app.canvas.kit import (
     UrlAction,
     is_linkable,
 )
-from canvas_app.canvas.plaintext import one_line, plain
+from canvas_app.canvas.plaintext import plain
+from canvas_app.plaintext import one_line
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

@@ -27,6 +27,7 @@ from canvas_app.interviews import ledger, rules, wording
 from canvas_app.interviews.ask import ask
 from canvas_app.interviews.ledger import Ask, CardFacts
 from canvas_app.interviews.states import OPEN_STATES
+from canvas_app.plaintext import one_line
 from canvas_app.slots import SILENT_SECONDS
 
 blueprint = Blueprint("canvas", __name__)
@@ -136,10 +137,10 @@ def _ask(request: CanvasRequest, key: str | None, personal_line: str | None) -> 
             origin="card",
             request_key=key,
             asked_by_id=admin.id if admin else None,
-            asked_by_name=wording.one_line(admin.name if admin else None, 120) or None,
-            contact_name=wording.one_line(contact.name, 200) or None,
-            contact_email=wording.one_line(contact.email, 320) or None,
-            personal_line=wording.one_line(personal_line, wording.PERSONAL_LINE_LENGTH) or None,
+            asked_by_name=one_line(admin.name if admin else None, 120) or None,
+            contact_name=one_line(contact.name, 200) or None,
+            contact_email=one_line(contact.email, 320) or None,
+            personal_line=one_line(personal_line, wording.PERSONAL_LINE_LENGTH) or None,
         ),
     )
     log.event(logger, logging.INFO, "tap", interview=asked.interview.id, created=asked.created)

@@ -7,12 +7,12 @@ templates escape all of it, and it is cut to a length that a person would read.
 from __future__ import annotations
 
 import functools
-import unicodedata
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from canvas_app.koji.results import KojiResult
+from canvas_app.plaintext import one_line
 from canvas_app.settings import PROJECT_ROOT
 
 PERSONAL_LINE_LENGTH = 300
@@ -67,16 +67,6 @@ def first_name(name: str | None) -> str | None:
 def number(value: float | None) -> str:
     """``4`` for 4.0 and ``3.5`` for 3.5."""
     return "unknown" if value is None else f"{value:.1f}".removesuffix(".0")
-
-
-def one_line(text: str | None, limit: int) -> str:
-    """Text from outside as one line: no control characters, no change of direction, cut at ``limit``."""
-    if not text:
-        return ""
-    # Categories C (control, format, surrogate…) and Z other than a space can hide or reorder what is read.
-    cleaned = "".join(" " if unicodedata.category(char)[0] in "CZ" else char for char in text)
-    cleaned = " ".join(cleaned.split())
-    return cleaned if len(cleaned) <= limit else cleaned[: limit - 1].rstrip() + "…"
 
 
 def _render_invitation(contact_name: str | None, personal_line: str | None, link: str) -> str:

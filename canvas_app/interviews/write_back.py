@@ -22,6 +22,7 @@ from canvas_app.interviews.states import HAS_RESULT
 from canvas_app.interviews.tables import theme_tags
 from canvas_app.koji import links as koji_links
 from canvas_app.koji.results import KojiResult
+from canvas_app.plaintext import one_line
 
 logger = logging.getLogger(__name__)
 
@@ -137,7 +138,7 @@ def attributes(
     values: dict[str, str | int | float | bool | None] = {
         "last_interview_at": int(moment.timestamp()) if moment else None,
         "last_interview_sentiment": result.sentiment,
-        "last_interview_top_theme": wording.one_line(result.top_theme, _LONGEST_VALUE) or None,
+        "last_interview_top_theme": one_line(result.top_theme, _LONGEST_VALUE) or None,
         "last_interview_quality": result.quality,
         "last_interview_url": url,
     }

@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from canvas_app.canvas.plaintext import one_line, plain
+from canvas_app.canvas.plaintext import plain
+from canvas_app.plaintext import one_line
 
 ANY_TEXT = st.text(st.characters())  # All of Unicode, halves of surrogate pairs included.
 # Text that is likely to make markdown, if anything in it does.
