@@ -78,7 +78,10 @@ class Fault:
             raise ValueError(f"wire is {self.wire!r}, expected one of {get_args(Wire)}")
         if self.kind not in get_args(Kind):
             raise ValueError(f"kind is {self.kind!r}, expected one of {get_args(Kind)}")
-        re.compile(self.path_regex)
+        try:
+            re.compile(self.path_regex)
+        except re.error as error:
+            raise ValueError(f"path_regex is no regular expression: {error}") from error
 
     def matches(self, wire: Wire, method: str, path: str) -> bool:
         """Say whether this fault is about such a call, and not yet used up."""

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from flask import Flask
     from werkzeug.wrappers import Response as AnyResponse
 
-    from sandbox.state import Contact, Conversation, IntercomState
+    from sandbox.state import Admin, Contact, Conversation, IntercomState
 
 LONGEST_WAIT = 10.0
 """Seconds. Intercom documents no number; this is what public integrations assume."""
@@ -46,11 +46,12 @@ class Shown:
 
 @dataclass
 class CanvasCaller:
-    """Sends the signed requests of the inbox to the application."""
+    """Sends the signed requests of the inbox to the application, for the teammate ``viewer``."""
 
     state: IntercomState
     client_secret: str
     app_url: str | None
+    viewer: Admin
     shown: dict[tuple[str, str], Shown] = field(default_factory=dict)
 
     def initialize(self, conversation: Conversation, contact: Contact) -> Shown:
@@ -83,7 +84,7 @@ class CanvasCaller:
             document = {
                 "workspace_id": self.state.workspace_id,
                 "workspace_region": self.state.region,
-                "admin": documents.admin(self.state.admins[seed.ADA]),
+                "admin": documents.admin(self.viewer),
                 "conversation": documents.conversation(self.state, conversation),
                 "contact" if kind == "initialize" else "customer": documents.contact(self.state, contact),
                 **extra,
@@ -190,7 +191,7 @@ def _scene(conversation: Conversation, contact: Contact) -> dict[str, Any]:
         "conversation": conversation,
         "contact": contact,
         "people": [state.contacts[item] for item in conversation.contact_ids],
-        "rep": state.admins[seed.ADA],
+        "rep": _caller().viewer,
     }
 
 

@@ -78,7 +78,8 @@ class Sandbox:
         self.state.koji.analysis_takes = analysis_takes
         seed.plant(self.state.intercom)
         app_base = None if app_url is None else app_url.rstrip("/")
-        self.inbox = inbox.CanvasCaller(self.state.intercom, self.client_secret, app_base)
+        viewer = self.state.intercom.admins[seed.ADA]
+        self.inbox = inbox.CanvasCaller(self.state.intercom, self.client_secret, app_base, viewer)
         handler = WSGIRequestHandler if log_requests else _QuietHandler
         self._servers: list[BaseWSGIServer] = [
             make_server(HOST, port, self._intercom_app(), threaded=True, request_handler=handler)
@@ -98,7 +99,8 @@ class Sandbox:
     def __enter__(self) -> Sandbox:
         """Serve from here on."""
         for server in self._servers:
-            thread = threading.Thread(target=server.serve_forever, name="sandbox", daemon=True)
+            # The interval is how long stopping may take, in seconds; tests stop a sandbox often.
+            thread = threading.Thread(target=server.serve_forever, args=(0.02,), name="sandbox", daemon=True)
             thread.start()
             self._threads.append(thread)
         return self

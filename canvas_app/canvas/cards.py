@@ -48,6 +48,7 @@ VALUE_LIMIT = 120
 REMARK_LIMIT = 120
 SENTENCE_LIMIT = 160
 PARAGRAPH_LIMIT = 230
+PREVIEW_LIMIT = 210
 PERSONAL_LINE_LIMIT = 300
 
 CustomerReceived: TypeAlias = Literal["no", "unknown"]
@@ -245,11 +246,21 @@ def _ready(state: Ready) -> Iterable[Component]:
     if earlier:
         yield _context(earlier)
     yield _paragraph(texts.offer(study, name))
-    yield from _muted_if(plain(" ".join(state.preview), PARAGRAPH_LIMIT))
+    yield from _preview(state.preview)
     # An input renders no markdown, and what the rep typed has to come back as it was.
     typed = one_line(state.personal_line, PERSONAL_LINE_LIMIT)
     yield Input(id=PERSONAL_LINE, placeholder=texts.PERSONAL_LINE, value=typed or None)
     yield _submit(SEND, texts.SEND)
+
+
+def _preview(paragraphs: tuple[str, ...]) -> Iterable[Text]:
+    """The message, paragraph under paragraph, and together no longer than a card can take."""
+    left = PREVIEW_LIMIT
+    for paragraph in paragraphs:
+        text = plain(paragraph, left) if left > 0 else ""
+        left -= len(text)
+        if text:
+            yield Text(text=text, style="muted", bottom_margin="none")
 
 
 def _sending(state: Sending, zone: ZoneInfo) -> Iterable[Component]:

@@ -99,7 +99,7 @@ class TestReady:
         canvas = drawn("ready, little known")
         assert shown(canvas) == [
             "Customer interview for this customer. Sent in your name:",
-            " ".join(PREVIEW[:2]),
+            *PREVIEW[:2],
         ]
         assert canvas.stored_data == {"nonce": "n-1"}
 

@@ -44,7 +44,7 @@ def koji_api(sandbox: Sandbox) -> Iterator[httpx.Client]:
 
 
 @pytest.fixture
-def browser(sandbox: Sandbox) -> Iterator[httpx.Client]:
+def pages(sandbox: Sandbox) -> Iterator[httpx.Client]:
     """A client of the pages."""
     with httpx.Client(base_url=sandbox.intercom_url, trust_env=False, timeout=5) as client:
         yield client

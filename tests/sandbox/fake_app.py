@@ -33,7 +33,7 @@ class FakeApp:
         app.add_url_rule("/webhooks/koji", view_func=self._webhook, methods=["POST"])
         self._server = make_server("127.0.0.1", 0, app, threaded=True, request_handler=_QuietHandler)
         self.url = f"http://127.0.0.1:{self._server.server_port}"
-        self._thread = threading.Thread(target=self._server.serve_forever, daemon=True)
+        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.02,), daemon=True)
 
     def __enter__(self) -> FakeApp:
         self._thread.start()

@@ -30,7 +30,7 @@ def test_me_names_the_tokens_admin_and_the_workspace(api: httpx.Client) -> None:
 
 
 def test_wrong_token_is_401(api: httpx.Client) -> None:
-    assert refusal(api.get("/me", headers={"Authorization": "Bearer nö".encode()})) == (401, "unauthorized")
+    assert refusal(api.get("/me", headers={b"Authorization": "Bearer nö".encode()})) == (401, "unauthorized")
     assert refusal(api.get("/me", headers={"Authorization": ""})) == (401, "unauthorized")
 
 

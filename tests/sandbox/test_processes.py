@@ -1,0 +1,139 @@
+"""The application as real processes, and the demo and the tour that are made of them."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from typing import TYPE_CHECKING
+
+import httpx
+import pytest
+
+from sandbox.processes import ROOT, App, NotStartedError, free_port
+from sandbox.server import Sandbox
+from sandbox.tour import NotAsExpectedError, check, check_that
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+def settings_for(sandbox: Sandbox, port: int, folder: Path) -> dict[str, str]:
+    return sandbox.env(f"http://127.0.0.1:{port}", f"sqlite:///{folder / 'app.sqlite3'}")
+
+
+def test_free_port_falls_back() -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port: int = taken.getsockname()[1]
+        assert free_port(port) not in {0, port}
+    assert free_port(port) == port
+
+
+def test_checks_say_what_was_expected(capsys: pytest.CaptureFixture[str]) -> None:
+    check("one is one", 1, 1)
+    check_that("it holds", [1], [1])
+    assert capsys.readouterr().out == "  ✓ one is one\n  ✓ it holds\n"
+    with pytest.raises(NotAsExpectedError, match="notes: expected 1, got 2"):
+        check("notes", 1, 2)
+    with pytest.raises(NotAsExpectedError, match="expected that it is there, got None"):
+        check_that("it is there", None, None)
+
+
+def _wait_for_log(app: App, name: str, word: str, *, times: int) -> None:
+    deadline = time.monotonic() + 20
+    while (app.logs / f"{name}.log").read_text().count(word) < times:
+        assert time.monotonic() < deadline, app.tail(name)
+        time.sleep(0.05)
+
+
+@pytest.mark.slow
+def test_processes_start_and_stop(tmp_path: Path) -> None:
+    port = free_port()
+    with Sandbox() as sandbox:
+        app = App(settings_for(sandbox, port, tmp_path), port=port, logs=tmp_path / "logs")
+        with app:
+            assert httpx.get(f"{app.url}/healthz", trust_env=False).status_code == 200
+            killed = app.processes["worker"]
+            app.kill("worker")
+            assert killed.returncode == -signal.SIGKILL
+            app.start("worker")
+            _wait_for_log(app, "worker", "worker_started", times=2)
+            began = time.monotonic()
+            assert app.stop() == {"web": 0, "worker": 0}
+            assert time.monotonic() - began < 12
+        with pytest.raises(httpx.ConnectError):
+            httpx.get(f"{app.url}/healthz", trust_env=False)
+
+
+@pytest.mark.slow
+def test_a_release_that_fails_is_told_with_its_log(tmp_path: Path) -> None:
+    app = App({"DATABASE_URL": "nonsense"}, port=free_port(), logs=tmp_path)
+    with pytest.raises(NotStartedError, match="release ended with") as told:
+        app.__enter__()
+    assert "DATABASE_URL" in str(told.value)
+    assert app.processes == {}
+
+
+@pytest.mark.slow
+def test_a_process_that_ends_is_noticed(tmp_path: Path) -> None:
+    port = free_port()
+    with Sandbox() as sandbox:
+        app = App(settings_for(sandbox, port, tmp_path), port=port, logs=tmp_path / "logs")
+        app.logs.mkdir()
+        app.start("web").kill()
+        with pytest.raises(NotStartedError, match="web ended with -9"):
+            app.wait_until_healthy()
+        assert app.stop() == {"web": -signal.SIGKILL}
+
+
+@pytest.mark.slow
+def test_demo_tells_what_to_click_and_ends_at_ctrl_c(tmp_path: Path) -> None:
+    environment = {name: value for name, value in os.environ.items() if name != "DATABASE_URL"}
+    environment["TMPDIR"] = str(tmp_path)
+    demo = subprocess.Popen(  # noqa: S603 - our own command.
+        [sys.executable, "-m", "sandbox", "--port", str(free_port())],
+        cwd=ROOT,
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+    assert demo.stdout is not None
+    said = ""
+    try:
+        for line in demo.stdout:
+            said += line
+            if "Ctrl-C stops everything" in line:
+                break
+        assert "  5. " in said
+        inbox = said.split("Inbox (stand-in Intercom)")[1].split()[0]
+        page = httpx.get(inbox, follow_redirects=True, trust_env=False)
+        assert 'name="component_id" value="send"' in page.text
+    finally:
+        demo.send_signal(signal.SIGINT)
+        rest, _ = demo.communicate(timeout=20)
+    assert demo.returncode == 0, rest
+    assert "Stopping" in rest
+    assert list(tmp_path.glob("koji-for-intercom-*")) == []
+    with pytest.raises(httpx.ConnectError):
+        httpx.get(inbox, trust_env=False)
+
+
+@pytest.mark.slow
+def test_the_tour_is_complete() -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "sandbox.tour"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=110,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert done.stdout.count("✓") > 30
+    assert "✗" not in done.stdout
