@@ -12,9 +12,16 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal
-from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, AliasChoices, BeforeValidator, Field, SecretStr, ValidationError
+from pydantic import (
+    AfterValidator,
+    AliasChoices,
+    BeforeValidator,
+    Field,
+    SecretStr,
+    StringConstraints,
+    ValidationError,
+)
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError
@@ -23,7 +30,16 @@ from canvas_app.errors import SettingsError
 from canvas_app.koji import links as koji_links
 
 PROJECT_ROOT = Path(__file__).resolve().parent.parent
-LOOPBACK_HOSTS = frozenset({"127.0.0.1", "localhost", "::1"})
+
+# No user name, query or fragment, and only what RFC 3986 allows: paths and tokens are put behind it.
+_ADDRESS = re.compile(
+    r"(?P<origin>https?://(?P<host>[a-z0-9][a-z0-9.-]*|\[[0-9a-f:.]+\])(?::(?P<port>[0-9]{1,5}))?)"
+    r"(?P<path>(?:/[a-z0-9._~%-]*)*)",
+    re.IGNORECASE | re.ASCII,
+)
+_LOOPBACK_HOSTS = frozenset({"127.0.0.1", "localhost", "[::1]"})
+# psycopg 3 and the standard library's sqlite3 are the drivers that are shipped.
+_DRIVERS = frozenset({"sqlite", "sqlite+pysqlite", "postgresql+psycopg"})
 
 # https://developers.intercom.com/docs/build-an-integration/learn-more/rest-apis#regional-hosting
 INTERCOM_API_URLS: Mapping[str, str] = {
@@ -44,34 +60,58 @@ def _lower(value: object) -> object:
     return value.strip().lower() if isinstance(value, str) else value
 
 
+def _blank_is_missing(value: object) -> object:
+    return None if isinstance(value, str) and not value.strip() else value
+
+
+def _credential(value: object) -> object:
+    """A key or token as it is sent in a header, without the space that came with it when it was copied."""
+    if not isinstance(value, str):
+        return value
+    if not value.strip():
+        return None
+    if not re.fullmatch(r"[!-~]+", value.strip()):
+        raise ValueError("holds a space or a character that no key has; please copy it again")
+    return value.strip()
+
+
 def _database_url(value: str) -> str:
-    # Heroku hands out postgres://, which SQLAlchemy does not know; psycopg 3 is the driver we ship.
+    # Heroku hands out postgres://, which SQLAlchemy does not know.
     url = re.sub(r"^postgres(ql)?(\+psycopg)?://", "postgresql+psycopg://", value.strip())
     try:
         parsed = make_url(url)
-    except ArgumentError:
+    except (ArgumentError, ValueError):
+        # The error's own text may quote a part of the address, and so of the password.
         raise ValueError("is not a database address like postgresql://… or sqlite:///file") from None
-    if parsed.get_backend_name() not in {"sqlite", "postgresql"}:
+    if parsed.drivername not in _DRIVERS:
         raise ValueError("must begin with postgresql:// or sqlite:///")
-    if parsed.get_backend_name() == "sqlite" and parsed.database in {None, "", ":memory:"}:
+    in_memory = ":memory:" in (parsed.database or ":memory:") or parsed.query.get("mode") == "memory"
+    if parsed.get_backend_name() == "sqlite" and in_memory:
         raise ValueError("must name a file, since web and worker are two processes: sqlite:///file.db")
     return url
 
 
 def _base_url(value: str) -> str:
     # Some platforms tell the bare host name only.
-    url = value.strip().rstrip("/")
-    if "://" not in url:
-        url = f"https://{url}"
-    try:
-        parts = urlsplit(url)
-        port = parts.port
-    except ValueError:
-        raise ValueError("is not an address like https://example.com") from None
-    if not parts.hostname or parts.query or parts.fragment or parts.username or port == 0:
+    url = value.strip() if "://" in value else f"https://{value.strip()}"
+    address = _ADDRESS.fullmatch(url)
+    is_web = re.match(r"https?://", url, re.IGNORECASE) is not None
+    if is_web and (address is None or not 0 < int(address["port"] or 443) < 2**16):
         raise ValueError("is not an address like https://example.com")
-    if parts.scheme != "https" and not (parts.scheme == "http" and parts.hostname in LOOPBACK_HOSTS):
+    if address is None or not _is_safe(address):
         raise ValueError("must begin with https:// (http:// is for this machine only)")
+    return url.rstrip("/")
+
+
+def _is_safe(address: re.Match[str]) -> bool:
+    return address["origin"].lower().startswith("https") or address["host"].lower() in _LOOPBACK_HOSTS
+
+
+def _public_url(value: str) -> str:
+    url = _base_url(value)
+    address = _ADDRESS.fullmatch(url)
+    if address is None or address["path"]:
+        raise ValueError("must be the bare address, with nothing behind the host")
     return url
 
 
@@ -83,11 +123,23 @@ def _header_name(value: str) -> str:
 
 def _link_template(value: str) -> str:
     koji_links.check_template(value)
-    _base_url(value.partition("?")[0].partition("#")[0].partition("{")[0])
+    # Where a link leads must not depend on what is filled in.
+    address = re.match(r"https?://([^/?#{}]+)(?:[/?#]|$)", value)
+    example = koji_links.from_template(value, interview_id="a", contact_id="b", email="c", name="d")
+    if address is None or not koji_links.allowed(example, [address[1]]):
+        raise ValueError("is not an address like https://koji.so/interview/your-study?rid={contact_id}")
     return value
 
 
+def _link_hosts(value: tuple[str, ...]) -> tuple[str, ...]:
+    hosts = tuple(host.lower() for host in value)
+    if not hosts or not all(koji_links.is_host(host) for host in hosts):
+        raise ValueError("is not a list of hosts like koji.so,app.example.com, without https:// and paths")
+    return hosts
+
+
 Secrets = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split)]
+Credential = Annotated[SecretStr | None, BeforeValidator(_credential)]
 BaseUrl = Annotated[str, AfterValidator(_base_url)]
 
 
@@ -113,11 +165,16 @@ class Settings(BaseSettings):
     database_url: Annotated[str, AfterValidator(_database_url)] = Field(
         default=f"sqlite:///{PROJECT_ROOT / 'instance' / 'koji.db'}",
         description="PostgreSQL or SQLite address of the database. Heroku sets it.",
+        repr=False,
     )
     secret_key: Secrets = Field(
-        default=(), description="Signs personal links and sessions. Comma-separated to rotate, newest first."
+        default=(),
+        description="Signs personal links and sessions. Comma-separated to rotate, newest first.",
+        repr=False,
     )
-    public_url: BaseUrl | None = Field(
+    public_url: Annotated[
+        Annotated[str, AfterValidator(_public_url)] | None, BeforeValidator(_blank_is_missing)
+    ] = Field(
         default=None,
         validation_alias=AliasChoices(
             "public_url", "render_external_url", "heroku_app_default_domain_name", "railway_public_domain"
@@ -125,9 +182,11 @@ class Settings(BaseSettings):
         description="The https address at which the internet reaches this app, without a path.",
     )
     intercom_client_secret: Secrets = Field(
-        default=(), description="Intercom Developer Hub > your app > Basic information > Client secret."
+        default=(),
+        description="Intercom Developer Hub > your app > Basic information > Client secret.",
+        repr=False,
     )
-    intercom_access_token: SecretStr | None = Field(
+    intercom_access_token: Credential = Field(
         default=None, description="Intercom Developer Hub > your app > Authentication > Access token."
     )
     intercom_admin_id: Annotated[str, Field(pattern=r"^[0-9]{1,20}$")] | None = Field(
@@ -143,10 +202,12 @@ class Settings(BaseSettings):
     intercom_version: Annotated[str, Field(pattern=r"^[0-9]+\.[0-9]+$")] = Field(
         default="2.16", description="Sent as Intercom-Version; choose the same in the Developer Hub."
     )
-    koji_api_key: SecretStr | None = Field(default=None, description="Koji > your study > API keys.")
+    koji_api_key: Credential = Field(default=None, description="Koji > your study > API keys.")
     koji_api_url: BaseUrl = Field(default="https://koji.so", description="Koji's address.")
     koji_webhook_secret: Secrets = Field(
-        default=(), description="The signing secret that Koji shows when you save the webhook address."
+        default=(),
+        description="The signing secret that Koji shows when you save the webhook address.",
+        repr=False,
     )
     koji_signature_header: Annotated[str, AfterValidator(_header_name)] = Field(
         default="X-Koji-Signature", description="The header in which Koji sends its signature."
@@ -157,16 +218,18 @@ class Settings(BaseSettings):
         "{email} and {name} are filled in.",
     )
     koji_link_hosts: Annotated[
-        tuple[str, ...], NoDecode, BeforeValidator(_lower), BeforeValidator(_split)
+        tuple[str, ...], NoDecode, BeforeValidator(_split), AfterValidator(_link_hosts)
     ] = Field(
         default=("koji.so", "www.koji.so", "app.getkoji.com"),
         description="Hosts that a personal link or a transcript link may point to.",
     )
-    koji_study_name: Annotated[str, Field(min_length=1, max_length=80)] = Field(
-        default="Customer interview", description="What the rep reads as the name of the default study."
+    koji_study_name: Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=80)] = (
+        Field(
+            default="Customer interview", description="What the rep reads as the name of the default study."
+        )
     )
     api_token: Secrets = Field(
-        default=(), description="Bearer tokens of the HTTP API. Comma-separated to rotate."
+        default=(), description="Bearer tokens of the HTTP API. Comma-separated to rotate.", repr=False
     )
     min_quality: Annotated[float, Field(ge=1, le=5)] = Field(
         default=3, description="Results below this quality (1 to 5) are recorded but not written to Intercom."

@@ -16,7 +16,8 @@ from typing import Any
 import httpx
 from dbos import DBOS
 from sqlalchemy.engine import Engine
-from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.exc import InterfaceError, OperationalError, SQLAlchemyError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from canvas_app import engine as durable
 from canvas_app import http_outcomes, log, migrate, slots, store
@@ -118,7 +119,8 @@ def _step(name: str, function: Callable[..., Any], *args: Any) -> Any:
 
 
 def _is_database_away(error: BaseException) -> bool:
-    return isinstance(error, SQLAlchemyError)
+    # A broken rule of the database's (IntegrityError, say) would be broken again.
+    return isinstance(error, OperationalError | InterfaceError | PoolTimeout)
 
 
 def _wait_for_schema(engine: Engine, stopping: threading.Event) -> bool:

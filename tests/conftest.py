@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import responses
@@ -105,3 +107,26 @@ def outside() -> Iterator[responses.RequestsMock]:
 def world(app: Flask, engine: Engine, settings: Settings, outside: responses.RequestsMock) -> World:
     """The app with its doors, its database, its jobs and the two vendors."""
     return World(app=app, engine=engine, settings=settings, outside=outside)
+
+
+@pytest.fixture
+def sqlite_world(
+    sqlite_url: str, outside: responses.RequestsMock, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[World]:
+    """A world on SQLite alone, for tests in which the kind of database does not matter."""
+    monkeypatch.setattr("canvas_app.canvas.views._WATCH_SECONDS", 0.0)
+    settings = full_settings(sqlite_url)
+    app = create_app(settings)
+    engine = app.extensions["koji_for_intercom"].engine
+    yield World(app=app, engine=engine, settings=settings, outside=outside)
+    engine.dispose()
+
+
+@pytest.fixture
+def log_lines(capsys: pytest.CaptureFixture[str]) -> Callable[[], list[dict[str, Any]]]:
+    """Log as in production; what has been logged since the last call, each line read as JSON."""
+    log.configure()
+    def f():
+        t = capsys.readouterr().err; import pathlib; pathlib.Path("/tmp/e.txt").write_text(t)
+        return [json.loads(line) for line in t.splitlines()]
+    return f

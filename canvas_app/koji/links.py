@@ -70,6 +70,11 @@ def from_template(
     return link
 
 
+def is_host(entry: str) -> bool:
+    """Whether an entry of a list of allowed hosts can match a link at all: ``host`` or ``host:port``."""
+    return _ENTRY.fullmatch(entry.strip()) is not None
+
+
 def check_template(template: str) -> None:
     """Raises ValueError when a template cannot be used, whatever is filled in."""
     from_template(template, interview_id="", contact_id="", email="", name="")

@@ -13,17 +13,15 @@ import os
 import re
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+import httpx
 import pytest
 import yaml
 from openapi_core import Config, OpenAPI
 from openapi_core.datatypes import RequestParameters
 from openapi_core.exceptions import OpenAPIError
 from werkzeug.datastructures import Headers, ImmutableMultiDict
-
-if TYPE_CHECKING:
-    import httpx
 
 FILE = "api.intercom.io.yaml"
 _ROOT = Path(__file__).resolve().parents[2]
@@ -32,10 +30,33 @@ _SERVER = "https://api.intercom.io"
 
 def contract() -> IntercomContract:
     """The contract; skips the test when the description is not there."""
-    folder = Path(os.environ.get("INTERCOM_OPENAPI") or _ROOT.parent / "shared" / "intercom-openapi")
-    if not (folder / FILE).is_file():
+    found = contract_if_there()
+    if found is None:
         pytest.skip(f"Intercom's API description is not here; set INTERCOM_OPENAPI to the folder of {FILE}")
-    return IntercomContract(folder / FILE)
+    return found
+
+
+def contract_if_there() -> IntercomContract | None:
+    """The contract, or None when the description is not there."""
+    folder = Path(os.environ.get("INTERCOM_OPENAPI") or _ROOT.parent / "shared" / "intercom-openapi")
+    return IntercomContract(folder / FILE) if (folder / FILE).is_file() else None
+
+
+class CheckedTransport(httpx.BaseTransport):
+    """Passes requests on, those to Intercom only if its description allows them, where it is there."""
+
+    def __init__(self, inner: httpx.BaseTransport, host: str) -> None:
+        self._inner = inner
+        self._host = host
+        self._contract = contract_if_there()
+
+    def handle_request(self, request: httpx.Request) -> httpx.Response:
+        if self._contract is not None and request.url.host == self._host:
+            self._contract.validate(request)
+        return self._inner.handle_request(request)
+
+    def close(self) -> None:
+        self._inner.close()
 
 
 @functools.cache

@@ -6,7 +6,8 @@ import json
 import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any
+from datetime import timedelta
+from typing import Any, cast
 
 import responses
 import sqlalchemy as sa
@@ -20,11 +21,12 @@ from canvas_app.intercom import signatures as intercom_signatures
 from canvas_app.interviews import jobs, ledger
 from canvas_app.interviews.ledger import Interview
 from canvas_app.interviews.services import Services
-from canvas_app.interviews.tables import deliveries, interviews, outside_writes
+from canvas_app.interviews.tables import deliveries, interviews, metadata, outside_writes
 from canvas_app.koji import signatures as koji_signatures
 from canvas_app.settings import Settings
 from canvas_app.worker import make_services
 from tests.support.httpx_responses import ResponsesTransport
+from tests.support.intercom_contract import CheckedTransport
 
 INTERCOM = "https://api.intercom.io"
 KOJI = "https://koji.so"
@@ -37,7 +39,11 @@ OWN_ADMIN = "7"
 KOJI_ID = "0b7f6a4e-0001-4000-8000-000000000001"
 KOJI_LINK = "https://koji.so/interview/abc?rid=1"
 
-_TASKS = {"send": jobs.send, "forward": jobs.forward, "read_workspace": jobs.read_workspace}
+_TASKS: dict[str, Callable[..., None]] = {
+    "send": jobs.send,
+    "forward": jobs.forward,
+    "read_workspace": jobs.read_workspace,
+}
 
 
 def full_settings(database_url: str, **changes: Any) -> Settings:
@@ -64,9 +70,19 @@ class World:
     outside: responses.RequestsMock
     services: Services = field(init=False)
     last_canvas: dict[str, Any] = field(default_factory=dict)
+    # What the steps of all jobs gave back: the durable engine keeps it in the database.
+    step_results: list[str] = field(default_factory=list)
+    # What a step raised. A job turns it into "later"; run_jobs raises it again unless a test wants it.
+    faults: list[Exception] = field(default_factory=list)
+    faults_wanted: bool = False
 
     def __post_init__(self) -> None:
-        services = make_services(self.settings, self.engine, transport=ResponsesTransport())
+        services = make_services(
+            self.settings,
+            self.engine,
+            # Every call to Intercom is held against its own description.
+            transport=CheckedTransport(ResponsesTransport(), host="api.intercom.io"),
+        )
         # No chance in tests: every pause is its shortest.
         self.services = Services(
             settings=services.settings,
@@ -92,7 +108,9 @@ class World:
     def initialize(self, **changes: Any) -> dict[str, Any]:
         return self._canvas("/canvas/initialize", self.canvas_body(**changes))
 
-    def submit(self, component_id: str, inputs: dict[str, Any] | None = None, **changes: Any) -> dict[str, Any]:
+    def submit(
+        self, component_id: str, inputs: dict[str, Any] | None = None, **changes: Any
+    ) -> dict[str, Any]:
         """A tap on the card that was drawn last."""
         body = {
             **self.canvas_body(),
@@ -132,9 +150,21 @@ class World:
         ran: list[str] = []
         while (due := self._take_job(delayed=delayed and not ran)) is not None:
             name, args = due
-            _TASKS[name](_call, self.services, *args)
+            _TASKS[name](self._call, self.services, *args)
+            if self.faults and not self.faults_wanted:
+                raise self.faults[0]
             ran.append(name)
         return ran
+
+    def _call(self, _name: str, function: Callable[..., Any], *args: Any) -> Any:
+        """Run a step as the durable engine does: what it gives back passes through JSON."""
+        try:
+            kept = json.dumps(function(*args))
+        except Exception as error:
+            self.faults.append(error)
+            raise
+        self.step_results.append(kept)
+        return json.loads(kept)
 
     def pending(self) -> list[tuple[str, float]]:
         """Jobs that wait: name, and the seconds that they were to wait when they were enqueued."""
@@ -179,10 +209,25 @@ class World:
         with store.writing(self.engine) as connection:
             connection.execute(sa.update(interviews).values(**values))
 
+    def let_time_pass(self, **span: float) -> None:
+        """Make everything that the database remembers older; ``span`` as for a timedelta."""
+        with store.writing(self.engine) as connection:
+            for table in metadata.tables.values():
+                columns = [column for column in table.columns if isinstance(column.type, store.UtcDateTime)]
+                keys = list(table.primary_key.columns)
+                for row in connection.execute(sa.select(table)).mappings().all() if columns else ():
+                    older = {
+                        column.name: row[column.name] - timedelta(**span)
+                        for column in columns
+                        if row[column.name] is not None
+                    }
+                    same = [key == row[key.name] for key in keys]
+                    connection.execute(sa.update(table).where(*same).values(older))
+
     def calls(self, method: str, path: str) -> list[dict[str, Any]]:
         """The bodies of the calls that were made to a vendor's path (a regular expression)."""
         return [
-            json.loads(call.request.body or b"{}")
+            json.loads(cast(bytes, call.request.body or b"{}"))
             for call in self.outside.calls
             if call.request.method == method and re.search(path, str(call.request.url))
         ]
@@ -229,6 +274,28 @@ class World:
             self.outside.post(f"{conversation}/tags", json={"type": "tag", "id": "81"})
             self.outside.post(f"{INTERCOM}/contacts/{CONTACT}/tags", json={"type": "tag", "id": "81"})
 
+    def intercom_shows(self, *parts: str, total: int | None = None) -> None:
+        """The conversation when it is read, as Intercom gives it: these parts, or one of ``total``."""
+        listed = [
+            {"type": "conversation_part", "id": str(number), "body": body}
+            for number, body in enumerate(parts, start=1)
+        ]
+        self.outside.upsert(
+            "GET",
+            f"{INTERCOM}/conversations/{CONVERSATION}",
+            json={
+                "type": "conversation",
+                "id": CONVERSATION,
+                "state": "open",
+                "source": {"type": "conversation", "body": "<p>Hello, I have a question.</p>"},
+                "conversation_parts": {
+                    "type": "conversation_part.list",
+                    "conversation_parts": listed,
+                    "total_count": len(listed) if total is None else total,
+                },
+            },
+        )
+
     def send(self) -> Interview:
         """An interview that is sent: tap, worker, recorded."""
         self.vendors_are_well()
@@ -255,11 +322,6 @@ class World:
             **changes,
         }
         return {"event": "interview.analysis_ready", "data": data}
-
-
-def _call(_name: str, function: Callable[..., Any], *args: Any) -> Any:
-    """Run a step as the durable engine does: what it gives back passes through JSON."""
-    return json.loads(json.dumps(function(*args)))
 
 
 def _delay(job: WorkflowStatus) -> float:
