@@ -37,6 +37,7 @@ _SENTIMENTS: Final[dict[str, Sentiment]] = {
     "negative": "negative",
     "mixed": "mixed",
 }
+_PEOPLE = ("respondent", "participant")
 _EMAIL_KEYS = ("respondent_email", "participant_email", "email")
 _ANONYMOUS_KEYS = ("anonymous", "is_anonymous", "anonymized", "anonymised", "anonymous_mode")
 _THEME_NAMES = ("name", "title", "label", "theme")
@@ -90,7 +91,7 @@ def parse_result(obj: Mapping[str, Any]) -> KojiResult:
     # The envelope's own "id", "status" and "url" speak of the delivery, so it is asked for little.
     inner = [body, *_children(body, ("interview", "analysis", "results", "result"))]
     every = inner if envelope is body else [*inner, envelope, *_children(envelope, ("interview",))]
-    people = [person for scope in every for person in _children(scope, ("respondent", "participant"))]
+    people = [person for scope in every for person in _children(scope, _PEOPLE)]
     attached = [
         extra
         for scope in [*every, *people]
@@ -174,21 +175,21 @@ def _identity(
     studies: list[dict[str, Any]],
 ) -> tuple[Identity, str | None]:
     addresses: list[str] = []
-    anonymous = any(
-        reading.truthy(value) for value in reading.values([*every, *people, *studies], _ANONYMOUS_KEYS)
-    )
+    flagged = [*every, *people, *attached, *studies]
+    anonymous = any(reading.truthy(value) for value in reading.values(flagged, _ANONYMOUS_KEYS))
+    # Nobody where the respondent is named says that there is nobody to name.
+    anonymous = anonymous or any(name in scope and scope[name] is None for scope in every for name in _PEOPLE)
     for scope in [*every, *people, *attached]:
         for name in _EMAIL_KEYS:
-            value = scope.get(name, ...)
-            if value is None:
+            if name not in scope:
+                continue
+            value = scope[name]
+            address = reading.clean(value, 320) if isinstance(value, str) else None
+            if address and "@" in address:
+                addresses.append(address)
+            else:
+                # A place for the address with none in it says the same as null does.
                 anonymous = True
-            elif isinstance(value, str):
-                address = reading.clean(value, 320)
-                if address and "@" in address:
-                    addresses.append(address)
-                else:
-                    # A place for the address with none in it says the same as null does.
-                    anonymous = True
     if anonymous:
         # The address may have come back with our own metadata: an anonymous answer is not tied to it.
         return "anonymous", None

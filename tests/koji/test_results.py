@@ -141,6 +141,13 @@ class TestIdentity:
             {"data": {"respondent": {"anonymous": 1}}},
             {"study": {"anonymous_mode": True}, "respondent_email": "zoe@example.com"},
             {"anonymous": True, "data": {"respondent_email": "zoe@example.com"}},
+            {"respondent": None},
+            {"metadata": {"anonymous": True}, "respondent_email": "zoe@example.com"},
+            # When in doubt nothing is written.
+            {"respondent_email": False},
+            {"respondent_email": 5},
+            {"respondent_email": []},
+            {"respondent_email": ["zoe@example.com"]},
         ],
     )
     def test_anonymous(self, obj: dict[str, Any]) -> None:
@@ -155,8 +162,6 @@ class TestIdentity:
             {"respondent": {}},
             {"metadata": {"interview_ref": "a"}},
             {"anonymous": False},
-            {"respondent_email": 5},
-            {"respondent_email": ["zoe@example.com"]},
         ],
     )
     def test_absent(self, obj: dict[str, Any]) -> None:
