@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import sys
 
 import click
 import sqlalchemy as sa
 from sqlalchemy.engine import Engine
-from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.exc import OperationalError, SQLAlchemyError
 
 from canvas_app import health, log, migrate, store
 from canvas_app.errors import SettingsError
@@ -16,6 +17,8 @@ from canvas_app.interviews import rules
 from canvas_app.interviews.ledger import insert_ignoring_conflicts
 from canvas_app.interviews.tables import theme_tags
 from canvas_app.settings import Settings
+
+logger = logging.getLogger(__name__)
 
 
 def main() -> None:
@@ -35,7 +38,12 @@ def commands() -> None:
 def release() -> None:
     """Bring the database to this version. Safe to repeat; run it before a new version's web and worker."""
     log.configure()
-    migrate.release(Settings.load(os.environ).database_url)
+    database_url = Settings.load(os.environ).database_url
+    try:
+        migrate.release(database_url)
+    except OperationalError as error:
+        log.failure(logger, "release_failed", error)
+        raise click.ClickException("The database cannot be reached. Look at DATABASE_URL.") from error
     click.echo("The database is up to date.")
 
 

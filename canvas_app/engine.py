@@ -58,7 +58,8 @@ class Jobs:
         """Write a job in the caller's transaction.
 
         ``job_id`` names one attempt: a job id that was enqueued before is not enqueued again. Jobs of one
-        ``partition`` (a contact) run one at a time, in order. ``delay`` is in seconds.
+        ``partition`` (a contact) and one queue run one at a time, in order; on SQLite the order within one
+        second is not kept. ``delay`` is in seconds.
         """
         options: EnqueueOptions = {
             "workflow_name": name,

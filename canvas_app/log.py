@@ -44,7 +44,10 @@ class ForeignFilter(logging.Filter):
 
     def filter(self, record: logging.LogRecord) -> bool:
         if not record.name.startswith("canvas_app"):
-            text = record.getMessage()
+            try:
+                text = record.getMessage()
+            except Exception:  # noqa: BLE001 - as logging itself does: a library's mistake must not fail our work
+                text = "unreadable message"
             # A driver's error text begins with its kind and goes on with the statement and its data.
             record.msg, record.args = text.partition("\n")[0].partition(":")[0][:200], None
         return True

@@ -22,7 +22,8 @@ def release(database_url: str) -> None:
     engine.dispose()
     durable.migrate(database_url)
     try:
-        with engine.begin() as connection:
+        # A migration that fails leaves nothing half made behind, on SQLite neither.
+        with store.writing(engine) as connection:
             if connection.dialect.name == "postgresql":
                 # Two releases at the same moment take turns.
                 connection.execute(sa.select(sa.func.pg_advisory_xact_lock(0x6B6F6A69)))

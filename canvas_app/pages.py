@@ -7,6 +7,7 @@ import re
 import secrets
 
 from flask import Blueprint, Response, jsonify, make_response, redirect, render_template, request
+from sqlalchemy.exc import SQLAlchemyError
 from werkzeug.wrappers import Response as BaseResponse
 
 from canvas_app import health, log, store, web
@@ -17,14 +18,16 @@ from canvas_app.koji import links as koji_links
 blueprint = Blueprint("pages", __name__)
 logger = logging.getLogger(__name__)
 
-# Programs that fetch a link to show what is behind it. Nobody has opened anything when they do.
+# Programs that fetch a link to show what is behind it. Nobody has opened anything when they do. (Cubot makes
+# telephones.)
 _PREVIEWERS = re.compile(
-    r"bot\b|crawler|spider|preview|facebookexternalhit|whatsapp|slack|telegram|discord|skypeuripreview|embedly"
+    r"(?<!cu)bot\b|crawler|spider|preview|facebookexternalhit|whatsapp|slack|telegram|discord|skypeuripreview|embedly"
     r"|linkedinbot|twitterbot|googleimageproxy|intercom",
     re.IGNORECASE,
 )
 
 _PREPARING_REFRESH_SECONDS = 3
+_DATABASE_AWAY_REFRESH_SECONDS = 5
 
 
 @blueprint.get("/")
@@ -67,6 +70,18 @@ def healthz() -> Response:
 @blueprint.get("/i/<token>")
 def personal_link(token: str) -> BaseResponse:
     """The customer's link: counts as opened and leads to the interview, or says kindly why it does not."""
+    try:
+        return _follow(token)
+    except SQLAlchemyError as error:
+        log.failure(logger, "link_without_database", error)
+        seconds = _DATABASE_AWAY_REFRESH_SECONDS
+        text = "Something is not working on our side. This page loads again by itself in a moment."
+        answer = _message(503, "Please wait a moment", text, refresh=seconds)
+        answer.headers["Retry-After"] = str(seconds)
+        return answer
+
+
+def _follow(token: str) -> BaseResponse:
     here = web.current()
     interview_id = links.read_token(token, here.settings.secret_key)
     if interview_id is None:

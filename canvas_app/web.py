@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from flask import Flask, Response, current_app, g, jsonify, request
 from sqlalchemy.engine import Engine
 from sqlalchemy.exc import SQLAlchemyError
-from werkzeug.exceptions import HTTPException, RequestEntityTooLarge
+from werkzeug.exceptions import HTTPException, MethodNotAllowed, RequestEntityTooLarge
 from werkzeug.wrappers import Response as BaseResponse
 
 from canvas_app import log
@@ -48,6 +48,8 @@ def current() -> Web:
 def prepare(app: Flask, web: Web) -> None:
     app.extensions[_EXTENSION] = web
     app.config["MAX_CONTENT_LENGTH"] = _MAX_BODY
+    # A path is right or it is not: no redirect from one spelling to another.
+    app.url_map.merge_slashes = False
     app.before_request(_begin)
     app.after_request(_end)
     app.register_error_handler(Refused, _refused)
@@ -125,7 +127,10 @@ def _database_away(problem: SQLAlchemyError) -> Response:
 
 def _http_error(problem: HTTPException) -> Response:
     code = problem.name.lower().replace(" ", "_")
-    return error(problem.code or 500, code, problem.description or problem.name)
+    response = error(problem.code or 500, code, problem.description or problem.name)
+    if isinstance(problem, MethodNotAllowed) and problem.valid_methods:
+        response.headers["Allow"] = ", ".join(sorted(problem.valid_methods))
+    return response
 
 
 def _unexpected(problem: Exception) -> Response:

@@ -44,6 +44,7 @@ PERSONAL_LINE: Final = "personal_line"
 # How much of a text from outside is shown, in characters: together they keep every card under 400 px.
 NAME_LIMIT = 32
 LINE_LIMIT = 72
+THEME_LIMIT = 60
 VALUE_LIMIT = 120
 REMARK_LIMIT = 120
 SENTENCE_LIMIT = 160
@@ -255,12 +256,15 @@ def _ready(state: Ready) -> Iterable[Component]:
 
 def _preview(paragraphs: tuple[str, ...]) -> Iterable[Text]:
     """The message, paragraph under paragraph, and together no longer than a card can take."""
-    left = PREVIEW_LIMIT
+    left, shown = PREVIEW_LIMIT, []
     for paragraph in paragraphs:
         text = plain(paragraph, left) if left > 0 else ""
         left -= len(text)
         if text:
-            yield Text(text=text, style="muted", bottom_margin="none")
+            shown.append(text)
+    for text in shown[:-1]:
+        yield Text(text=text, style="muted", bottom_margin="none")
+    yield from map(_muted, shown[-1:])
 
 
 def _sending(state: Sending, zone: ZoneInfo) -> Iterable[Component]:
@@ -285,10 +289,14 @@ def _sent(state: Sent, zone: ZoneInfo) -> Iterable[Component]:
 
 def _result(state: Result, zone: ZoneInfo) -> Iterable[Component]:
     yield _paragraph(texts.answered(texts.moment(state.answered_at, zone)))
+    top_theme = plain(state.top_theme or "", THEME_LIMIT)
+    if top_theme:
+        # Not a row of the table: there the Inbox cuts what is longer than about three words.
+        # https://developers.intercom.com/docs/references/canvas-kit/presentationcomponents/data-table
+        yield _paragraph(texts.top_theme(top_theme))
     others = (plain(theme, NAME_LIMIT) for theme in state.themes if theme != state.top_theme)
     rows = (
         (texts.SENTIMENT, plain((state.sentiment or "").capitalize(), NAME_LIMIT)),
-        (texts.TOP_THEME, plain(state.top_theme or "", VALUE_LIMIT)),
         (texts.OTHER_THEMES, plain(", ".join(filter(None, others)), VALUE_LIMIT)),
         (texts.QUALITY, _quality(state.quality)),
     )
@@ -296,7 +304,10 @@ def _result(state: Result, zone: ZoneInfo) -> Iterable[Component]:
     if known:
         yield DataTable(items=known)
     problem = plain(state.problem or "", REMARK_LIMIT)
-    yield from _muted_if(problem or (texts.WRITING if state.writing else ""))
+    if state.writing:
+        yield _muted(f"{texts.WRITING} {problem}".rstrip())
+    elif problem:
+        yield _muted(f"{texts.NOT_ALL_WRITTEN} {problem}")
     if state.transcript_url is not None and is_linkable(state.transcript_url):
         opens = UrlAction(url=state.transcript_url)
         yield Button(id="open_transcript", label=texts.OPEN_TRANSCRIPT, action=opens)

@@ -45,6 +45,7 @@ WORKER_DOWN = (
 )
 NOT_OPENED = "The customer has not opened it yet."
 WRITING = "The result is still being written to Intercom."
+NOT_ALL_WRITTEN = "Not all of it is in Intercom."
 OUTCOME_UNKNOWN = "We could not find out whether the message reached the customer."
 OUTCOME_UNKNOWN_NEXT = (
     "Please look in the conversation. If the message with the interview link is there, it was sent. "
@@ -68,7 +69,6 @@ NOTHING_SENT_BY_TAP = "Nothing was sent by this tap."
 
 # Rows of the result
 SENTIMENT = "Sentiment"
-TOP_THEME = "Top theme"
 OTHER_THEMES = "Other themes"
 QUALITY = "Quality"
 
@@ -113,6 +113,10 @@ def works_until(at: str) -> str:
 
 def answered(at: str) -> str:
     return f"✓ Answered on {at}"
+
+
+def top_theme(theme: str) -> str:
+    return f"Top theme: {theme}"
 
 
 def being_analysed(at: str) -> str:

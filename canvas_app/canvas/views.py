@@ -25,7 +25,7 @@ from canvas_app.errors import NotConfigured
 from canvas_app.intercom import signatures
 from canvas_app.interviews import ledger, rules, wording
 from canvas_app.interviews.ask import ask
-from canvas_app.interviews.ledger import Ask, CardFacts
+from canvas_app.interviews.ledger import Ask, CardFacts, Interview
 from canvas_app.interviews.states import OPEN_STATES
 from canvas_app.plaintext import one_line
 from canvas_app.slots import SILENT_SECONDS
@@ -92,14 +92,21 @@ def _guarded(request: CanvasRequest, draw: Callable[[], Response]) -> Response:
         return _answer(cards.Problem(text=reasons.DATABASE_AWAY, nothing_sent=False), utc)
 
 
-def _card(request: CanvasRequest, *, again: bool = False) -> Response:
-    """The card as the ledger has it. ``again``: the rep wants to send another, where that is possible."""
+def _card(request: CanvasRequest, *, again: bool = False, blocking: Interview | None = None) -> Response:
+    """The card as the ledger has it. ``again``: the rep wants to send another, where that is possible.
+
+    ``blocking`` is what stood in the way of a tap: it may be in another conversation, and then the interview
+    of this one would not explain why nothing was sent.
+    """
     contact = _contact(request)
     facts = _facts(request, contact)
     zone = states.zone_of(facts.timezone)
     if facts.token_workspace_id not in (None, request.workspace_id):
         return _answer(cards.NotSetUp(missing=(reasons.OTHER_WORKSPACE,)), zone)
     settings, interview = web.current().settings, facts.interview
+    shown_is_open = interview is not None and interview.state in OPEN_STATES
+    if blocking is not None and blocking.state in OPEN_STATES and not shown_is_open:
+        interview = blocking
     if interview is None or (again and interview.state not in OPEN_STATES):
         nonce = secrets.token_urlsafe(12)
         return _answer(states.ready(contact_name=contact.name, settings=settings, nonce=nonce), zone)
@@ -146,7 +153,7 @@ def _ask(request: CanvasRequest, key: str | None, personal_line: str | None) -> 
     log.event(logger, logging.INFO, "tap", interview=asked.interview.id, created=asked.created)
     if asked.interview.state in _SENDING:
         _watch(asked.interview.id)
-    return _card(request)
+    return _card(request, blocking=None if asked.created else asked.interview)
 
 
 def _watch(interview_id: str) -> None:
@@ -181,9 +188,10 @@ def _facts(request: CanvasRequest, contact: Contact) -> CardFacts:
 
 
 def _offer_key(request: CanvasRequest) -> str | None:
-    """What makes two taps the same tap: the card that was drawn, in its conversation."""
+    """What makes two taps the same tap: the card that was drawn, for its contact in its conversation."""
     nonce = request.stored_data.get("nonce")
     if not isinstance(nonce, str) or not nonce:
         return None
-    parts = ("canvas", request.workspace_id, request.conversation_id or "", nonce)
+    contact = _contact(request).id
+    parts = ("canvas", request.workspace_id, request.conversation_id or "", contact, nonce)
     return hashlib.sha256("\0".join(parts).encode()).hexdigest()

@@ -84,11 +84,23 @@ def take_in(services: Services, delivery_id: str, attempt: int) -> TakenIn:
             # It may be about an interview whose start is not recorded yet.
             wait = rules.unknown_pause(attempt, chance=services.chance())
             return _taken(None, "stop" if wait is None else "later", "unknown_interview", wait)
-        connection.execute(
-            sa.update(deliveries).where(deliveries.c.id == delivery_id).values(interview_id=interview.id)
-        )
         before = interview
-        result, interview = _merge(connection, interview, event.result, delivery.received_at)
+        if delivery.interview_id is None:
+            connection.execute(
+                sa.update(deliveries).where(deliveries.c.id == delivery_id).values(interview_id=interview.id)
+            )
+            interview = _merge(connection, interview, event.result, delivery.received_at)
+        # Else a former attempt has merged it: what has come since is newer than this delivery.
+        result = result_of(interview)
+        if (
+            before.result != interview.result
+            and event.kind != "failed_quality_gate"
+            and _judge(services, result, may_fill=False).kind == "write"
+        ):
+            # What was written already has to be written anew, also if this attempt does not get to it.
+            ledger.move(
+                connection, interview.id, "analysed", only_from=("written_back",), now=store.now(connection)
+            )
     if before.state == "written_back" and before.result == interview.result:
         return _taken(interview.id, "stop", "nothing_new")
     if event.kind == "failed_quality_gate":
@@ -187,7 +199,7 @@ def _find(connection: Connection, event: KojiEvent) -> Interview | None:
 
 def _merge(
     connection: Connection, interview: Interview, newer: KojiResult, received_at: datetime
-) -> tuple[KojiResult, Interview]:
+) -> Interview:
     """Put what has come into the ledger. They come in any order: nothing known is overwritten by less."""
     result = merge(result_of(interview), newer)
     # The earliest moment heard of is when it was answered: later events speak of its analysis. A sender's
@@ -204,7 +216,7 @@ def _merge(
     now = store.now(connection)
     ledger.move(connection, interview.id, "completed", only_from=AWAITING_RESULT, now=now)
     ledger.change(connection, interview.id, only_from=HAS_RESULT, **values)
-    return result, _reread(connection, interview.id)
+    return _reread(connection, interview.id)
 
 
 def _kept(result: KojiResult) -> dict[str, Any]:
@@ -250,12 +262,7 @@ def _fill_pause(services: Services, attempt: int) -> float | None:
 def _verdict(
     services: Services, interview: Interview, result: KojiResult, *, may_fill: bool
 ) -> rules.Verdict:
-    verdict = rules.verdict(
-        result,
-        study_anonymous=services.study.anonymous,
-        min_quality=services.settings.min_quality,
-        may_fill=may_fill,
-    )
+    verdict = _judge(services, result, may_fill=may_fill)
     if verdict.kind == "write":
         with store.writing(services.engine) as connection:
             now = store.now(connection)
@@ -268,6 +275,15 @@ def _verdict(
                 now=now,
             )
     return verdict
+
+
+def _judge(services: Services, result: KojiResult, *, may_fill: bool) -> rules.Verdict:
+    return rules.verdict(
+        result,
+        study_anonymous=services.study.anonymous,
+        min_quality=services.settings.min_quality,
+        may_fill=may_fill,
+    )
 
 
 def _record(services: Services, interview: Interview, reason: str) -> TakenIn:

@@ -26,6 +26,9 @@ logger = logging.getLogger(__name__)
 # For this long after a send's time is up, a message of unknown fate is still looked for.
 _LOOK_FOR = timedelta(hours=1)
 
+# An attempt that is only to find that the time is up comes this long after it.
+_MOMENT_SECONDS = 1.0
+
 
 def start(services: Services, interview_id: str) -> Outcome:
     """Start the interview at Koji and keep its personal link. Nothing reaches the customer here."""
@@ -68,7 +71,10 @@ def post(services: Services, interview_id: str) -> Outcome:
     if interview is None or interview.state != "sending" or interview.conversation_id is None:
         return outcomes.stop("not_to_be_sent")
     try:
-        configured_admin = workspace.known(services).admin_id
+        ours = workspace.known(services)
+        # The token may have been exchanged since the interview was started.
+        workspace.must_match(ours, interview.workspace_id)
+        configured_admin = ours.admin_id
         author = interview.written_as_id or interview.asked_by_id or configured_admin
         outcome = _post_as(services, interview, interview.conversation_id, author)
         if outcome["kind"] != "permanent" or author == configured_admin:
@@ -115,13 +121,16 @@ def settle(services: Services, interview_id: str, attempt: int, outcome: Outcome
         if interview is None or not ledger.take_attempt(connection, interview_id, attempt):
             return
         now = store.now(connection)
+        claimed = once.is_claimed(connection, interview_id, "message")
         if kind == "done":
             # A quick customer may have opened the link before this was written down.
             state: State = "sent" if interview.opened_at is None else "opened"
             ledger.move(connection, interview_id, state, only_from=("sending",), now=now, sent_at=now)
         elif kind == "later" or (kind == "credentials" and now <= interview.send_before):
-            claimed = once.is_claimed(connection, interview_id, "message")
             pause = rules.send_pause(attempt, outcome["after"], chance=services.chance())
+            if not claimed:
+                # A longer wait would end in giving up as well; the rep is told when the time is up.
+                pause = min(pause, (interview.send_before - now).total_seconds() + _MOMENT_SECONDS)
             if now <= interview.send_before or (claimed and now <= interview.send_before + _LOOK_FOR):
                 enqueue_send(connection, services.jobs, interview, attempt=attempt + 1, delay=pause)
                 ledger.change(connection, interview_id, only_from=("queued", "sending"), reason=reason)
@@ -129,7 +138,8 @@ def settle(services: Services, interview_id: str, attempt: int, outcome: Outcome
                 _end(connection, interview_id, "unknown", reason or "outcome_unknown", now)
             else:
                 _end(connection, interview_id, "failed", reason or "too_late", now)
-        elif kind == "unknown":
+        elif kind == "unknown" or (kind in ("permanent", "credentials") and claimed):
+            # Whatever is in the way now, an earlier attempt may have posted the message.
             _end(connection, interview_id, "unknown", reason or "outcome_unknown", now)
         elif kind in ("permanent", "credentials"):
             _end(connection, interview_id, "failed", reason or "refused", now)

@@ -77,7 +77,7 @@ def write_note(services: Services, interview_id: str) -> Outcome:
         reference=reference,
     )
     try:
-        admin_id = workspace.known(services).admin_id
+        admin_id = _author(services, interview)
     except (WireError, NotConfigured) as error:
         return outcomes.of_error(error)
 
@@ -112,9 +112,12 @@ def write_tags(services: Services, interview_id: str) -> Outcome:
         allowed = set(connection.execute(sa.select(theme_tags.c.slug)).scalars())
         newer = ledger.newer_result_exists(connection, interview)
         outdated = ledger.earlier_contact_tags(connection, interview)
+    if interview.contact_tags:
+        # A result may be corrected after it was written.
+        outdated[interview.id] = interview.contact_tags
     names = rules.tags_for(result_of(interview), allowed_themes=allowed)
     try:
-        admin_id = workspace.known(services).admin_id
+        admin_id = _author(services, interview)
         tags = {services.intercom.ensure_tag(name): name for name in names}
         if interview.conversation_id is not None:
             _tag_conversation(services, interview.conversation_id, list(tags), admin_id)
@@ -150,6 +153,14 @@ def _load(services: Services, interview_id: str) -> Interview | None:
         interview = ledger.get(connection, interview_id)
     # An interview that is written back is written again when its result is delivered anew and more complete.
     return interview if interview is not None and interview.state in ("analysed", "written_back") else None
+
+
+def _author(services: Services, interview: Interview) -> str:
+    """The admin who writes. Raises PermanentError when the token is of another workspace by now: there, the
+    ids of this interview may be somebody else's."""
+    ours = workspace.known(services)
+    workspace.must_match(ours, interview.workspace_id)
+    return ours.admin_id
 
 
 def _transcript_url(services: Services, interview: Interview) -> str | None:

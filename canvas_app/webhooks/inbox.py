@@ -96,8 +96,11 @@ def _insert(
 
 
 def _koji_key(event: KojiEvent, raw: bytes) -> str:
-    """What makes two deliveries the same: the sender's own id, else event, interview and bytes."""
+    """What makes two deliveries the same: event and the sender's own id, else event, interview and bytes.
+
+    The event is part of it: an "id" may be the interview's, and each of its events is a delivery of its own.
+    """
     if event.delivery_id is not None:
-        return f"id:{event.delivery_id}"[:200]
+        return f"id:{event.kind}:{event.delivery_id}"[:200]
     digest = hashlib.sha256(raw).hexdigest()
     return f"{event.kind}:{event.result.koji_interview_id or '-'}:{digest}"[:200]

@@ -168,8 +168,8 @@ class TestResult:
         canvas = drawn("result")
         assert shown(canvas) == [
             "✓ Answered on Nov 22, 2026 at 7:40 PM CET",
-            "Sentiment: Negative",
             "Top theme: Import errors without explanation",
+            "Sentiment: Negative",
             "Other themes: Slow first answer, Pricing of extra seats",
             "Quality: 4 of 5",
         ]
@@ -185,7 +185,8 @@ class TestResult:
 
     def test_says_why_it_was_not_all_written(self) -> None:
         canvas = drawn("result, given up writing")
-        assert shown(canvas)[-1].startswith("The app lacks a permission in Intercom.")
+        said = shown(canvas)[-1]
+        assert said.startswith("Not all of it is in Intercom. The app lacks a permission in Intercom.")
         assert list(buttons(canvas)) == ["open_transcript", "send_again"]
 
     def test_leaves_out_what_is_not_known(self) -> None:

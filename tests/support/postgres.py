@@ -107,11 +107,17 @@ class PostgresServer:
         self._launch()
         self._wait_until_ready()
 
-    def create_database(self) -> str:
-        """Make an empty database. Returns its address, ``postgresql://user@host:port/name``."""
+    def create_database(self, *, copy_of: str | None = None) -> str:
+        """Make a database, empty or a copy of another one that nobody is connected to.
+
+        Returns its address, ``postgresql://user@host:port/name``.
+        """
         self._databases += 1
         name = f"test_{self._databases}"
-        self._execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))
+        template = urlsplit(copy_of).path.lstrip("/") if copy_of else "template1"
+        self._execute(
+            sql.SQL("CREATE DATABASE {} TEMPLATE {}").format(sql.Identifier(name), sql.Identifier(template))
+        )
         return self._url(name)
 
     def drop_database(self, url: str) -> None:

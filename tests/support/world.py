@@ -222,7 +222,8 @@ class World:
                         if row[column.name] is not None
                     }
                     same = [key == row[key.name] for key in keys]
-                    connection.execute(sa.update(table).where(*same).values(older))
+                    if older:
+                        connection.execute(sa.update(table).where(*same).values(older))
 
     def calls(self, method: str, path: str) -> list[dict[str, Any]]:
         """The bodies of the calls that were made to a vendor's path (a regular expression)."""

@@ -1,0 +1,118 @@
+"""Which steps make up an attempt, and that every fault ends as an outcome."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from canvas_app.interviews import jobs, outcomes
+from canvas_app.interviews.forward import NOT_TAKEN_IN
+from canvas_app.interviews.outcomes import Outcome
+
+SERVICES: Any = object()
+WRITE = {"interview_id": "i1", "verdict": "write", "reason": None, "after": None}
+
+
+class Steps:
+    """Runs no step, but gives the answer that a test has for it; an exception is raised."""
+
+    def __init__(self, **answers: Any) -> None:
+        self.answers = {"settle": None, **answers}
+        self.ran: list[str] = []
+        self.settled: tuple[Any, ...] = ()
+
+    def __call__(self, name: str, _function: Callable[..., Any], *args: Any) -> Any:
+        self.ran.append(name)
+        if name == "settle":
+            self.settled = args
+        answer = self.answers[name]
+        if isinstance(answer, Exception):
+            raise answer
+        return json.loads(json.dumps(answer))
+
+    @property
+    def outcome(self) -> Outcome:
+        outcome: Outcome = self.settled[-1]
+        return outcome
+
+
+def test_a_send_starts_posts_and_settles() -> None:
+    steps = Steps(start=outcomes.done(), post=outcomes.done())
+    jobs.send(steps, SERVICES, "i1", 3)
+    assert steps.ran == ["start", "post", "settle"]
+    assert steps.settled == (SERVICES, "i1", 3, outcomes.done())
+
+
+@pytest.mark.parametrize(
+    "start", [outcomes.later("unreachable"), outcomes.permanent("x"), outcomes.stop("x")]
+)
+def test_nothing_is_posted_when_the_start_did_not_work(start: Outcome) -> None:
+    steps = Steps(start=start)
+    jobs.send(steps, SERVICES, "i1", 1)
+    assert steps.ran == ["start", "settle"]
+    assert steps.outcome == start
+
+
+@pytest.mark.parametrize("broken", ["start", "post"])
+def test_a_fault_of_ours_in_a_send_is_tried_again(broken: str) -> None:
+    steps = Steps(**{"start": outcomes.done(), "post": outcomes.done(), broken: ZeroDivisionError()})
+    jobs.send(steps, SERVICES, "i1", 1)
+    assert steps.outcome == outcomes.later("internal_error")
+
+
+def test_a_result_is_taken_in_and_written_in_order() -> None:
+    steps = Steps(take_in=WRITE, attributes=outcomes.done(), note=outcomes.done(), tags=outcomes.done())
+    jobs.forward(steps, SERVICES, "d1", 1)
+    assert steps.ran == ["take_in", "attributes", "note", "tags", "settle"]
+    assert steps.outcome == outcomes.done()
+
+
+def test_a_write_that_will_never_work_does_not_keep_the_others_from_being_made() -> None:
+    steps = Steps(
+        take_in=WRITE,
+        attributes=outcomes.permanent("attribute_archived"),
+        note=outcomes.done(),
+        tags=outcomes.permanent("not_found"),
+    )
+    jobs.forward(steps, SERVICES, "d1", 1)
+    assert steps.ran == ["take_in", "attributes", "note", "tags", "settle"]
+    assert steps.outcome == outcomes.permanent("attribute_archived")
+
+
+@pytest.mark.parametrize("kind", [outcomes.later("rate_limited", 9.0), outcomes.stop("nothing_to_write")])
+def test_a_write_that_has_to_wait_holds_up_those_after_it(kind: Outcome) -> None:
+    steps = Steps(take_in=WRITE, attributes=outcomes.done(), note=kind)
+    jobs.forward(steps, SERVICES, "d1", 1)
+    assert steps.ran == ["take_in", "attributes", "note", "settle"]
+    assert steps.outcome == kind
+
+
+@pytest.mark.parametrize(
+    ("taken", "expected"),
+    [
+        ({"verdict": "record", "reason": "anonymous"}, outcomes.stop("anonymous")),
+        ({"verdict": "stop", "reason": "nothing_new"}, outcomes.stop("nothing_new")),
+        ({"verdict": "stop", "reason": None}, outcomes.stop("nothing_to_do")),
+        ({"verdict": "later", "reason": "result_incomplete", "after": 30.0}, None),
+    ],
+)
+def test_nothing_is_written_without_that_verdict(taken: dict[str, Any], expected: Outcome | None) -> None:
+    steps = Steps(take_in={**WRITE, **taken})
+    jobs.forward(steps, SERVICES, "d1", 1)
+    assert steps.ran == ["take_in", "settle"]
+    assert steps.outcome == (expected or outcomes.later("result_incomplete", 30.0))
+
+
+def test_a_fault_before_anything_was_found_out_loses_no_result() -> None:
+    steps = Steps(take_in=ZeroDivisionError())
+    jobs.forward(steps, SERVICES, "d1", 2)
+    assert steps.settled == (SERVICES, "d1", 2, NOT_TAKEN_IN, outcomes.later("internal_error"))
+
+
+def test_a_fault_while_writing_is_tried_again() -> None:
+    steps = Steps(take_in=WRITE, attributes=KeyError("x"))
+    jobs.forward(steps, SERVICES, "d1", 1)
+    assert steps.outcome == outcomes.later("internal_error")

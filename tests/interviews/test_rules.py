@@ -1,0 +1,129 @@
+"""Decisions about results, pauses and tags."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from itertools import count
+
+import pytest
+
+from canvas_app.interviews import rules
+from canvas_app.interviews.rules import Verdict
+from canvas_app.koji.results import KojiResult
+
+FULL = KojiResult(identity="named", sentiment="positive", quality=4.0, themes=("Pricing",))
+WRITE, FILL = Verdict("write"), Verdict("fill")
+ANONYMOUS, LOW, UNKNOWN = (
+    Verdict("record", reason) for reason in ("anonymous", "low_quality", "quality_unknown")
+)
+
+
+def verdict(
+    *, study_anonymous: bool = False, min_quality: float = 3, may_fill: bool = True, **changes: object
+) -> Verdict:
+    return rules.verdict(
+        FULL.model_copy(update=changes),
+        study_anonymous=study_anonymous,
+        min_quality=min_quality,
+        may_fill=may_fill,
+    )
+
+
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [
+        ({}, WRITE),
+        ({"identity": "absent"}, WRITE),
+        ({"identity": "anonymous"}, ANONYMOUS),
+        ({"study_anonymous": True}, ANONYMOUS),
+        ({"identity": "anonymous", "quality": 1.0}, ANONYMOUS),
+        ({"quality": 2.9}, LOW),
+        ({"quality": 3.0}, WRITE),
+        ({"quality": 4.0, "min_quality": 4.5}, LOW),
+        ({"quality": None}, FILL),
+        ({"quality": None, "may_fill": False}, UNKNOWN),
+        ({"sentiment": None}, FILL),
+        ({"themes": ()}, FILL),
+        ({"sentiment": None, "themes": (), "may_fill": False}, WRITE),
+        ({"quality": 1.0, "sentiment": None}, LOW),
+    ],
+)
+def test_what_happens_with_a_result(given: dict[str, object], expected: Verdict) -> None:
+    assert verdict(**given) == expected  # type: ignore[arg-type] # The rows are the arguments.
+
+
+def test_a_send_is_tried_at_ever_longer_intervals_up_to_a_minute() -> None:
+    pauses = [rules.send_pause(attempt, None, chance=0.0) for attempt in range(1, 9)]
+    assert pauses == sorted(pauses)
+    assert (pauses[0], pauses[-1]) == (2.0, 60.0)
+
+
+def test_no_attempt_is_made_sooner_than_the_other_side_said() -> None:
+    for chance in (0.0, 0.99):
+        assert rules.send_pause(1, 45.0, chance=chance) >= 45.0
+        assert (rules.result_pause(1, 45.0, chance=chance) or 0.0) >= 45.0
+
+
+def test_pauses_are_spread_so_that_not_all_come_back_at_once() -> None:
+    spread = {rules.send_pause(3, None, chance=chance / 10) for chance in range(10)}
+    assert len(spread) == 10
+    assert max(spread) <= 15.0 * 1.2
+
+
+def test_writing_a_result_back_is_tried_for_more_than_three_days() -> None:
+    pauses = [
+        pause
+        for attempt in range(1, 100)
+        if (pause := rules.result_pause(attempt, None, chance=0.0)) is not None
+    ]
+    assert timedelta(hours=76) < timedelta(seconds=sum(pauses)) < timedelta(hours=120)
+
+
+def test_koji_is_asked_for_what_is_missing_a_few_times_and_no_more() -> None:
+    attempts = [number for number in range(1, 20) if rules.fill_pause(number, None, chance=0.0) is not None]
+    assert attempts == [1, 2, 3, 4]
+
+
+def test_a_result_of_an_unknown_interview_is_held_for_minutes() -> None:
+    pauses = []
+    for attempt in count(1):
+        pause = rules.unknown_pause(attempt, chance=0.0)
+        if pause is None:
+            break
+        pauses.append(pause)
+    assert 60 < sum(pauses) < 3600
+
+
+@pytest.mark.parametrize(("silent_for", "alive"), [(None, False), (29.9, True), (30.0, False), (3600, False)])
+def test_a_worker_that_was_not_heard_of_lately_is_not_alive(silent_for: float | None, alive: bool) -> None:
+    now = datetime(2026, 11, 22, tzinfo=UTC)
+    seen = None if silent_for is None else now - timedelta(seconds=silent_for)
+    assert rules.worker_alive(seen, now, silent_after=30.0) is alive
+
+
+@pytest.mark.parametrize(
+    ("theme", "slug"),
+    [
+        ("Pricing friction!", "pricing_friction"),
+        ("  API / SSO  ", "api_sso"),
+        ("___", ""),
+        ("<b>", "b"),
+        ("x" * 100, "x" * 60),
+    ],
+)
+def test_a_theme_as_part_of_a_tag(theme: str, slug: str) -> None:
+    assert rules.tag_slug(theme) == slug
+
+
+def test_only_themes_of_the_allow_list_become_tags_and_each_once() -> None:
+    result = FULL.model_copy(
+        update={"sentiment": "mixed", "themes": ("Pricing friction", "pricing-friction", "SSO", "???")}
+    )
+    assert rules.tags_for(result, allowed_themes={"pricing_friction", "exports", ""}) == [
+        "koji_mixed_sentiment",
+        "koji_pricing_friction",
+    ]
+
+
+def test_a_result_without_a_sentiment_has_no_sentiment_tag() -> None:
+    assert rules.tags_for(FULL.model_copy(update={"sentiment": None}), allowed_themes=()) == []
