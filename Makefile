@@ -7,7 +7,7 @@ DEV := $(VENV)/.dev-installed
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 
 .DEFAULT_GOAL := help
-.PHONY: help demo tour test check check-format check-lint check-types format coverage lock clean
+.PHONY: help demo tour screenshots test check check-format check-lint check-types format coverage lock clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -17,6 +17,10 @@ demo: $(RUNTIME) ## Start everything on this machine, with a stand-in Intercom a
 
 tour: $(RUNTIME) ## Walk the whole round trip without a person, and check each step
 	$(BIN)/python -m sandbox.tour
+
+screenshots: $(DEV) ## Take the pictures in docs/screenshots anew, of the real app beside the stand-ins
+	@scripts/ensure-system.sh
+	$(BIN)/python -m scripts.screenshots
 
 test: check ## Everything that CI runs: check, then all tests under coverage
 	@scripts/ensure-system.sh

@@ -17,6 +17,8 @@ from canvas_app.webhooks import koji as koji_webhooks
 def make_application(settings: Settings | None) -> Flask:
     if settings is None:
         log.configure()
+        # Its own lines may quote a request, and with it a link's token or somebody's address.
+        log.adopt("gunicorn.error")
         settings = Settings.load(os.environ)
     engine = store.make_engine(settings.database_url, pool_size=store.WEB_POOL)
     app = Flask("canvas_app", template_folder=str(PROJECT_ROOT / "templates" / "pages"), static_folder=None)

@@ -14,7 +14,6 @@ from sqlalchemy.exc import OperationalError, SQLAlchemyError
 from canvas_app import health, log, migrate, store
 from canvas_app.errors import SettingsError
 from canvas_app.interviews import rules
-from canvas_app.interviews.ledger import insert_ignoring_conflicts
 from canvas_app.interviews.tables import theme_tags
 from canvas_app.settings import Settings
 
@@ -103,12 +102,12 @@ def list_theme_tags() -> None:
 @click.argument("theme")
 def add_theme_tag(theme: str) -> None:
     """Let THEME become a tag, e.g. "Pricing friction"."""
-    slug = rules.tag_slug(theme)
+    slug = rules.tag_slug(theme.removeprefix("koji_"))
     if not slug:
         raise click.BadParameter("it holds no letter or digit that a tag could be named by")
     engine = _engine()
     with store.writing(engine) as connection:
-        insert_ignoring_conflicts(connection, theme_tags, {"slug": slug})
+        store.insert_ignoring_conflicts(connection, theme_tags, {"slug": slug})
     engine.dispose()
     click.echo(f"Interviews with this theme are tagged koji_{slug}.")
 

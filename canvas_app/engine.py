@@ -77,7 +77,7 @@ class Jobs:
 
 
 def worker_config(engine: Engine, executor_id: str) -> DBOSConfig:
-    """DBOS's configuration in a worker that holds the slot ``executor_id``."""
+    """DBOS's configuration in a worker that holds the lease ``executor_id``."""
     return {
         "name": APPLICATION,
         "system_database_engine": engine,

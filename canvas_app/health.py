@@ -10,9 +10,9 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from canvas_app import migrate, store
 from canvas_app.interviews import rules
-from canvas_app.interviews.tables import SCHEMA_VERSION, worker_slots
+from canvas_app.interviews.tables import SCHEMA_VERSION, workers
+from canvas_app.leases import SILENT_SECONDS
 from canvas_app.settings import Settings, documented_fields
-from canvas_app.slots import SILENT_SECONDS
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,8 +36,8 @@ def parts(engine: Engine) -> list[Part]:
         text = "The database's tables are not those of this version. Run: python -m canvas_app release"
         return [*found, Part("schema", ok=False, text=text)]
     with store.reading(engine) as connection:
-        seen = sa.select(sa.func.max(worker_slots.c.renewed_at)).where(worker_slots.c.holder.is_not(None))
-        renewed = sa.type_coerce(seen.scalar_subquery(), worker_slots.c.renewed_at.type)
+        seen = sa.select(sa.func.max(workers.c.renewed_at))
+        renewed = sa.type_coerce(seen.scalar_subquery(), workers.c.renewed_at.type)
         seen_at, now = connection.execute(sa.select(renewed, store.now_expression(connection))).one()
     alive = rules.worker_alive(seen_at, now, silent_after=SILENT_SECONDS)
     text = "A worker is running." if alive else "No worker is running. Start one: python -m canvas_app worker"

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import logging
+import re
 import sys
 import traceback
 from contextvars import ContextVar
@@ -19,6 +20,9 @@ from canvas_app.errors import KojiForIntercomError
 request_id: ContextVar[str | None] = ContextVar("request_id", default=None)
 
 _FIELDS = "koji_fields"
+
+# Up to the first thing that may be, or may introduce, something that was being handled.
+_OWN_WORDS = re.compile(r"[^0-9:=/@\"'<{\[\n]*")
 
 
 class JsonFormatter(logging.Formatter):
@@ -48,8 +52,8 @@ class ForeignFilter(logging.Filter):
                 text = record.getMessage()
             except Exception:  # noqa: BLE001 - as logging itself does: a library's mistake must not fail our work
                 text = "unreadable message"
-            # A driver's error text begins with its kind and goes on with the statement and its data.
-            record.msg, record.args = text.partition("\n")[0].partition(":")[0][:200], None
+            # Such a text begins with words of its own and goes on with data: a statement's, a request's.
+            record.msg, record.args = "".join(_OWN_WORDS.findall(text)[:1])[:200].rstrip(), None
         return True
 
 

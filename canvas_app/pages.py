@@ -88,8 +88,10 @@ def _follow(token: str) -> BaseResponse:
         return _unknown_link()
     with store.reading(here.engine) as connection:
         interview = ledger.by_token(connection, token)
+        now = store.now(connection)
     if interview is None:
         return _unknown_link()
+    interview = ledger.as_of(interview, now, open_days=here.settings.open_days)
     if interview.state in HAS_RESULT or interview.result is not None:
         return _message(
             200, "Thank you!", "You have already answered this interview. There is nothing more to do."
@@ -106,12 +108,12 @@ def _follow(token: str) -> BaseResponse:
     if not koji_links.allowed(interview.koji_link, here.settings.koji_link_hosts):
         log.event(logger, logging.WARNING, "link_host_not_allowed", interview=interview.id)
         return _over()
-    if interview.opened_at is None and _is_a_person():
+    if (interview.opened_at is None or interview.state != "opened") and _is_a_person():
         with store.writing(here.engine) as connection:
-            now = store.now(connection)
             # The message is surely there when its link is opened, so that "unknown" is known now.
             ledger.move(connection, interview.id, "opened", only_from=("sent", "unknown"), now=now)
-            ledger.change(connection, interview.id, only_from=LINK_STATES, opened_at=now)
+            opened_at = interview.opened_at or now
+            ledger.change(connection, interview.id, only_from=LINK_STATES, opened_at=opened_at)
     answer = redirect(interview.koji_link, code=302)
     answer.headers["Cache-Control"] = "no-store"
     return answer

@@ -280,9 +280,13 @@ class Settings(BaseSettings):
         """Names of the settings that the way back, from Koji to Intercom, still needs."""
         return self._absent("koji_webhook_secret", "intercom_access_token")
 
-    def missing_for_sending(self) -> list[str]:
-        """Names of the settings that the way out, to the customer, still needs."""
-        return self._absent("secret_key", "public_url", "intercom_access_token", "koji_api_key")
+    def missing_for_sending(self, public_url: str | None = None) -> list[str]:
+        """Names of the settings that the way out, to the customer, still needs.
+
+        ``public_url`` is the base of the link where the process that was asked for it has told it.
+        """
+        names = self._absent("secret_key", "public_url", "intercom_access_token", "koji_api_key")
+        return [name for name in names if name != "PUBLIC_URL" or public_url is None]
 
     def missing_for_card(self) -> list[str]:
         """Names of the settings without which a tap on the card could not do its whole job."""

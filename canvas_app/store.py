@@ -13,12 +13,16 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import psycopg
 import sqlalchemy as sa
+from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import Connection, Engine, make_url
 from sqlalchemy.types import TypeDecorator
 
 WEB_POOL = 3
 WORKER_POOL = 5
+
+_IDLE_TRANSACTION_MILLISECONDS = 30_000
 
 # A writer on SQLite waits this long for another writer before it gives up.
 _BUSY_MILLISECONDS = 10_000
@@ -60,12 +64,27 @@ def make_engine(database_url: str, *, pool_size: int) -> Engine:
         engine = sa.create_engine(url, **options)
         sa.event.listen(engine, "connect", _prepare_sqlite)
         return engine
-    return sa.create_engine(
+    engine = sa.create_engine(
         url,
         pool_pre_ping=True,
-        connect_args={"connect_timeout": 5, "application_name": "koji-for-intercom"},
+        # https://www.postgresql.org/docs/current/libpq-connect.html#LIBPQ-PARAMKEYWORDS
+        connect_args={
+            "connect_timeout": 5,
+            "application_name": "koji-for-intercom",
+            "keepalives_idle": 10,
+            "keepalives_interval": 5,
+            "keepalives_count": 3,
+        },
         **options,
     )
+    sa.event.listen(engine, "connect", _prepare_postgresql)
+    return engine
+
+
+def _prepare_postgresql(connection: psycopg.Connection[Any], _record: object) -> None:
+    # A process that froze or vanished inside a transaction would hold its locks for ever.
+    connection.execute(f"SET idle_in_transaction_session_timeout = {_IDLE_TRANSACTION_MILLISECONDS}")
+    connection.commit()
 
 
 def _prepare_sqlite(connection: sqlite3.Connection, _record: object) -> None:
@@ -110,3 +129,11 @@ def now(connection: Connection) -> datetime:
         return datetime.now(UTC)
     moment: datetime = connection.execute(sa.select(now_expression(connection))).scalar_one()
     return moment
+
+
+def insert_ignoring_conflicts(connection: Connection, table: sa.Table, values: dict[str, Any]) -> bool:
+    """Insert a row unless a unique index has it already; True when it was inserted."""
+    dialect = sqlite if connection.dialect.name == "sqlite" else postgresql
+    # A conflicting row returns nothing; an insert's row count is not kept by every driver.
+    statement = dialect.insert(table).values(values).on_conflict_do_nothing()
+    return connection.execute(statement.returning(*table.primary_key.columns)).first() is not None

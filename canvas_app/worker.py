@@ -1,7 +1,7 @@
 """The worker: a process that does everything that talks to Koji or Intercom.
 
-It takes a slot, launches the durable engine under the slot's name, and renews the slot until it is told to
-stop. SIGTERM drains it within ten seconds; what is not finished by then is taken up by the next worker.
+It takes a lease, launches the durable engine under the lease's name, and renews it until it is told to stop.
+SIGTERM drains it within ten seconds; what is not finished by then is taken up by another worker.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ import logging
 import os
 import signal
 import threading
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -20,7 +21,7 @@ from sqlalchemy.exc import InterfaceError, OperationalError, SQLAlchemyError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from canvas_app import engine as durable
-from canvas_app import http_outcomes, log, migrate, slots, store
+from canvas_app import http_outcomes, leases, log, migrate, store
 from canvas_app.engine import Jobs
 from canvas_app.intercom.client import IntercomClient
 from canvas_app.interviews import jobs
@@ -34,7 +35,7 @@ logger = logging.getLogger(__name__)
 # A platform gives ten seconds between SIGTERM and SIGKILL, or thirty; ours is the shorter one.
 _DRAIN_SECONDS = 6
 _GONE_WITHIN_SECONDS = 9.0
-_LOST_SLOT = 75
+_LOST_LEASE = 75
 
 
 def run(settings: Settings) -> int:
@@ -43,19 +44,20 @@ def run(settings: Settings) -> int:
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stopping.set())
     engine = store.make_engine(settings.database_url, pool_size=store.WORKER_POOL)
-    if not _wait_for_schema(engine, stopping):
+    executor_id = _begin(engine, stopping)
+    if executor_id is None:
         return 0
     services = make_services(settings, engine)
-    slot = slots.take(engine)
     register(services)
-    DBOS(config=durable.worker_config(engine, slot.executor_id))
+    DBOS(config=durable.worker_config(engine, executor_id))
     log.adopt("dbos")
     DBOS.launch()
     durable.register_queues()
-    _ask_who_we_are(services, slot)
-    log.event(logger, logging.INFO, "worker_started", slot=slot.number, missing=_missing(settings))
-    status = _keep_slot(engine, slot, stopping)
-    _stop(engine, slot, status)
+    _ask_who_we_are(services, executor_id)
+    missing = ",".join(settings.missing_for_card())
+    log.event(logger, logging.INFO, "worker_started", executor=executor_id, missing=missing)
+    status = _keep_lease(engine, executor_id, stopping)
+    _stop(engine, executor_id, status)
     return status
 
 
@@ -89,104 +91,122 @@ def register(services: Services) -> None:
 
     @DBOS.workflow(name="send")
     def send(interview_id: str, attempt: int) -> None:
+        log.request_id.set(DBOS.workflow_id)
         jobs.send(_step, services, interview_id, attempt)
 
     @DBOS.workflow(name="forward")
     def forward(delivery_id: str, attempt: int) -> None:
+        log.request_id.set(DBOS.workflow_id)
         jobs.forward(_step, services, delivery_id, attempt)
 
     @DBOS.workflow(name="read_workspace")
     def read_workspace() -> None:
+        log.request_id.set(DBOS.workflow_id)
         jobs.read_workspace(_step, services)
 
 
 def _step(name: str, function: Callable[..., Any], *args: Any) -> Any:
-    """Run one step of a job. Its result is kept, so that a repeated job goes on where the first one died.
+    """Run one step of a job. Its result is kept, so that a repeated job goes on where the first one died."""
+    return DBOS.run_step({"name": name}, _patiently, function, *args)
 
-    While the database is away the step waits and is repeated, which every step of ours allows.
+
+def _patiently(function: Callable[..., Any], *args: Any) -> Any:
+    """Wait for the database while it is away and repeat the step, which every step of ours allows.
+
+    The durable engine does the same with what it writes itself: nothing is lost by an outage, however long.
     """
-    return DBOS.run_step(
-        {
-            "name": name,
-            "retries_allowed": True,
-            "max_attempts": 10,
-            "interval_seconds": 0.5,
-            "should_retry": _is_database_away,
-        },
-        function,
-        *args,
-    )
+    pause = 0.5
+    while True:
+        try:
+            return function(*args)
+        except (OperationalError, InterfaceError, PoolTimeout) as error:
+            log.failure(logger, "step_waits_for_database", error)
+            time.sleep(pause)
+            pause = min(pause * 2, 5.0)
 
 
-def _is_database_away(error: BaseException) -> bool:
-    # A broken rule of the database's (IntegrityError, say) would be broken again.
-    return isinstance(error, OperationalError | InterfaceError | PoolTimeout)
+def _begin(engine: Engine, stopping: threading.Event) -> str | None:
+    """Wait for the database and for `release` to have run, and take a lease: its executor id.
 
-
-def _wait_for_schema(engine: Engine, stopping: threading.Event) -> bool:
-    """Wait for `release` to have run. False when the process was told to stop meanwhile."""
-    told = False
+    None when the process was told to stop meanwhile.
+    """
+    told = None
     while not stopping.is_set():
         try:
             if migrate.current_version(engine) == SCHEMA_VERSION:
-                return True
+                return leases.take(engine)
             reason = "schema_missing_or_different"
         except SQLAlchemyError:
             reason = "database_unavailable"
-        if not told:
+        if reason != told:
             log.event(logger, logging.WARNING, "worker_waits", reason=reason)
-            told = True
+            told = reason
         stopping.wait(2.0)
-    return False
+    return None
 
 
-def _keep_slot(engine: Engine, slot: slots.Slot, stopping: threading.Event) -> int:
-    while not stopping.wait(slots.RENEW_SECONDS):
+def _keep_lease(engine: Engine, executor_id: str, stopping: threading.Event) -> int:
+    """Renew the lease until told to stop, and take up what others have abandoned meanwhile."""
+    in_touch_since = renewed = time.monotonic()
+    while True:
         try:
-            if not slots.renew(engine, slot):
-                log.event(logger, logging.CRITICAL, "slot_lost", slot=slot.number)
-                return _LOST_SLOT
-            for abandoned in slots.adopt_abandoned(engine):
-                # DBOS re-enqueues only what still belongs to that executor and counts each recovery. The call
-                # is internal to it; the public one forgets the count, so that a job that kills its worker
-                # would be tried for ever.
-                DBOS._recover_pending_workflows([abandoned.executor_id])  # noqa: SLF001
-                slots.discard(engine, abandoned)
-                log.event(logger, logging.WARNING, "slot_adopted", slot=abandoned.number)
-        except SQLAlchemyError as error:
-            # While the database is away nobody can take the slot either; it is tried again in a moment.
-            log.failure(logger, "slot_not_renewed", error, slot=slot.number)
-    return 0
+            if not leases.renew(engine, executor_id):
+                log.event(logger, logging.CRITICAL, "lease_lost", executor=executor_id)
+                return _LOST_LEASE
+            former, renewed = renewed, time.monotonic()
+            if renewed - former > 2 * leases.RENEW_SECONDS:
+                # Held up: frozen, or inside the durable engine, which sits an outage out and raises nothing.
+                in_touch_since = renewed
+            # Right after an outage every lease looks silent: the others get the time to renew theirs.
+            if time.monotonic() - in_touch_since > leases.SILENT_SECONDS:
+                for silent in leases.end_silent(engine):
+                    log.event(logger, logging.WARNING, "worker_silent", executor=silent)
+            _adopt(engine)
+        except (OperationalError, InterfaceError, PoolTimeout) as error:
+            log.failure(logger, "lease_not_renewed", error, executor=executor_id)
+            in_touch_since = time.monotonic()
+        if stopping.wait(leases.RENEW_SECONDS):
+            return 0
 
 
-def _stop(engine: Engine, slot: slots.Slot, status: int) -> None:
-    """Finish what is running, give the slot back, and be gone in time even if something hangs."""
+def _adopt(engine: Engine) -> None:
+    """Put work back into its queue whose worker has no lease any more."""
+    pending = DBOS.list_workflows(status="PENDING", load_input=False, load_output=False)
+    owners = {job.executor_id for job in pending if job.executor_id}
+    # Read after the work: a worker that has begun since has its lease already.
+    abandoned = owners - leases.living(engine)
+    if abandoned:
+        # DBOS puts back only what still belongs to these executors, and counts each recovery. The call is
+        # internal to it; the public one forgets the count, so that a job that kills its worker would be
+        # tried for ever.
+        DBOS._recover_pending_workflows(sorted(abandoned))  # noqa: SLF001
+        log.event(logger, logging.WARNING, "work_adopted", executors=len(abandoned))
+
+
+def _stop(engine: Engine, executor_id: str, status: int) -> None:
+    """Finish what is running, give the lease back, and be gone in time even if something hangs."""
     watchdog = threading.Timer(_GONE_WITHIN_SECONDS, os._exit, args=(status,))
     watchdog.daemon = True
     watchdog.start()
-    if status == _LOST_SLOT:
+    if status == _LOST_LEASE:
         # Somebody else runs our work already: not one more step.
         os._exit(status)
     DBOS.destroy(workflow_completion_timeout_sec=_DRAIN_SECONDS)
     try:
-        slots.release(engine, slot)
+        leases.end(engine, executor_id)
     except SQLAlchemyError as error:
-        log.failure(logger, "slot_not_released", error, slot=slot.number)
-    log.event(logger, logging.INFO, "worker_stopped", slot=slot.number)
+        log.failure(logger, "lease_not_ended", error, executor=executor_id)
+    log.event(logger, logging.INFO, "worker_stopped", executor=executor_id)
 
 
-def _ask_who_we_are(services: Services, slot: slots.Slot) -> None:
+def _ask_who_we_are(services: Services, executor_id: str) -> None:
     if services.intercom_client is None:
         return
     with store.writing(services.engine) as connection:
         services.jobs.enqueue(
             connection,
             "read_workspace",
-            job_id=f"read_workspace:{slot.holder}",
+            job_id=f"read_workspace:{executor_id}",
             partition="workspace",
             fast=True,
         )
-
-
-def _missing(settings: Settings) -> str:
-    return ",".join(settings.missing_for_card())

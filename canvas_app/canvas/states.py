@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from canvas_app.canvas import reasons, texts
@@ -19,9 +20,8 @@ from canvas_app.canvas.cards import (
     Sent,
 )
 from canvas_app.interviews import wording
-from canvas_app.interviews.ledger import Interview
+from canvas_app.interviews.ledger import Interview, result_of
 from canvas_app.koji import links as koji_links
-from canvas_app.koji.results import KojiResult
 from canvas_app.settings import Settings
 
 _NOT_WRITTEN: dict[str, NotWrittenKind] = {
@@ -43,11 +43,12 @@ def of_interview(interview: Interview, *, worker_alive: bool, settings: Settings
                 problem=reasons.in_words(interview.reason),
             )
         case "sent" | "opened":
+            sent_at = interview.sent_at or since
             return Sent(
                 asked_by=interview.asked_by_name,
-                sent_at=interview.sent_at or since,
+                sent_at=sent_at,
                 opened_at=interview.opened_at,
-                expires_at=None,
+                expires_at=sent_at + timedelta(days=settings.open_days),
                 author_note=reasons.WRITTEN_BY_ANOTHER if interview.written_as_id else None,
             )
         case "completed":
@@ -58,7 +59,7 @@ def of_interview(interview: Interview, *, worker_alive: bool, settings: Settings
             return NotWritten(
                 kind=_NOT_WRITTEN.get(interview.reason or "", "quality_unknown"),
                 answered_at=interview.completed_at or since,
-                quality=_known(interview).quality,
+                quality=result_of(interview).quality,
                 min_quality=settings.min_quality,
             )
         case "expired" | "cancelled":
@@ -72,7 +73,7 @@ def of_interview(interview: Interview, *, worker_alive: bool, settings: Settings
                 reason_text=reasons.in_words(interview.reason) or texts.NO_REASON,
                 # An interview ends as failed only when its message surely did not go out.
                 customer_received="no",
-                can_try_again=True,
+                can_try_again=interview.state == "failed",
                 failed_at=since,
             )
 
@@ -104,7 +105,7 @@ def elsewhere(interview: Interview, conversation_id: str | None, zone: ZoneInfo)
 
 
 def _result(interview: Interview, settings: Settings, *, writing: bool) -> Result:
-    known = _known(interview)
+    known = result_of(interview)
     url = known.transcript_url
     return Result(
         sentiment=known.sentiment,
@@ -114,9 +115,5 @@ def _result(interview: Interview, settings: Settings, *, writing: bool) -> Resul
         answered_at=interview.completed_at or interview.state_since,
         transcript_url=url if url and koji_links.allowed(url, settings.koji_link_hosts) else None,
         writing=writing,
-        problem=reasons.in_words(interview.reason) if interview.state != "written_back" else None,
+        problem=reasons.in_words(interview.reason),
     )
-
-
-def _known(interview: Interview) -> KojiResult:
-    return KojiResult.model_validate(interview.result or {})

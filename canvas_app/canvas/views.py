@@ -14,6 +14,7 @@ from collections.abc import Callable
 from zoneinfo import ZoneInfo
 
 from flask import Blueprint, Response, jsonify
+from itsdangerous import BadSignature, URLSafeTimedSerializer
 from sqlalchemy.exc import SQLAlchemyError
 
 from canvas_app import log, store, web
@@ -27,8 +28,8 @@ from canvas_app.interviews import ledger, rules, wording
 from canvas_app.interviews.ask import ask
 from canvas_app.interviews.ledger import Ask, CardFacts, Interview
 from canvas_app.interviews.states import OPEN_STATES
+from canvas_app.leases import SILENT_SECONDS
 from canvas_app.plaintext import one_line
-from canvas_app.slots import SILENT_SECONDS
 
 blueprint = Blueprint("canvas", __name__)
 logger = logging.getLogger(__name__)
@@ -39,6 +40,10 @@ _WATCH_SECONDS = 3.0
 _WATCH_EVERY_SECONDS = 0.1
 # Watching holds a thread; beyond this many the rep gets "Sending…" and a Refresh button.
 _watchers = threading.BoundedSemaphore(4)
+
+# A card may stand open for a while before it is tapped. What is older is drawn anew, so that a request that
+# somebody has kept does nothing later.
+_OFFER_SECONDS = 24 * 60 * 60
 
 _SENDING = ("queued", "sending")
 
@@ -92,40 +97,64 @@ def _guarded(request: CanvasRequest, draw: Callable[[], Response]) -> Response:
         return _answer(cards.Problem(text=reasons.DATABASE_AWAY, nothing_sent=False), utc)
 
 
-def _card(request: CanvasRequest, *, again: bool = False, blocking: Interview | None = None) -> Response:
+def _card(request: CanvasRequest, *, again: bool = False, blocked_by: str | None = None) -> Response:
     """The card as the ledger has it. ``again``: the rep wants to send another, where that is possible.
 
-    ``blocking`` is what stood in the way of a tap: it may be in another conversation, and then the interview
-    of this one would not explain why nothing was sent.
+    ``blocked_by`` names what stood in the way of a tap: it may be in another conversation, and then the
+    interview of this one would not explain why nothing was sent.
     """
     contact = _contact(request)
-    facts = _facts(request, contact)
+    facts = _facts(request)
     zone = states.zone_of(facts.timezone)
     if facts.token_workspace_id not in (None, request.workspace_id):
         return _answer(cards.NotSetUp(missing=(reasons.OTHER_WORKSPACE,)), zone)
-    settings, interview = web.current().settings, facts.interview
-    shown_is_open = interview is not None and interview.state in OPEN_STATES
-    if blocking is not None and blocking.state in OPEN_STATES and not shown_is_open:
-        interview = blocking
+    settings, interview = web.current().settings, _as_of_now(facts.interview, facts)
+    if blocked_by is not None and (interview is None or interview.state not in OPEN_STATES):
+        interview = _open_one(blocked_by, facts) or interview
     if interview is None or (again and interview.state not in OPEN_STATES):
-        nonce = secrets.token_urlsafe(12)
-        return _answer(states.ready(contact_name=contact.name, settings=settings, nonce=nonce), zone)
+        return _answer(_offer(contact), zone)
     alive = rules.worker_alive(facts.worker_seen_at, facts.now, silent_after=SILENT_SECONDS)
     state = states.of_interview(interview, worker_alive=alive, settings=settings)
     return _answer(state, zone, states.elsewhere(interview, request.conversation_id, zone))
 
 
+def _as_of_now(interview: Interview | None, facts: CardFacts) -> Interview | None:
+    if interview is None:
+        return None
+    return ledger.as_of(interview, facts.now, open_days=web.current().settings.open_days)
+
+
+def _open_one(interview_id: str, facts: CardFacts) -> Interview | None:
+    with store.reading(web.current().engine) as connection:
+        interview = _as_of_now(ledger.get(connection, interview_id), facts)
+    return interview if interview is not None and interview.state in OPEN_STATES else None
+
+
 def _send(request: CanvasRequest) -> Response:
     """A tap on the offer."""
-    line = request.input_values.get(cards.PERSONAL_LINE)
-    return _ask(request, _offer_key(request), line if isinstance(line, str) else None)
+    given = request.input_values.get(cards.PERSONAL_LINE)
+    line = given if isinstance(given, str) else ""
+    nonce = request.stored_data.get("nonce")
+    if not isinstance(nonce, str) or not nonce:
+        # Where stored data does not come back, the one open interview a contact still holds.
+        return _ask(request, None, line)
+    if not _is_current(nonce):
+        # A tap of long ago, or one that somebody kept: what is there to be sent is shown once more.
+        return _answer(_offer(_contact(request), line), states.zone_of(_facts(request).timezone))
+    return _ask(request, _offer_key(request, nonce), line)
 
 
 def _try_again(request: CanvasRequest) -> Response:
     """A tap on "Try again": the same message once more, if it is still true that nothing has gone out."""
-    failed = _facts(request, _contact(request)).interview
+    facts = _facts(request)
+    failed = facts.interview
     if failed is None or failed.state != "failed" or failed.result is not None:
         return _card(request)
+    mine = request.admin is not None and request.admin.id == failed.asked_by_id
+    if not mine or failed.conversation_id != request.conversation_id:
+        # Somebody else's words, or words for another conversation: look at them before they go out.
+        line = failed.personal_line or ""
+        return _answer(_offer(_contact(request), line), states.zone_of(facts.timezone))
     return _ask(request, f"again:{failed.id}", failed.personal_line)
 
 
@@ -153,7 +182,7 @@ def _ask(request: CanvasRequest, key: str | None, personal_line: str | None) -> 
     log.event(logger, logging.INFO, "tap", interview=asked.interview.id, created=asked.created)
     if asked.interview.state in _SENDING:
         _watch(asked.interview.id)
-    return _card(request, blocking=None if asked.created else asked.interview)
+    return _card(request, blocked_by=None if asked.created else asked.interview.id)
 
 
 def _watch(interview_id: str) -> None:
@@ -182,16 +211,37 @@ def _contact(request: CanvasRequest) -> Contact:
     return request.contact
 
 
-def _facts(request: CanvasRequest, contact: Contact) -> CardFacts:
+def _facts(request: CanvasRequest) -> CardFacts:
     with store.reading(web.current().engine) as connection:
-        return ledger.card_facts(connection, request.workspace_id, contact.id, request.conversation_id)
+        contact_id = _contact(request).id
+        return ledger.card_facts(connection, request.workspace_id, contact_id, request.conversation_id)
 
 
-def _offer_key(request: CanvasRequest) -> str | None:
+def _offer(contact: Contact, personal_line: str = "") -> CardState:
+    """The card from which an interview is sent. Its nonce names this offer and says when it was made."""
+    return states.ready(
+        contact_name=contact.name,
+        settings=web.current().settings,
+        nonce=str(_signer().dumps(secrets.token_urlsafe(9))),
+        personal_line=personal_line,
+    )
+
+
+def _is_current(nonce: str) -> bool:
+    try:
+        _signer().loads(nonce, max_age=_OFFER_SECONDS)
+    except BadSignature:
+        return False
+    return True
+
+
+def _signer() -> URLSafeTimedSerializer:
+    # itsdangerous signs with the last key of the list and accepts all of them.
+    return URLSafeTimedSerializer(list(reversed(web.current().settings.secret_key)), salt="offer")
+
+
+def _offer_key(request: CanvasRequest, nonce: str) -> str:
     """What makes two taps the same tap: the card that was drawn, for its contact in its conversation."""
-    nonce = request.stored_data.get("nonce")
-    if not isinstance(nonce, str) or not nonce:
-        return None
     contact = _contact(request).id
     parts = ("canvas", request.workspace_id, request.conversation_id or "", contact, nonce)
     return hashlib.sha256("\0".join(parts).encode()).hexdigest()

@@ -29,11 +29,13 @@ def ask(engine: Engine, jobs: Jobs, settings: Settings, request: Ask) -> Asked:
     while True:
         with store.writing(engine) as connection:
             now = store.now(connection)
+            ledger.expire(connection, request, open_days=settings.open_days, now=now)
             created = ledger.create(
                 connection,
                 request,
                 id_=id_,
                 link_token=token,
+                public_url=settings.public_url,
                 now=now,
                 send_before=now + timedelta(minutes=settings.send_within_minutes),
             )

@@ -48,7 +48,7 @@ def forward(run_step: RunStep, services: Services, delivery_id: str, attempt: in
     taken: TakenIn = forwarding.NOT_TAKEN_IN
     outcome: Outcome
     try:
-        taken = run_step("take_in", forwarding.take_in, services, delivery_id, attempt)
+        taken = run_step("take_in", forwarding.take_in, services, delivery_id)
         if taken["verdict"] == "write" and taken["interview_id"] is not None:
             outcome = _write_all(run_step, services, taken["interview_id"])
         else:
@@ -66,13 +66,16 @@ def read_workspace(run_step: RunStep, services: Services) -> None:
 def _write_all(run_step: RunStep, services: Services, interview_id: str) -> Outcome:
     """All three writes in order. One that will never work does not keep the others from being made."""
     failed: Outcome | None = None
+    remark: str | None = None
     for name, write in _WRITES:
         outcome: Outcome = run_step(name, write, services, interview_id)
         if outcome["kind"] == "permanent":
             failed = failed or outcome
         elif outcome["kind"] != "done":
             return outcome
-    return failed or outcomes.done()
+        elif outcome["reason"] in write_back.REMARKS:
+            remark = outcome["reason"]
+    return failed or outcomes.done(remark)
 
 
 def _read_workspace(services: Services) -> Outcome:

@@ -3,17 +3,23 @@
 from __future__ import annotations
 
 import uuid
-from dataclasses import dataclass
-from datetime import datetime
-from typing import Any
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from typing import Any, TypedDict
 
 import sqlalchemy as sa
-from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import Connection
 
 from canvas_app import store
-from canvas_app.interviews.states import AWAITING_RESULT, HAS_RESULT, OPEN_STATES, State
-from canvas_app.interviews.tables import interviews, worker_slots, workspaces
+from canvas_app.interviews.states import (
+    ENDED_WITHOUT_ANSWER,
+    EXPIRING_STATES,
+    MAY_HAVE_REACHED_CUSTOMER,
+    OPEN_STATES,
+    State,
+)
+from canvas_app.interviews.tables import interviews, workers, workspaces
+from canvas_app.koji.results import KojiResult
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +56,7 @@ class Interview:
     attributes_written_at: datetime | None
     contact_tags: dict[str, str] | None
     written_back_at: datetime | None
+    public_url: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,23 +91,22 @@ def new_id() -> str:
     return uuid.uuid4().hex
 
 
-def insert_ignoring_conflicts(connection: Connection, table: sa.Table, values: dict[str, Any]) -> bool:
-    """Insert a row unless a unique index has it already; True when it was inserted."""
-    dialect = sqlite if connection.dialect.name == "sqlite" else postgresql
-    # A conflicting row returns nothing; an insert's row count is not kept by every driver.
-    statement = dialect.insert(table).values(values).on_conflict_do_nothing()
-    return connection.execute(statement.returning(*table.primary_key.columns)).first() is not None
-
-
 def create(
-    connection: Connection, ask: Ask, *, id_: str, link_token: str, now: datetime, send_before: datetime
+    connection: Connection,
+    ask: Ask,
+    *,
+    id_: str,
+    link_token: str,
+    public_url: str | None,
+    now: datetime,
+    send_before: datetime,
 ) -> Interview | None:
     """Write a new interview in state ``queued``.
 
     None when the contact has an open interview already, or when this very request was written before; which
     of the two it is, :func:`blocking` tells.
     """
-    inserted = insert_ignoring_conflicts(
+    inserted = store.insert_ignoring_conflicts(
         connection,
         interviews,
         {
@@ -118,6 +124,7 @@ def create(
             "personal_line": ask.personal_line,
             "state": "queued",
             "link_token": link_token,
+            "public_url": public_url,
             "send_attempt": 1,
             "created_at": now,
             "state_since": now,
@@ -141,8 +148,22 @@ def blocking(connection: Connection, ask: Ask) -> Interview | None:
     )
 
 
-def get(connection: Connection, interview_id: str) -> Interview | None:
-    return _one(connection, interviews.c.id == interview_id)
+def get(connection: Connection, interview_id: str, *, lock: bool = False) -> Interview | None:
+    """The interview; with ``lock`` nobody else changes it until the transaction ends."""
+    return _one(connection, interviews.c.id == interview_id, lock=lock)
+
+
+def existing(connection: Connection, interview_id: str, *, lock: bool = False) -> Interview:
+    """The interview, which is known to be there: the ledger never loses one."""
+    interview = get(connection, interview_id, lock=lock)
+    if interview is None:
+        raise LookupError("an interview of the ledger has vanished")
+    return interview
+
+
+def result_of(interview: Interview) -> KojiResult:
+    """What is known of its result; empty while nothing is."""
+    return KojiResult.model_validate(interview.result or {})
 
 
 def by_token(connection: Connection, token: str) -> Interview | None:
@@ -152,21 +173,31 @@ def by_token(connection: Connection, token: str) -> Interview | None:
 def card_facts(
     connection: Connection, workspace_id: str, contact_id: str, conversation_id: str | None
 ) -> CardFacts:
-    """What the card about a contact shows: this conversation's newest interview, else the contact's."""
-    here = sa.case((interviews.c.conversation_id == conversation_id, 0), else_=1)
+    """What the card about a contact shows: this conversation's newest interview, else the contact's newest.
+
+    One of this conversation that ended without an answer does not hide what has happened elsewhere since.
+    """
+    theirs = sa.and_(interviews.c.workspace_id == workspace_id, interviews.c.contact_id == contact_id)
+    in_this = interviews.c.conversation_id == conversation_id
+    newest_in_this = sa.select(sa.func.max(interviews.c.created_at)).where(theirs, in_this).correlate(None)
+    here = sa.and_(
+        in_this,
+        interviews.c.state.not_in(ENDED_WITHOUT_ANSWER),
+        interviews.c.created_at == newest_in_this.scalar_subquery(),
+    )
     row = connection.execute(
         sa.select(interviews)
-        .where(interviews.c.workspace_id == workspace_id, interviews.c.contact_id == contact_id)
-        .order_by(here, interviews.c.created_at.desc())
+        .where(theirs)
+        .order_by(sa.case((here, 0), else_=1), interviews.c.created_at.desc())
         .limit(1)
     ).first()
     newest = sa.select(workspaces).order_by(workspaces.c.read_at.desc()).limit(1).subquery()
-    seen = sa.select(sa.func.max(worker_slots.c.renewed_at)).where(worker_slots.c.holder.is_not(None))
+    seen = sa.select(sa.func.max(workers.c.renewed_at))
     context = connection.execute(
         sa.select(
             newest.c.timezone,
             newest.c.workspace_id,
-            sa.type_coerce(seen.scalar_subquery(), worker_slots.c.renewed_at.type),
+            sa.type_coerce(seen.scalar_subquery(), workers.c.renewed_at.type),
             store.now_expression(connection),
         ).select_from(sa.select(sa.literal(1)).subquery().outerjoin(newest, sa.true()))
     ).one()
@@ -213,29 +244,90 @@ def take_attempt(connection: Connection, interview_id: str, attempt: int) -> boo
     return result.rowcount == 1
 
 
+def as_of(interview: Interview, now: datetime, *, open_days: int) -> Interview:
+    """The interview as it stands at ``now``: one that was not answered in time has expired."""
+    if interview.state not in EXPIRING_STATES:
+        return interview
+    over_at = (interview.sent_at or interview.state_since) + timedelta(days=open_days)
+    return interview if now <= over_at else replace(interview, state="expired", state_since=over_at)
+
+
+class Addressees(TypedDict):
+    """What a result may name its interview by."""
+
+    ref: str | None
+    koji_interview_id: str | None
+    external_id: str | None
+    workspace_id: str | None
+
+
+def addressees(result: KojiResult) -> Addressees:
+    return {
+        "ref": result.metadata.get("interview_ref"),
+        "koji_interview_id": result.koji_interview_id,
+        "external_id": result.external_id,
+        "workspace_id": result.metadata.get("intercom_workspace_id"),
+    }
+
+
 def for_result(
-    connection: Connection, *, ref: str | None, koji_interview_id: str | None, external_id: str | None
+    connection: Connection,
+    *,
+    ref: str | None,
+    koji_interview_id: str | None,
+    external_id: str | None,
+    workspace_id: str | None = None,
+    lock: bool = False,
 ) -> Interview | None:
     """The interview a result belongs to: by our reference, then Koji's id, then the contact.
 
-    A contact's id alone fits the interview that still waits for a result of its own, the newest first; one
-    that Koji knows under another id is not it.
+    A contact's id alone fits the newest interview whose link the customer can have; one that Koji knows under
+    another id is not it.
     """
-    if ref is not None and (found := _one(connection, interviews.c.id == ref)) is not None:
+    if ref is not None and (found := get(connection, ref, lock=lock)) is not None:
         return found
     if koji_interview_id is not None:
-        found = _one(connection, interviews.c.koji_interview_id == koji_interview_id)
+        found = _one(connection, interviews.c.koji_interview_id == koji_interview_id, lock=lock)
         if found is not None:
             return found
     if external_id is None:
         return None
-    conditions = [
-        interviews.c.contact_id == external_id,
-        interviews.c.state.in_((*AWAITING_RESULT, *HAS_RESULT)),
-    ]
+    conditions = [interviews.c.contact_id == external_id, interviews.c.state.in_(MAY_HAVE_REACHED_CUSTOMER)]
+    if workspace_id is not None:
+        conditions.append(interviews.c.workspace_id == workspace_id)
     if koji_interview_id is not None:
         conditions.append(interviews.c.koji_interview_id.is_(None))
-    return _one(connection, *conditions)
+    return _one(connection, *conditions, lock=lock)
+
+
+def follow_merge(connection: Connection, interview: Interview, contact_id: str) -> None:
+    """Let the ledger follow a contact into the one that it was merged into, but for what is still open."""
+    connection.execute(
+        sa.update(interviews)
+        .where(
+            interviews.c.workspace_id == interview.workspace_id,
+            interviews.c.contact_id == interview.contact_id,
+            # Two open interviews of one contact must not be; the merged contact's own one is left alone.
+            interviews.c.state.not_in(OPEN_STATES),
+        )
+        .values(contact_id=contact_id)
+    )
+
+
+def expire(connection: Connection, ask: Ask, *, open_days: int, now: datetime) -> None:
+    """End the contact's open interview if it was not answered in time, so that another can be asked for."""
+    since = now - timedelta(days=open_days)
+    columns = interviews.c
+    connection.execute(
+        sa.update(interviews)
+        .where(
+            columns.workspace_id == ask.workspace_id,
+            columns.contact_id == ask.contact_id,
+            columns.state.in_(EXPIRING_STATES),
+            sa.func.coalesce(columns.sent_at, columns.state_since) < since,
+        )
+        .values(state="expired", state_since=now, reason=None)
+    )
 
 
 def newer_result_exists(connection: Connection, interview: Interview) -> bool:
@@ -269,9 +361,9 @@ def earlier_contact_tags(connection: Connection, interview: Interview) -> dict[s
     return {row.id: row.contact_tags for row in rows}
 
 
-def _one(connection: Connection, *conditions: sa.ColumnElement[bool]) -> Interview | None:
+def _one(connection: Connection, *conditions: sa.ColumnElement[bool], lock: bool = False) -> Interview | None:
     query = sa.select(interviews).where(*conditions).order_by(interviews.c.created_at.desc()).limit(1)
-    row = connection.execute(query).first()
+    row = connection.execute(query.with_for_update() if lock else query).first()
     return _interview(row) if row else None
 
 

@@ -20,7 +20,6 @@ from sqlalchemy.engine import Connection, Engine
 from canvas_app import http_outcomes, store
 from canvas_app.errors import CredentialsError, LaterError, NotConfigured, PermanentError, UnknownOutcomeError
 from canvas_app.interviews import outcomes
-from canvas_app.interviews.ledger import insert_ignoring_conflicts
 from canvas_app.interviews.outcomes import Outcome
 from canvas_app.interviews.tables import outside_writes
 
@@ -31,6 +30,7 @@ CLAIM_SECONDS = http_outcomes.LONGEST_CALL_SECONDS + 5.0
 _CALL_WITHIN_SECONDS = 5.0
 
 Kind = Literal["message", "note"]
+Forbidden = Callable[[Connection, datetime], str | None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,13 +49,16 @@ def write_once(
     *,
     act: Callable[[], object],
     is_there: Callable[[], bool | None],
+    forbidden: Forbidden = lambda _connection, _now: None,
 ) -> Outcome:
     """Make a write unless it was made before.
 
     ``act`` makes the call. ``is_there`` asks whether the write is in Intercom: True, False, or None when that
-    cannot be told. Errors of the wires become outcomes; the claim is given back when nothing can have left.
+    cannot be told. ``forbidden`` is asked in the very transaction that makes the claim: a reason not to make
+    the write (any more), or None. Errors of the wires become outcomes; the claim is given back when nothing
+    can have left.
     """
-    claim = _take(engine, interview_id, kind)
+    claim = _take(engine, interview_id, kind, forbidden)
     if not isinstance(claim, _Claim):
         return claim
     if claim.must_look:
@@ -71,9 +74,9 @@ def write_once(
             return outcomes.done("found_there")
         if there is None:
             return outcomes.unknown("cannot_be_told")
-        renewed = _renew(engine, interview_id, kind, claim.token)
-        if renewed is None:
-            return outcomes.later("claimed_by_another", CLAIM_SECONDS)
+        renewed = _renew(engine, interview_id, kind, claim.token, forbidden)
+        if not isinstance(renewed, _Claim):
+            return renewed
         claim = renewed
     if time.monotonic() - claim.begun > _CALL_WITHIN_SECONDS:
         _give_back(engine, interview_id, kind, claim.token)
@@ -95,33 +98,45 @@ def is_claimed(connection: Connection, interview_id: str, kind: Kind) -> bool:
     return row is not None and (row.claim is not None or row.done_at is not None)
 
 
-def _take(engine: Engine, interview_id: str, kind: Kind) -> _Claim | Outcome:
+def _take(engine: Engine, interview_id: str, kind: Kind, forbidden: Forbidden) -> _Claim | Outcome:
     token, begun = uuid.uuid4().hex, time.monotonic()
     with store.writing(engine) as connection:
         now = store.now(connection)
-        fresh = {"claim": token, "claimed_at": now, "tries": 1}
-        if insert_ignoring_conflicts(
-            connection, outside_writes, {"interview_id": interview_id, "kind": kind, **fresh}
-        ):
-            return _Claim(token, must_look=False, begun=begun)
-        row = connection.execute(_select(interview_id, kind)).one()
-        if row.done_at is not None:
+        row = connection.execute(_select(interview_id, kind)).first()
+        if row is not None and row.done_at is not None:
             return outcomes.done("done_before")
-        if row.claim is not None:
+        if row is not None and row.claim is not None:
             age = now - row.claimed_at
             if age < timedelta(seconds=CLAIM_SECONDS):
                 return outcomes.later("being_verified", CLAIM_SECONDS - age.total_seconds())
             return _Claim(row.claim, must_look=True, begun=begun)
-        if _swap(connection, interview_id, kind, None, token, now):
-            return _Claim(token, must_look=False, begun=begun)
+        reason = forbidden(connection, now)
+        if reason is not None:
+            return outcomes.permanent(reason)
+        fresh = {"interview_id": interview_id, "kind": kind, "claim": token, "claimed_at": now, "tries": 1}
+        taken = (
+            _swap(connection, interview_id, kind, None, token, now)
+            if row is not None
+            else store.insert_ignoring_conflicts(connection, outside_writes, fresh)
+        )
+    if taken:
+        return _Claim(token, must_look=False, begun=begun)
     return outcomes.later("claimed_by_another", CLAIM_SECONDS)
 
 
-def _renew(engine: Engine, interview_id: str, kind: Kind, old: str) -> _Claim | None:
+def _renew(engine: Engine, interview_id: str, kind: Kind, old: str, forbidden: Forbidden) -> _Claim | Outcome:
+    """Make a claim anew whose write is surely not there; give it back where the write is forbidden by now."""
     token, begun = uuid.uuid4().hex, time.monotonic()
     with store.writing(engine) as connection:
-        swapped = _swap(connection, interview_id, kind, old, token, store.now(connection))
-    return _Claim(token, must_look=False, begun=begun) if swapped else None
+        now = store.now(connection)
+        reason = forbidden(connection, now)
+        if reason is not None:
+            connection.execute(_update(interview_id, kind, old).values(claim=None, claimed_at=None))
+            return outcomes.permanent(reason)
+        swapped = _swap(connection, interview_id, kind, old, token, now)
+    if swapped:
+        return _Claim(token, must_look=False, begun=begun)
+    return outcomes.later("claimed_by_another", CLAIM_SECONDS)
 
 
 def _settle(engine: Engine, interview_id: str, kind: Kind, token: str) -> None:

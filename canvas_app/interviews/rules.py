@@ -19,11 +19,16 @@ _RESULT_PAUSES = (5.0, 300.0, 1_800.0, 7_200.0, 18_000.0, 36_000.0, 50_400.0, 72
 
 # How long to wait before asking Koji for what a result still lacks. Analysis takes seconds to minutes.
 _FILL_PAUSES = (30.0, 120.0, 600.0, 1_800.0)
+# And where it is not analysed at all as far as is known: then there is nothing to make do with yet.
+_ANALYSIS_PAUSES = (*_FILL_PAUSES, 7_200.0, 21_600.0, 43_200.0, 86_400.0, 86_400.0, 86_400.0)
 
 # How long a result for an interview that is not known (yet) is held.
 _UNKNOWN_PAUSES = (5.0, 30.0, 300.0)
 
 _JITTER = 0.2
+
+# The status of a result that Koji's own quality gate has refused: whatever else comes, nothing is written.
+FAILED_GATE = "failed_quality_gate"
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +47,7 @@ def verdict(result: KojiResult, *, study_anonymous: bool, min_quality: float, ma
     """
     if study_anonymous or result.identity == "anonymous":
         return Verdict("record", "anonymous")
-    if result.quality is not None and result.quality < min_quality:
+    if result.status == FAILED_GATE or (result.quality is not None and result.quality < min_quality):
         return Verdict("record", "low_quality")
     if lacks(result) and may_fill:
         return Verdict("fill")
@@ -66,9 +71,9 @@ def result_pause(attempt: int, retry_after: float | None, *, chance: float) -> f
     return _scheduled(_RESULT_PAUSES, attempt, retry_after, chance)
 
 
-def fill_pause(attempt: int, retry_after: float | None, *, chance: float) -> float | None:
+def fill_pause(fills: int, *, analysed: bool, chance: float) -> float | None:
     """Seconds until Koji is asked again for what a result lacks, or None when no more."""
-    return _scheduled(_FILL_PAUSES, attempt, retry_after, chance)
+    return _scheduled(_FILL_PAUSES if analysed else _ANALYSIS_PAUSES, fills, None, chance)
 
 
 def unknown_pause(attempt: int, *, chance: float) -> float | None:

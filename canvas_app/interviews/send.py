@@ -23,6 +23,9 @@ from canvas_app.koji.client import Started
 
 logger = logging.getLogger(__name__)
 
+# Why a message is not to go out any more. Whoever writes it, it would be wrong.
+_OVER = ("not_to_be_sent", "too_late")
+
 # For this long after a send's time is up, a message of unknown fate is still looked for.
 _LOOK_FOR = timedelta(hours=1)
 
@@ -43,7 +46,7 @@ def start(services: Services, interview_id: str) -> Outcome:
             ledger.move(connection, interview_id, "sending", only_from=("queued",), now=now)
     if interview.koji_link is not None:
         return outcomes.done("started_before")
-    missing = services.settings.missing_for_sending()
+    missing = services.settings.missing_for_sending(interview.public_url)
     if missing:
         return outcomes.of_error(NotConfigured(missing))
     try:
@@ -54,13 +57,14 @@ def start(services: Services, interview_id: str) -> Outcome:
         return outcomes.of_error(error)
     with store.writing(services.engine) as connection:
         # The first id that is stored wins: an interview that was started twice and not used costs nothing.
-        ledger.change(
-            connection,
-            interview_id,
-            only_from=("sending",),
-            koji_interview_id=started.interview_id,
-            koji_link=link,
-        )
+        if ledger.existing(connection, interview_id, lock=True).koji_link is None:
+            ledger.change(
+                connection,
+                interview_id,
+                only_from=("sending",),
+                koji_interview_id=started.interview_id,
+                koji_link=link,
+            )
     return outcomes.done()
 
 
@@ -68,8 +72,10 @@ def post(services: Services, interview_id: str) -> Outcome:
     """Post the message with the personal link into the conversation, once."""
     with store.reading(services.engine) as connection:
         interview = ledger.get(connection, interview_id)
-    if interview is None or interview.state != "sending" or interview.conversation_id is None:
+    if interview is None or interview.state != "sending":
         return outcomes.stop("not_to_be_sent")
+    if interview.conversation_id is None:
+        return outcomes.permanent("no_conversation")
     try:
         ours = workspace.known(services)
         # The token may have been exchanged since the interview was started.
@@ -77,7 +83,7 @@ def post(services: Services, interview_id: str) -> Outcome:
         configured_admin = ours.admin_id
         author = interview.written_as_id or interview.asked_by_id or configured_admin
         outcome = _post_as(services, interview, interview.conversation_id, author)
-        if outcome["kind"] != "permanent" or author == configured_admin:
+        if outcome["kind"] != "permanent" or outcome["reason"] in _OVER or author == configured_admin:
             return outcome
         # The rep may have left the workspace since; then the configured admin writes, and the card says so.
         if services.intercom.admin_exists(author):
@@ -90,9 +96,10 @@ def post(services: Services, interview_id: str) -> Outcome:
 
 
 def _post_as(services: Services, interview: Interview, conversation_id: str, author: str) -> Outcome:
-    if services.settings.public_url is None:
+    public_url = interview.public_url or services.settings.public_url
+    if public_url is None:
         raise NotConfigured(["PUBLIC_URL"])
-    url = links.personal_url(services.settings.public_url, interview.link_token)
+    url = links.personal_url(public_url, interview.link_token)
     body = wording.invitation(
         contact_name=interview.contact_name, personal_line=interview.personal_line, url=url
     )
@@ -110,14 +117,23 @@ def _post_as(services: Services, interview: Interview, conversation_id: str, aut
         "message",
         act=lambda: services.intercom.reply(conversation_id, admin_id=author, body=body),
         is_there=is_there,
+        forbidden=lambda connection, now: _forbidden(connection, interview.id, now),
     )
+
+
+def _forbidden(connection: Connection, interview_id: str, now: datetime) -> str | None:
+    """Why the message is not to go out any more: what the card has said in the meantime must stay true."""
+    interview = ledger.existing(connection, interview_id, lock=True)
+    if interview.state != "sending":
+        return "not_to_be_sent"
+    return "too_late" if now > interview.send_before else None
 
 
 def settle(services: Services, interview_id: str, attempt: int, outcome: Outcome) -> None:
     """Write down how an attempt ended, and enqueue the next one where there is to be one."""
     kind, reason = outcome["kind"], outcome["reason"]
     with store.writing(services.engine) as connection:
-        interview = ledger.get(connection, interview_id)
+        interview = ledger.get(connection, interview_id, lock=True)
         if interview is None or not ledger.take_attempt(connection, interview_id, attempt):
             return
         now = store.now(connection)
@@ -138,6 +154,9 @@ def settle(services: Services, interview_id: str, attempt: int, outcome: Outcome
                 _end(connection, interview_id, "unknown", reason or "outcome_unknown", now)
             else:
                 _end(connection, interview_id, "failed", reason or "too_late", now)
+        elif interview.opened_at is not None and kind in ("unknown", "permanent", "credentials"):
+            # The customer has opened the link, so the message is there, whatever could not be learnt.
+            ledger.move(connection, interview_id, "opened", only_from=("sending",), now=now, sent_at=now)
         elif kind == "unknown" or (kind in ("permanent", "credentials") and claimed):
             # Whatever is in the way now, an earlier attempt may have posted the message.
             _end(connection, interview_id, "unknown", reason or "outcome_unknown", now)

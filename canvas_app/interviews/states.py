@@ -19,7 +19,7 @@ State = Literal[
     "failed",  # it could not be sent, or its result could not be written
     "unknown",  # a write that must not be repeated may or may not have happened
 ]
-STATES: Final[tuple[str, ...]] = get_args(State)
+STATES: Final[tuple[State, ...]] = get_args(State)
 
 # While one of a contact's interviews is in one of these, no other may be started for that contact.
 OPEN_STATES: Final[tuple[State, ...]] = ("queued", "sending", "sent", "opened", "unknown")
@@ -36,6 +36,20 @@ AWAITING_RESULT: Final[tuple[State, ...]] = (
     "expired",
     "cancelled",
 )
+# An unanswered interview expires from these.
+EXPIRING_STATES: Final[tuple[State, ...]] = ("sent", "opened", "unknown")
+ENDED_WITHOUT_ANSWER: Final[tuple[State, ...]] = ("skipped", "expired", "cancelled", "failed")
 # The link works in these: the customer may have the message even where we are not sure of it.
 LINK_STATES: Final[tuple[State, ...]] = ("queued", "sending", "sent", "opened", "unknown")
 HAS_RESULT: Final[tuple[State, ...]] = ("completed", "analysed", "written_back", "not_written")
+MAY_HAVE_REACHED_CUSTOMER: Final[tuple[State, ...]] = (
+    "sent",
+    "opened",
+    "unknown",
+    "completed",
+    "analysed",
+    "written_back",
+    "not_written",
+    "expired",
+    "cancelled",
+)

@@ -68,6 +68,8 @@ interviews = sa.Table(
     # Tags of ours on the contact, as {tag id: name}, so that they can be taken off when they are outdated.
     sa.Column("contact_tags", sa.JSON(none_as_null=True)),
     sa.Column("written_back_at", UtcDateTime),
+    # The base of the personal link, as the web process knew it when the interview was asked for.
+    sa.Column("public_url", sa.String(255)),
 )
 # At most one open interview a contact, whatever the door, the tab or the process.
 sa.Index(
@@ -99,15 +101,18 @@ deliveries = sa.Table(
     sa.Column("id", sa.String(32), primary_key=True),
     sa.Column("door", sa.String(16), nullable=False),
     # What makes two deliveries the same delivery.
-    sa.Column("dedupe_key", sa.String(200), nullable=False),
+    sa.Column("dedupe_key", sa.String(300), nullable=False),
     sa.Column("event", sa.String(64), nullable=False),
     sa.Column("interview_id", sa.String(32)),
     sa.Column("state", sa.String(16), nullable=False),
     sa.Column("reason", sa.String(64)),
     # What we work with of the body, parsed. The body itself is never stored: it may hold a transcript.
     sa.Column("content", sa.JSON(none_as_null=True)),
-    # The number of the newest attempt that was enqueued, and how many of them tried to write to Intercom.
+    # The number of the newest attempt that was enqueued; and how many of them waited for an unknown
+    # interview, asked Koji for what was missing, and tried to write to Intercom.
     sa.Column("attempt", sa.Integer, nullable=False),
+    sa.Column("waits", sa.Integer, nullable=False),
+    sa.Column("fills", sa.Integer, nullable=False),
     sa.Column("tries", sa.Integer, nullable=False),
     sa.Column("received_at", UtcDateTime, nullable=False),
     sa.Column("finished_at", UtcDateTime),
@@ -136,10 +141,10 @@ theme_tags = sa.Table(
     sa.Column("slug", sa.String(60), primary_key=True),
 )
 
-worker_slots = sa.Table(
-    "worker_slots",
+workers = sa.Table(
+    "workers",
     metadata,
-    sa.Column("slot", sa.Integer, primary_key=True, autoincrement=False),
-    sa.Column("holder", sa.String(32)),
+    # One row for each living worker, see canvas_app.leases.
+    sa.Column("executor_id", sa.String(32), primary_key=True),
     sa.Column("renewed_at", UtcDateTime, nullable=False),
 )

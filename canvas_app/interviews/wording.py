@@ -59,7 +59,7 @@ def note_reference(interview_id: str) -> str:
 def first_name(name: str | None) -> str | None:
     """The first word of a name, unless it is an address or no word at all."""
     words = one_line(name, 200).split()
-    if not words or "@" in words[0] or not any(char.isalpha() for char in words[0]):
+    if not words or set(words[0]) & set("@/:") or not any(char.isalpha() for char in words[0]):
         return None
     return words[0][:_FIRST_NAME_LENGTH]
 

@@ -7,18 +7,25 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
+from dataclasses import replace
 from typing import TypeVar
 
 import sqlalchemy as sa
 
 from canvas_app import log, store
-from canvas_app.errors import ContactMerged, NotConfigured, PermanentError, UnknownAttribute, WireError
+from canvas_app.errors import (
+    ContactMerged,
+    LaterError,
+    NotConfigured,
+    PermanentError,
+    UnknownAttribute,
+    WireError,
+)
 from canvas_app.interviews import ledger, once, outcomes, rules, wording, workspace
-from canvas_app.interviews.forward import result_of
-from canvas_app.interviews.ledger import Interview
+from canvas_app.interviews.ledger import Interview, result_of
 from canvas_app.interviews.outcomes import Outcome
 from canvas_app.interviews.services import Services
-from canvas_app.interviews.states import HAS_RESULT
+from canvas_app.interviews.states import HAS_RESULT, STATES
 from canvas_app.interviews.tables import theme_tags
 from canvas_app.koji import links as koji_links
 from canvas_app.koji.results import KojiResult
@@ -37,6 +44,11 @@ ATTRIBUTES = {
     "last_interview_quality": ("float", "Koji's quality score of the newest interview, 1 to 5."),
     "last_interview_url": ("string", "Transcript of the newest interview, at Koji."),
 }
+# How a note may have ended that the rep should know of, although nothing more is to be done.
+NOTE_UNKNOWN = "note_unknown"
+CONVERSATION_GONE = "conversation_gone"
+REMARKS = frozenset({NOTE_UNKNOWN, CONVERSATION_GONE})
+
 # https://www.intercom.com/help/en/articles/179-send-custom-user-attributes-to-intercom
 _LONGEST_VALUE = 255
 
@@ -46,13 +58,20 @@ def write_attributes(services: Services, interview_id: str) -> Outcome:
     interview = _load(services, interview_id)
     if interview is None:
         return outcomes.stop("nothing_to_write")
-    with store.reading(services.engine) as connection:
-        if ledger.newer_result_exists(connection, interview):
-            return outcomes.done("newer_exists")
     values = attributes(result_of(interview), interview, _transcript_url(services, interview))
+
+    def put_unless_newer(contact_id: str) -> bool:
+        # Asked for each contact: the one that this one was merged into has interviews of its own.
+        with store.reading(services.engine) as connection:
+            if ledger.newer_result_exists(connection, replace(interview, contact_id=contact_id)):
+                return False
+        _put(services, contact_id, values)
+        return True
+
     try:
         workspace.must_match(workspace.known(services), interview.workspace_id)
-        _following_merges(services, interview, lambda contact: _put(services, contact, values))
+        if not _following_merges(services, interview, put_unless_newer):
+            return outcomes.done("newer_exists")
     except (WireError, NotConfigured) as error:
         return outcomes.of_error(error)
     with store.writing(services.engine) as connection:
@@ -94,12 +113,12 @@ def write_note(services: Services, interview_id: str) -> Outcome:
         act=lambda: services.intercom.note(conversation_id, admin_id=admin_id, body=body),
         is_there=is_there,
     )
-    if outcome["kind"] in ("permanent", "unknown"):
+    if outcome["kind"] == "unknown":
+        # Nothing more can be learnt about it, and it must not be repeated; the card says so.
+        outcome = outcomes.done(NOTE_UNKNOWN)
+    elif outcome["kind"] == "permanent" and outcome["reason"] == "not_found":
         # A conversation that is gone has no place for a note; the contact keeps what was written there.
-        log.event(
-            logger, logging.WARNING, "note_not_written", interview=interview_id, reason=outcome["reason"]
-        )
-        return outcomes.done(f"note_{outcome['kind']}")
+        outcome = outcomes.done(CONVERSATION_GONE)
     return outcome
 
 
@@ -120,7 +139,8 @@ def write_tags(services: Services, interview_id: str) -> Outcome:
         admin_id = _author(services, interview)
         tags = {services.intercom.ensure_tag(name): name for name in names}
         if interview.conversation_id is not None:
-            _tag_conversation(services, interview.conversation_id, list(tags), admin_id)
+            outdated_here = set(interview.contact_tags or ()) - set(tags)
+            _tag_conversation(services, interview.conversation_id, list(tags), outdated_here, admin_id)
         # The contact carries the newest interview's tags, as it carries the newest one's attributes.
         if services.settings.tag_contact and not newer:
             _following_merges(
@@ -174,10 +194,16 @@ def _put(services: Services, contact_id: str, values: dict[str, str | int | floa
     except UnknownAttribute:
         # Intercom refuses the whole update for one unknown name, and names one at a time: create all of ours.
         present = services.intercom.contact_attributes()
+        if any(present[name].archived for name in values if name in present):
+            raise PermanentError(reason="attribute_archived") from None
         for name, (data_type, description) in ATTRIBUTES.items():
             if name not in present:
                 services.intercom.create_contact_attribute(name, data_type, description)
-        services.intercom.update_contact(contact_id, values)
+        try:
+            services.intercom.update_contact(contact_id, values)
+        except UnknownAttribute as error:
+            # It has just been created; it may take Intercom a moment to know it everywhere.
+            raise LaterError(reason="attribute_not_ready") from error
 
 
 def _following_merges(services: Services, interview: Interview, write: Callable[[str], T]) -> T:
@@ -188,19 +214,22 @@ def _following_merges(services: Services, interview: Interview, write: Callable[
         if merged.canonical_id is None:
             raise
         with store.writing(services.engine) as connection:
-            ledger.change(connection, interview.id, only_from=HAS_RESULT, contact_id=merged.canonical_id)
+            ledger.follow_merge(connection, interview, merged.canonical_id)
         return write(merged.canonical_id)
 
 
-def _tag_conversation(services: Services, conversation_id: str, tag_ids: list[str], admin_id: str) -> None:
-    for tag_id in tag_ids:
-        try:
+def _tag_conversation(
+    services: Services, conversation_id: str, tag_ids: list[str], outdated: set[str], admin_id: str
+) -> None:
+    try:
+        for tag_id in sorted(outdated):
+            services.intercom.untag_conversation(conversation_id, tag_id, admin_id)
+        for tag_id in tag_ids:
             services.intercom.tag_conversation(conversation_id, tag_id, admin_id)
-        except PermanentError as error:
-            if error.status != 404:
-                raise
-            log.event(logger, logging.WARNING, "conversation_gone", reason=error.reason)
-            return
+    except PermanentError as error:
+        if error.status != 404:
+            raise
+        log.event(logger, logging.WARNING, "conversation_gone", reason=error.reason)
 
 
 def _tag_contact(
@@ -218,5 +247,5 @@ def _remember_tags(
 ) -> None:
     with store.writing(services.engine) as connection:
         for earlier in outdated:
-            ledger.change(connection, earlier, only_from=HAS_RESULT, contact_tags=None)
+            ledger.change(connection, earlier, only_from=STATES, contact_tags=None)
         ledger.change(connection, interview.id, only_from=HAS_RESULT, contact_tags=tags)

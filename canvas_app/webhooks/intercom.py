@@ -13,7 +13,7 @@ from pydantic import BaseModel, Field, ValidationError
 from canvas_app import web
 from canvas_app.errors import BodyRefused, NotConfigured
 from canvas_app.intercom import signatures
-from canvas_app.webhooks import inbox
+from canvas_app.interviews import deliveries
 
 # Ids and topics go into the database and the log: nothing but printable ASCII.
 _PRINTABLE = r"^[!-~]+$"
@@ -50,8 +50,12 @@ def receive() -> Response:
         return jsonify({"status": "ok"})
     if notification.id is None:
         raise BodyRefused("The notification has no id.", reason="body_incomplete")
-    stored = inbox.keep_intercom(
-        here.engine, notification_id=notification.id, app_id=notification.app_id, topic=notification.topic
+    stored = deliveries.keep_unhandled(
+        here.engine,
+        key=f"{notification.app_id}:{notification.id}",
+        event=notification.topic,
+        reason="unknown_topic",
+        door="intercom",
     )
     return jsonify({"status": "stored" if stored else "seen_before"})
 

@@ -11,9 +11,9 @@ from flask import Blueprint, Response, jsonify, request
 
 from canvas_app import web
 from canvas_app.errors import BodyRefused, NotConfigured, SignatureRefused
+from canvas_app.interviews import deliveries
 from canvas_app.koji import events, signatures
 from canvas_app.koji.events import KojiEvent
-from canvas_app.webhooks import inbox
 
 blueprint = Blueprint("koji_webhooks", __name__)
 
@@ -41,7 +41,7 @@ def receive() -> Response:
     event = events.parse(raw)
     if event.kind == "ping":
         return _pong(event)
-    stored = inbox.keep_koji(here.engine, here.jobs, event, raw)
+    stored = deliveries.keep(here.engine, here.jobs, event, raw)
     return jsonify({"status": "stored" if stored else "seen_before"})
 
 

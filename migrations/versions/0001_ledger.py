@@ -1,4 +1,4 @@
-"""The ledger, deliveries, workspaces and worker slots."""
+"""The ledger, deliveries, workspaces and workers."""
 
 from __future__ import annotations
 
@@ -16,13 +16,15 @@ def upgrade() -> None:
         "deliveries",
         sa.Column("id", sa.String(length=32), nullable=False),
         sa.Column("door", sa.String(length=16), nullable=False),
-        sa.Column("dedupe_key", sa.String(length=200), nullable=False),
+        sa.Column("dedupe_key", sa.String(length=300), nullable=False),
         sa.Column("event", sa.String(length=64), nullable=False),
         sa.Column("interview_id", sa.String(length=32), nullable=True),
         sa.Column("state", sa.String(length=16), nullable=False),
         sa.Column("reason", sa.String(length=64), nullable=True),
         sa.Column("content", sa.JSON(none_as_null=True), nullable=True),
         sa.Column("attempt", sa.Integer(), nullable=False),
+        sa.Column("waits", sa.Integer(), nullable=False),
+        sa.Column("fills", sa.Integer(), nullable=False),
         sa.Column("tries", sa.Integer(), nullable=False),
         sa.Column("received_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("finished_at", sa.DateTime(timezone=True), nullable=True),
@@ -61,6 +63,7 @@ def upgrade() -> None:
         sa.Column("attributes_written_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("contact_tags", sa.JSON(none_as_null=True), nullable=True),
         sa.Column("written_back_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("public_url", sa.String(length=255), nullable=True),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_interviews")),
         sa.UniqueConstraint("link_token", name=op.f("uq_interviews_link_token")),
         sa.UniqueConstraint("request_key", name=op.f("uq_interviews_request_key")),
@@ -86,11 +89,10 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("slug", name=op.f("pk_theme_tags")),
     )
     op.create_table(
-        "worker_slots",
-        sa.Column("slot", sa.Integer(), autoincrement=False, nullable=False),
-        sa.Column("holder", sa.String(length=32), nullable=True),
+        "workers",
+        sa.Column("executor_id", sa.String(length=32), nullable=False),
         sa.Column("renewed_at", sa.DateTime(timezone=True), nullable=False),
-        sa.PrimaryKeyConstraint("slot", name=op.f("pk_worker_slots")),
+        sa.PrimaryKeyConstraint("executor_id", name=op.f("pk_workers")),
     )
     op.create_table(
         "workspaces",
@@ -124,7 +126,7 @@ def upgrade() -> None:
 def downgrade() -> None:
     op.drop_table("outside_writes")
     op.drop_table("workspaces")
-    op.drop_table("worker_slots")
+    op.drop_table("workers")
     op.drop_table("theme_tags")
     with op.batch_alter_table("interviews", schema=None) as batch_op:
         batch_op.drop_index(

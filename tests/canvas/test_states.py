@@ -30,7 +30,8 @@ SINCE = ASKED + timedelta(minutes=1)
 SENT = ASKED + timedelta(minutes=2)
 OPENED = ASKED + timedelta(minutes=3)
 ANSWERED = ASKED + timedelta(minutes=4)
-SETTINGS = full_settings("sqlite:///x.db", min_quality=3.5)
+OPEN = timedelta(days=10)
+SETTINGS = full_settings("sqlite:///x.db", min_quality=3.5, open_days=10)
 RESULT = {
     "identity": "named",
     "sentiment": "negative",
@@ -76,11 +77,11 @@ def state_of(row: Interview, *, worker_alive: bool = True, settings: Settings = 
             interview("sending", reason="rate_limited"),
             Sending("Ada Byrne", ASKED, worker_alive=True, problem=reasons.in_words("rate_limited")),
         ),
-        (interview("sent", sent_at=SENT), Sent("Ada Byrne", SENT, None, None, None)),
-        (interview("sent"), Sent("Ada Byrne", SINCE, None, None, None)),
+        (interview("sent", sent_at=SENT), Sent("Ada Byrne", SENT, None, SENT + OPEN, None)),
+        (interview("sent"), Sent("Ada Byrne", SINCE, None, SINCE + OPEN, None)),
         (
             interview("opened", sent_at=SENT, opened_at=OPENED, written_as_id="7"),
-            Sent("Ada Byrne", SENT, OPENED, None, reasons.WRITTEN_BY_ANOTHER),
+            Sent("Ada Byrne", SENT, OPENED, SENT + OPEN, reasons.WRITTEN_BY_ANOTHER),
         ),
         (interview("completed"), Completed(ANSWERED)),
         (interview("completed", completed_at=None), Completed(SINCE)),
@@ -89,7 +90,15 @@ def state_of(row: Interview, *, worker_alive: bool = True, settings: Settings = 
             interview("analysed", result=RESULT, reason="server_error"),
             Result(**SHOWN, writing=True, problem=reasons.in_words("server_error")),
         ),
-        (interview("written_back", result=RESULT, reason="ignored"), Result(**SHOWN, writing=False)),
+        (interview("written_back", result=RESULT), Result(**SHOWN, writing=False)),
+        (
+            interview("written_back", result=RESULT, reason="conversation_gone"),
+            Result(**SHOWN, writing=False, problem=reasons.in_words("conversation_gone")),
+        ),
+        (
+            interview("failed", result=RESULT, reason="anonymous_after_writing"),
+            Result(**SHOWN, writing=False, problem=reasons.in_words("anonymous_after_writing")),
+        ),
         (
             interview("failed", result=RESULT, reason="attribute_archived"),
             Result(**SHOWN, writing=False, problem=reasons.in_words("attribute_archived")),
@@ -119,7 +128,7 @@ def state_of(row: Interview, *, worker_alive: bool = True, settings: Settings = 
         ),
         (
             interview("skipped"),
-            Failed("The reason is not known.", "no", can_try_again=True, failed_at=SINCE),
+            Failed("The reason is not known.", "no", can_try_again=False, failed_at=SINCE),
         ),
     ],
     ids=lambda value: value.state if isinstance(value, Interview) else "",
@@ -180,3 +189,9 @@ def test_the_offer_shows_the_message_that_would_go_out() -> None:
     offer = states.ready(contact_name="Mia Chen", settings=SETTINGS, nonce="n")
     assert offer.preview[0] == "Hi Mia,"
     assert (offer.study_name, offer.nonce, offer.contact_name) == ("Customer interview", "n", "Mia Chen")
+    assert offer.personal_line == ""
+
+
+def test_the_offer_keeps_a_line_that_was_typed_before() -> None:
+    offer = states.ready(contact_name="Mia", settings=SETTINGS, nonce="n", personal_line="Great talk.")
+    assert offer.personal_line == "Great talk."

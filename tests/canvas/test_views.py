@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import timedelta
 from pathlib import Path
 from typing import Any, cast
 
 import pytest
 import sqlalchemy as sa
+from itsdangerous import TimestampSigner, URLSafeSerializer, URLSafeTimedSerializer
 from sqlalchemy.engine import Connection
 
 from canvas_app import create_app, store
 from canvas_app.canvas import views
-from canvas_app.interviews.tables import interviews, worker_slots, workspaces
+from canvas_app.interviews.tables import interviews, workers, workspaces
 from tests.support.world import CONTACT, WORKSPACE, World, component, full_settings, texts
 
 OTHER = {"type": "contact", "id": "contact2", "name": "Noah Park"}
@@ -54,9 +57,7 @@ def rows(world: World) -> dict[str, list[Any]]:
 
 def worker_seen(world: World, **ago: float) -> None:
     with store.writing(world.engine) as connection:
-        connection.execute(
-            sa.insert(worker_slots).values(slot=1, holder="w", renewed_at=store.now(connection))
-        )
+        connection.execute(sa.insert(workers).values(executor_id="w", renewed_at=store.now(connection)))
     world.let_time_pass(**ago)
 
 
@@ -282,6 +283,239 @@ def test_a_rep_who_waits_is_told_when_no_worker_runs(
     if seconds_ago is not None:
         worker_seen(world, seconds=seconds_ago)
     assert ("is not running" in texts(world.submit("send"))) is told
+
+
+# The offer, and how long it is good for
+
+
+def drawn_ago(monkeypatch: pytest.MonkeyPatch, **ago: float) -> contextlib.AbstractContextManager[None]:
+    """Within it the clock by which an offer is signed is behind."""
+
+    @contextmanager
+    def behind() -> Iterator[None]:
+        seconds = timedelta(**ago).total_seconds()
+        with monkeypatch.context() as patched:
+            patched.setattr(TimestampSigner, "get_timestamp", lambda _self: int(time.time() - seconds))
+            yield
+
+    return behind()
+
+
+def assert_drawn_anew(world: World, tapped: dict[str, Any], line: str = "") -> None:
+    """Nothing was sent, and the offer stands there again with the line that was typed."""
+    assert world.count(interviews) == 0
+    assert world.pending() == []
+    assert component(world.last_canvas, "send") is not None
+    assert world.last_canvas["stored_data"] != tapped["stored_data"]
+    field = component(world.last_canvas, "personal_line")
+    assert field is not None
+    assert field.get("value", "") == line
+
+
+def test_an_offer_is_good_for_a_day(sqlite_world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    world = sqlite_world
+    with drawn_ago(monkeypatch, hours=23.9):
+        world.initialize()
+    world.submit("send")
+    assert world.count(interviews) == 1
+
+
+def test_an_older_offer_is_drawn_anew_and_nothing_is_sent(
+    sqlite_world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world = sqlite_world
+    with drawn_ago(monkeypatch, hours=24.1):
+        old = world.initialize()
+    world.submit("send", {"personal_line": "Great talk."})
+    assert_drawn_anew(world, old, "Great talk.")
+    # A tap on what is drawn now is a tap on what the rep reads now.
+    world.submit("send", {"personal_line": "Great talk."})
+    assert world.interview().personal_line == "Great talk."
+
+
+def test_a_tap_that_somebody_kept_does_nothing_a_day_later_however_often_it_comes(
+    sqlite_world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world = sqlite_world
+    with drawn_ago(monkeypatch, days=2):
+        kept = world.initialize()
+    for _ in range(3):
+        world.submit("send", current_canvas=kept)
+        assert_drawn_anew(world, kept)
+
+
+def test_an_offer_from_the_future_is_drawn_anew(sqlite_world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    with drawn_ago(monkeypatch, hours=-2):
+        future = sqlite_world.initialize()
+    sqlite_world.submit("send")
+    assert_drawn_anew(sqlite_world, future)
+
+
+def _signed(key: str, salt: str) -> str:
+    return str(URLSafeTimedSerializer(key, salt=salt).dumps("abc"))
+
+
+@pytest.mark.parametrize(
+    "nonce",
+    [
+        "abc",
+        ".",
+        "..",
+        "x" * 5000,
+        "é\ud800",
+        _signed("somebody-elses-key", "offer"),
+        _signed("new-key", "personal-link"),
+        _signed("new-key", "itsdangerous"),
+        str(URLSafeSerializer("new-key", salt="offer").dumps("abc")),
+        _signed("new-key", "offer")[:-1],
+        "A" + _signed("new-key", "offer"),
+    ],
+)
+def test_an_offer_that_is_not_ours_is_drawn_anew_and_nothing_is_sent(sqlite_world: World, nonce: str) -> None:
+    world = sqlite_world
+    tapped = {"stored_data": {"nonce": nonce}}
+    world.submit("send", {"personal_line": "Hello."}, current_canvas=tapped)
+    assert_drawn_anew(world, tapped, "Hello.")
+
+
+@pytest.mark.parametrize(("key", "good"), [("new-key", True), ("old-key", True), ("dropped-key", False)])
+def test_an_offer_is_good_while_the_key_that_signed_it_is_listed(
+    sqlite_world: World, key: str, good: bool
+) -> None:
+    # The world's keys are "new-key,old-key".
+    nonce = _signed(key, "offer")
+    sqlite_world.submit("send", current_canvas={"stored_data": {"nonce": nonce}})
+    assert sqlite_world.count(interviews) == (1 if good else 0)
+
+
+def test_each_offer_has_a_nonce_of_its_own_that_the_newest_key_signs(sqlite_world: World) -> None:
+    nonces = [sqlite_world.initialize()["stored_data"]["nonce"] for _ in range(2)]
+    assert len(set(nonces)) == 2
+    for nonce in nonces:
+        assert URLSafeTimedSerializer("new-key", salt="offer").loads(nonce)
+
+
+# Try again
+
+BO = {"type": "admin", "id": "992", "name": "Bo Lind"}
+
+
+def failed_with_line(world: World) -> None:
+    world.initialize()
+    world.submit("send", {"personal_line": "Great talk."})
+    world.set_interview(state="failed", reason="too_late")
+    for _job in world.pending():
+        world._take_job(delayed=False)
+
+
+def test_try_again_sends_the_same_words_for_the_teammate_who_wrote_them(sqlite_world: World) -> None:
+    world = sqlite_world
+    failed_with_line(world)
+    world.submit("try_again")
+    assert world.count(interviews) == 2
+    assert (world.interview().state, world.interview().personal_line) == ("queued", "Great talk.")
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"admin": BO},
+        {"admin": None},
+        {"conversation": {"id": "502"}},
+        {"admin": BO, "conversation": {"id": "502"}},
+    ],
+    ids=["another teammate", "nobody known", "another conversation", "both"],
+)
+def test_try_again_elsewhere_or_by_somebody_else_shows_the_words_before_they_go_out(
+    sqlite_world: World, changes: dict[str, Any]
+) -> None:
+    world = sqlite_world
+    failed_with_line(world)
+    offer = world.submit("try_again", **changes)
+    assert (world.count(interviews), world.pending()) == (1, [])
+    field = component(offer, "personal_line")
+    assert field is not None
+    assert field["value"] == "Great talk."
+    assert component(offer, "send") is not None
+    world.submit("send", {"personal_line": "Great talk, says Bo."}, **changes)
+    sent = world.interview()
+    assert (world.count(interviews), sent.personal_line) == (2, "Great talk, says Bo.")
+    assert sent.asked_by_id == (changes.get("admin", {"id": "991"}) or {}).get("id")
+    assert sent.conversation_id == changes.get("conversation", {"id": "501"})["id"]
+
+
+# What stands in the way of a tap
+
+
+def over_here_and_open_elsewhere(world: World) -> str:
+    """This conversation's own interview is over, another conversation's is open; the id of that one."""
+    world.initialize()
+    world.submit("send")
+    world.set_interview(state="written_back", result={"identity": "named", "sentiment": "positive"})
+    world.submit("send_again", conversation={"id": "502"})
+    world.submit("send", conversation={"id": "502"})
+    assert world.count(interviews) == 2
+    return world.interview().id
+
+
+def put_into(world: World, interview_id: str, state: str) -> None:
+    with store.writing(world.engine) as connection:
+        this = interviews.c.id == interview_id
+        connection.execute(sa.update(interviews).where(this).values(state=state))
+
+
+def test_a_blocked_tap_shows_the_open_interview_as_it_is_after_watching(
+    sqlite_world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world = sqlite_world
+    elsewhere = over_here_and_open_elsewhere(world)
+    monkeypatch.setattr(views, "_watch", lambda interview_id: put_into(world, interview_id, "sent"))
+    card = world.submit("send", current_canvas=None)
+    assert world.interview().id == elsewhere
+    assert "In another conversation" in texts(card)
+    assert "Interview sent" in texts(card)
+    assert "Sending" not in texts(card)
+
+
+def test_what_stood_in_the_way_and_is_over_after_watching_leaves_the_card_of_this_conversation(
+    sqlite_world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world = sqlite_world
+    over_here_and_open_elsewhere(world)
+    monkeypatch.setattr(views, "_watch", lambda interview_id: put_into(world, interview_id, "cancelled"))
+    card = world.submit("send", current_canvas=None)
+    assert world.count(interviews) == 2
+    assert "In another conversation" not in texts(card)
+    assert component(card, "send_again") is not None
+
+
+# Time that is up
+
+
+def test_what_was_not_answered_in_time_has_expired_and_another_can_be_sent(sqlite_world: World) -> None:
+    world = sqlite_world
+    world.send()
+    world.let_time_pass(days=world.settings.open_days - 1)
+    assert component(world.initialize(), "send_again") is None
+    world.let_time_pass(days=2)
+    card = world.initialize()
+    assert "was not answered. Its link ended" in texts(card)
+    assert component(card, "send_again") is not None
+    assert world.interview().state == "sent", "a card only reads"
+    world.submit("send_again")
+    world.submit("send")
+    assert (world.count(interviews), world.interview().state) == (2, "queued")
+    assert world.run_jobs() == ["send"]
+    assert world.interview().state == "sent"
+
+
+def test_a_tap_on_an_offer_is_not_blocked_by_what_has_expired(sqlite_world: World) -> None:
+    # The card was drawn in another conversation, before the interview there was over.
+    world = sqlite_world
+    world.send()
+    world.let_time_pass(days=world.settings.open_days + 1)
+    world.submit("send", current_canvas=None, conversation={"id": "502"})
+    assert (world.count(interviews), world.interview().conversation_id) == (2, "502")
 
 
 # Watching for a moment

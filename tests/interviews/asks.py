@@ -39,6 +39,7 @@ def write(
             make_ask(**asked),
             id_=id_,
             link_token=f"token-{id_}",
+            public_url="https://interviews.example.com",
             now=NOW - age,
             send_before=NOW - age + timedelta(minutes=15),
         )

@@ -16,7 +16,7 @@ from canvas_app.interviews.ask import Asked, ask
 from canvas_app.interviews.ledger import Ask
 from canvas_app.interviews.tables import interviews
 from canvas_app.settings import Settings
-from tests.interviews.asks import make_ask
+from tests.interviews.asks import make_ask, read
 from tests.support.world import World
 
 
@@ -73,6 +73,46 @@ def test_requests_of_many_threads_at_once_make_one_interview(world: World, same_
     assert len(results) == count
     assert len({asked.interview.id for asked in results}) == 1
     assert (world.count(interviews), len(world.pending())) == (1, 1)
+
+
+def test_the_address_of_the_web_process_goes_with_the_request(world: World) -> None:
+    assert make(world, make_ask()).interview.public_url == world.settings.public_url
+
+
+@pytest.mark.parametrize("state", ["sent", "opened", "unknown"])
+def test_what_was_not_answered_in_time_is_expired_and_a_new_one_made(world: World, state: str) -> None:
+    first = make(world, make_ask()).interview
+    world.set_interview(state=state)
+    world.let_time_pass(days=world.settings.open_days - 1)
+    assert not make(world, make_ask()).created
+    world.let_time_pass(days=2)
+    second = make(world, make_ask())
+    assert second.created
+    expired = read(world.engine, first.id)
+    assert (expired.state, expired.reason) == ("expired", None)
+    assert expired.state_since == second.interview.created_at, "in one transaction"
+
+
+@pytest.mark.parametrize("state", ["queued", "sending"])
+def test_what_is_not_sent_yet_does_not_expire(world: World, state: str) -> None:
+    make(world, make_ask())
+    world.set_interview(state=state)
+    world.let_time_pass(days=100)
+    assert not make(world, make_ask()).created
+    assert world.interview().state == state
+
+
+def test_nothing_expires_unless_the_new_one_is_made(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_args: Any, **_options: Any) -> None:
+        raise ZeroDivisionError
+
+    make(world, make_ask())
+    world.set_interview(state="sent")
+    world.let_time_pass(days=100)
+    monkeypatch.setattr(Jobs, "enqueue", refuse)
+    with pytest.raises(ZeroDivisionError):
+        make(world, make_ask())
+    assert (world.interview().state, world.count(interviews)) == ("sent", 1)
 
 
 def test_what_stood_in_the_way_and_ended_meanwhile_is_not_in_the_way(

@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
+import json
+import threading
 from typing import Any
 
 import pytest
+import responses
 import sqlalchemy as sa
+from flask import Flask
+from sqlalchemy.engine import Engine
 
 from canvas_app import store
 from canvas_app.interviews import forward
@@ -108,6 +114,57 @@ def test_what_failed_kojis_own_quality_gate_is_recorded_only(world: World) -> No
     assert len(world.calls("GET", "/api/v1/interviews/")) == 0
 
 
+def test_kojis_own_quality_gate_is_final_when_it_speaks_first(world: World) -> None:
+    receive(world, "failed_quality_gate", quality_score=...)
+    receive(world, quality_score=5, status="completed")
+    receive(world, "quality_scored", quality_score=5)
+    assert (world.interview().state, world.interview().reason) == ("not_written", "low_quality")
+    assert writes(world) == 0
+
+
+def test_kojis_own_quality_gate_is_final_while_the_result_is_still_waiting(world: World) -> None:
+    world.outside.get(GET, json={"id": KOJI_ID, "status": "completed", "quality_score": 5})
+    receive(world, "completed", sentiment=..., quality_score=..., themes=..., transcript_url=...)
+    receive(world, "failed_quality_gate", quality_score=...)
+    while world.pending():
+        world.run_jobs(delayed=True)
+    assert (world.interview().state, world.interview().reason) == ("not_written", "low_quality")
+    assert writes(world) == 0
+
+
+@pytest.mark.parametrize(
+    ("kind", "changes", "reason"),
+    [
+        ("failed_quality_gate", {"quality_score": ...}, "low_quality_after_writing"),
+        ("quality_scored", {"quality_score": 1}, "low_quality_after_writing"),
+        ("analysis_ready", {"respondent_email": None}, "anonymous_after_writing"),
+    ],
+)
+@pytest.mark.parametrize("written", ["all", "attributes", "note", "contact tags"])
+def test_that_nothing_was_written_is_never_claimed_after_something_was(
+    world: World, kind: str, changes: dict[str, Any], reason: str, written: str
+) -> None:
+    if written in ("attributes", "contact tags"):
+        world.set_interview(conversation_id=None)
+    if written in ("note", "contact tags"):
+        world.outside.upsert("PUT", PUT, status=422)
+    receive(world)
+    interview = world.interview()
+    assert (interview.attributes_written_at is not None) == (written in ("all", "attributes"))
+    before = writes(world)
+    receive(world, kind, **changes)
+    interview = world.interview()
+    assert (interview.state, interview.reason) == ("failed", reason)
+    assert writes(world) == before, "and nothing more is written"
+    card = texts(world.initialize())
+    assert "had been written to Intercom" in card
+    assert "othing was written to Intercom" not in card
+    assert "Nothing has reached the customer" not in card
+    if kind == "analysis_ready":
+        assert "Pricing friction" not in card, "what an anonymous answer said is not kept"
+        assert "Pricing friction" not in str(interview.result)
+
+
 # What is missing is asked for
 
 
@@ -179,13 +236,95 @@ def test_completed_first_and_the_analysis_afterwards(world: World) -> None:
     assert writes(world) == before, "the event that was waiting finds nothing new"
 
 
-def test_completed_alone_waits_for_the_analysis(world: World) -> None:
+NOT_ANALYSED: dict[str, Any] = {"sentiment": ..., "quality_score": ..., "themes": ..., "transcript_url": ...}
+
+
+def test_completed_alone_asks_for_the_analysis_at_ever_longer_pauses_for_days(world: World) -> None:
     world.outside.get(GET, json={"id": KOJI_ID, "status": "completed"})
-    receive(world, "completed", sentiment=..., quality_score=..., themes=..., transcript_url=...)
+    receive(world, "completed", **NOT_ANALYSED)
+    pauses = []
     while world.pending():
+        assert world.interview().state == "completed"
+        assert "analysing" in texts(world.initialize())
+        [(_, pause)] = world.pending()
+        pauses.append(pause)
+        world.run_jobs(delayed=True)
+    assert pauses == sorted(pauses)
+    assert sum(pauses) > 3 * 86_400
+    assert len(pauses) == len(world.calls("GET", "/api/v1/interviews/"))
+    assert (world.interview().state, world.interview().reason) == ("not_written", "quality_unknown")
+    assert writes(world) == 0
+
+
+def test_an_analysis_that_koji_has_days_later_is_written(world: World) -> None:
+    world.outside.get(GET, json={"id": KOJI_ID, "status": "completed"})
+    receive(world, "completed", **NOT_ANALYSED)
+    for _ in range(7):
         world.run_jobs(delayed=True)
     assert world.interview().state == "completed"
-    assert delivery(world).reason == "awaiting_analysis"
+    analysis = {"id": KOJI_ID, "quality_score": 4, "sentiment": "mixed", "themes": ["SSO"]}
+    world.outside.upsert("GET", GET, json=analysis)
+    world.run_jobs(delayed=True)
+    assert world.interview().state == "written_back"
+    assert attributes(world)[0]["last_interview_sentiment"] == "mixed"
+
+
+@pytest.mark.parametrize("status", [400, 404])
+def test_where_koji_refuses_to_tell_completed_alone_waits_for_the_event_with_the_analysis(
+    world: World, status: int
+) -> None:
+    world.outside.get(GET, status=status)
+    receive(world, "completed", **NOT_ANALYSED)
+    assert (world.interview().state, world.pending()) == ("completed", [])
+    assert (delivery(world).state, delivery(world).reason) == ("done", "awaiting_analysis")
+    assert "analysing" in texts(world.initialize())
+    receive(world)
+    assert world.interview().state == "written_back"
+
+
+def test_each_budget_of_a_delivery_is_its_own(world: World) -> None:
+    # It waits for its interview, then for Koji, then for Intercom; none of them uses up another's time.
+    world.set_interview(koji_interview_id=None, contact_id="not recorded yet")
+    world.outside.get(GET, json={"id": KOJI_ID, "status": "completed"})
+    receive(world, metadata=..., themes=...)
+    for _ in range(2):
+        world.run_jobs(delayed=True)
+    assert (delivery(world).waits, delivery(world).fills, delivery(world).tries) == (3, 0, 0)
+    world.set_interview(koji_interview_id=KOJI_ID, contact_id=CONTACT)
+    world.outside.upsert("PUT", PUT, status=503)
+    while world.pending():
+        world.run_jobs(delayed=True)
+    assert (delivery(world).waits, delivery(world).tries) == (3, 11)
+    assert len(world.calls("GET", "/api/v1/interviews/")) == 4
+    assert len(world.calls("PUT", "/contacts/")) == 11
+
+
+@pytest.mark.parametrize(
+    ("webhook", "state"), [("mia@example.com", "written_back"), (..., "not_written")], ids=["named", "silent"]
+)
+@pytest.mark.parametrize("empty", [None, ""])
+def test_an_empty_address_in_kojis_answer_makes_no_named_answer_anonymous(
+    world: World, webhook: Any, state: str, empty: str | None
+) -> None:
+    world.outside.get(GET, json={"id": KOJI_ID, "quality_score": 4.5, "respondent_email": empty})
+    receive(world, quality_score=..., respondent_email=webhook)
+    assert world.interview().state == state
+    if state == "not_written":
+        assert world.interview().reason == "anonymous"
+        assert writes(world) == 0
+
+
+def test_what_comes_while_koji_is_being_asked_is_not_lost(world: World) -> None:
+    def answer(_request: Any) -> tuple[int, dict[str, str], str]:
+        world.koji_event(event(world, "quality_scored", quality_score=5, themes=...))
+        forward.take_in(world.services, delivery(world).id)
+        return 200, {}, json.dumps({"id": KOJI_ID, "quality_score": 3.5, "themes": ["From the answer"]})
+
+    world.outside.add_callback("GET", GET, callback=answer)
+    receive(world, "completed", **{**NOT_ANALYSED, "sentiment": "mixed"})
+    known = world.interview().result or {}
+    assert (known["quality"], known["themes"]) == (5.0, ["From the answer"])
+    assert world.interview().state == "written_back"
 
 
 def test_a_score_after_the_analysis_renews_the_attributes_and_leaves_one_note(world: World) -> None:
@@ -218,6 +357,35 @@ def test_an_event_that_waits_does_not_bring_back_what_a_later_one_has_corrected(
     assert [put["last_interview_sentiment"] for put in attributes(world)] == ["negative"]
 
 
+def test_a_corrected_result_is_known_to_be_unwritten_as_soon_as_it_is_merged(world: World) -> None:
+    receive(world)
+    assert world.interview().state == "written_back"
+    world.koji_event(event(world, sentiment="positive"))
+    assert forward.take_in(world.services, delivery(world).id)["verdict"] == "write"
+    assert (world.interview().state, (world.interview().result or {})["sentiment"]) == (
+        "analysed",
+        "positive",
+    )
+    # The worker died before it wrote anything: the attempt is repeated, and finds its own merging done.
+    assert world.run_jobs() == ["forward"]
+    assert world.interview().state == "written_back"
+    assert [put["last_interview_sentiment"] for put in attributes(world)] == ["negative", "positive"]
+
+
+def test_a_correction_that_could_not_be_merged_leaves_the_interview_as_it_was(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    receive(world)
+    before = world.interview()
+    world.koji_event(event(world, sentiment="positive"))
+    with monkeypatch.context() as broken:
+        broken.setattr(forward, "_decide", lambda *_args, **_options: 1 / 0)
+        with pytest.raises(ZeroDivisionError):
+            forward.take_in(world.services, delivery(world).id)
+    assert world.interview() == before
+    assert delivery(world).interview_id is None, "so that it is merged by the next attempt"
+
+
 def test_the_same_result_in_another_delivery_writes_nothing_new(world: World) -> None:
     receive(world)
     before = writes(world)
@@ -241,7 +409,7 @@ def test_a_result_that_comes_before_the_send_is_recorded_ends_the_send(sqlite_wo
     world.set_interview(state="sending", koji_link="https://koji.so/i/1")
     # Oldest first: the send's job stands before the result's, so that the result is taken in by hand.
     world.koji_event(event(world))
-    forward.take_in(world.services, delivery(world).id, 1)
+    forward.take_in(world.services, delivery(world).id)
     assert world.interview().state == "analysed"
     assert world.run_jobs() == ["send", "forward"]
     assert world.interview().state == "written_back"
@@ -271,6 +439,12 @@ def test_a_result_counts_whatever_became_of_the_interview_meanwhile(world: World
 def test_a_result_is_known_by_any_of_its_names(world: World, changes: dict[str, Any]) -> None:
     receive(world, **changes)
     assert world.interview().state == "written_back"
+
+
+def test_a_result_of_another_workspace_is_not_the_contacts_of_ours(world: World) -> None:
+    receive(world, interview_id=..., metadata={"intercom_workspace_id": "ws2"})
+    assert world.interview().state == "sent"
+    assert writes(world) == 0
 
 
 def test_an_address_alone_names_no_interview(world: World) -> None:
@@ -393,7 +567,7 @@ def test_an_attempt_that_ended_before_changes_nothing(world: World) -> None:
 def test_a_delivery_that_is_gone_or_done_means_nothing(world: World) -> None:
     receive(world)
     for id_ in ("gone", delivery(world).id):
-        assert forward.take_in(world.services, id_, 1)["reason"] == "nothing_to_do"
+        assert forward.take_in(world.services, id_)["reason"] == "nothing_to_do"
 
 
 # What is not set up
@@ -424,3 +598,42 @@ def test_without_kojis_id_nothing_more_can_be_asked_for(world: World) -> None:
     receive(world, quality_score=..., interview_id=...)
     assert (world.interview().state, world.interview().reason) == ("not_written", "quality_unknown")
     assert world.pending() == []
+
+
+# Two at once
+
+
+def test_two_deliveries_that_are_merged_at_once_lose_nothing(
+    app: Flask,
+    engine: Engine,
+    settings: Settings,
+    outside: responses.RequestsMock,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    # On both databases; in all other tests here the kind does not matter.
+    world = World(app=app, engine=engine, settings=settings, outside=outside)
+    world.send()
+    world.koji_event(event(world, "completed", **{**NOT_ANALYSED, "sentiment": "mixed", "themes": ["SSO"]}))
+    first = delivery(world).id
+    world.koji_event(event(world, "quality_scored", **{**NOT_ANALYSED, "quality_score": 5}))
+    second = delivery(world).id
+    # Both have read the interview before either writes it, if nothing keeps them from it.
+    both_have_read = threading.Barrier(2)
+    merge = forward._merge
+
+    def wait_and_merge(*args: Any) -> Any:
+        with contextlib.suppress(threading.BrokenBarrierError):
+            both_have_read.wait(0.5)
+        return merge(*args)
+
+    monkeypatch.setattr(forward, "_merge", wait_and_merge)
+    world.outside.get(GET, json={"id": KOJI_ID, "status": "completed"})
+    threads = [
+        threading.Thread(target=forward.take_in, args=(world.services, id_)) for id_ in (first, second)
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(30)
+    known = world.interview().result or {}
+    assert (known["sentiment"], known["themes"], known["quality"]) == ("mixed", ["SSO"], 5.0)

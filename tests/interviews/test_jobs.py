@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from canvas_app.interviews import jobs, outcomes
+from canvas_app.interviews import jobs, outcomes, write_back
 from canvas_app.interviews.forward import NOT_TAKEN_IN
 from canvas_app.interviews.outcomes import Outcome
 
@@ -80,6 +80,32 @@ def test_a_write_that_will_never_work_does_not_keep_the_others_from_being_made()
     jobs.forward(steps, SERVICES, "d1", 1)
     assert steps.ran == ["take_in", "attributes", "note", "tags", "settle"]
     assert steps.outcome == outcomes.permanent("attribute_archived")
+
+
+@pytest.mark.parametrize("remark", sorted(write_back.REMARKS))
+def test_a_remark_of_the_notes_is_the_reason_of_the_whole(remark: str) -> None:
+    steps = Steps(take_in=WRITE, attributes=outcomes.done(), note=outcomes.done(remark), tags=outcomes.done())
+    jobs.forward(steps, SERVICES, "d1", 1)
+    assert steps.outcome == outcomes.done(remark)
+
+
+def test_a_remark_does_not_hide_that_another_write_failed() -> None:
+    steps = Steps(
+        take_in=WRITE,
+        attributes=outcomes.permanent("attribute_archived"),
+        note=outcomes.done(write_back.CONVERSATION_GONE),
+        tags=outcomes.done(),
+    )
+    jobs.forward(steps, SERVICES, "d1", 1)
+    assert steps.outcome == outcomes.permanent("attribute_archived")
+
+
+@pytest.mark.parametrize("reason", ["newer_exists", "done_before", "found_there", "no_conversation"])
+def test_how_a_write_came_about_is_no_remark_for_the_rep(reason: str) -> None:
+    done = outcomes.done(reason)
+    steps = Steps(take_in=WRITE, attributes=done, note=done, tags=outcomes.done())
+    jobs.forward(steps, SERVICES, "d1", 1)
+    assert steps.outcome == outcomes.done()
 
 
 @pytest.mark.parametrize("kind", [outcomes.later("rate_limited", 9.0), outcomes.stop("nothing_to_write")])

@@ -8,13 +8,16 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 from sqlalchemy.engine import Engine
+from sqlalchemy.exc import OperationalError
 
 from canvas_app import store
 from canvas_app.interviews import ledger
 from canvas_app.interviews.ledger import Ask, Interview
-from canvas_app.interviews.states import OPEN_STATES, STATES
-from canvas_app.interviews.tables import interviews, worker_slots, workspaces
+from canvas_app.interviews.states import ENDED_WITHOUT_ANSWER, OPEN_STATES, STATES
+from canvas_app.interviews.tables import interviews, workers, workspaces
+from canvas_app.koji.results import KojiResult
 from tests.interviews.asks import NOW, make_ask, read, write
+from tests.support.world import full_settings
 
 DAY = timedelta(days=1)
 CLOSED = sorted(set(STATES) - set(OPEN_STATES))
@@ -24,7 +27,13 @@ def create(engine: Engine, ask: Ask) -> Interview | None:
     id_ = ledger.new_id()
     with store.writing(engine) as connection:
         return ledger.create(
-            connection, ask, id_=id_, link_token=id_, now=NOW, send_before=NOW + timedelta(minutes=15)
+            connection,
+            ask,
+            id_=id_,
+            link_token=id_,
+            public_url="https://app.example.com",
+            now=NOW,
+            send_before=NOW + timedelta(minutes=15),
         )
 
 
@@ -85,6 +94,7 @@ def test_a_row_reads_back_as_it_was_written(engine: Engine) -> None:
     row = read(engine, created.id)
     assert row == created
     assert (row.state, row.send_attempt, row.created_at, row.state_since) == ("queued", 1, NOW, NOW)
+    assert row.public_url == "https://app.example.com"
     for name in Ask.__dataclass_fields__:
         assert getattr(row, name) == getattr(asked, name), name
 
@@ -109,10 +119,10 @@ def test_an_attempt_ends_once(engine: Engine) -> None:
         assert ledger.take_attempt(connection, row.id, 2)
 
 
-def for_result(engine: Engine, **given: str | None) -> str | None:
+def for_result(engine: Engine, *, lock: bool = False, **given: str | None) -> str | None:
     values = {"ref": None, "koji_interview_id": None, "external_id": None, **given}
-    with store.reading(engine) as connection:
-        found = ledger.for_result(connection, **values)
+    with store.writing(engine) as connection:
+        found = ledger.for_result(connection, lock=lock, **values)
     return found.id if found else None
 
 
@@ -133,9 +143,138 @@ def test_a_result_whose_koji_id_is_another_one_is_not_the_contacts_open_intervie
     assert for_result(engine, koji_interview_id="k9", external_id="contact1") is None
 
 
-def test_a_result_may_come_before_kojis_id_is_recorded(engine: Engine) -> None:
-    row = write(engine, state="sending")
-    assert for_result(engine, koji_interview_id="k9", external_id="contact1") == row.id
+def test_by_the_contact_alone_only_an_interview_is_found_whose_link_the_customer_can_have(
+    engine: Engine,
+) -> None:
+    rows = {state: write(engine, state=state, contact_id=state).id for state in STATES}
+    for state, id_ in rows.items():
+        never_reached = state in ("queued", "sending", "failed", "skipped")
+        expected = None if never_reached else id_
+        assert for_result(engine, external_id=state) == expected, state
+        assert for_result(engine, koji_interview_id="k9", external_id=state) == expected, state
+        # By a name of its own it is found whatever has become of it.
+        assert for_result(engine, ref=id_) == id_
+
+
+def test_one_that_was_never_sent_does_not_take_the_result_of_an_earlier_one(engine: Engine) -> None:
+    answered = write(engine, age=DAY, state="expired")
+    write(engine, state="failed")
+    assert for_result(engine, external_id="contact1") == answered.id
+
+
+def test_the_same_contact_id_in_another_workspace_is_another_contact(engine: Engine) -> None:
+    ours = write(engine, age=DAY, state="sent")
+    write(engine, state="sent", workspace_id="ws2")
+    assert for_result(engine, external_id="contact1", workspace_id="ws1") == ours.id
+    assert for_result(engine, external_id="contact1", workspace_id="ws3") is None
+
+
+def test_a_result_names_its_interview_by_what_we_gave_koji_at_the_start() -> None:
+    result = KojiResult(
+        koji_interview_id="k1",
+        external_id="contact1",
+        metadata={"interview_ref": "r", "intercom_workspace_id": "ws1", "intercom_contact_id": "other"},
+    )
+    assert ledger.addressees(result) == {
+        "ref": "r",
+        "koji_interview_id": "k1",
+        "external_id": "contact1",
+        "workspace_id": "ws1",
+    }
+    assert set(ledger.addressees(KojiResult()).values()) == {None}
+
+
+@pytest.mark.postgres
+@pytest.mark.parametrize("by", ["get", "existing", "ref", "koji_interview_id", "external_id"])
+def test_a_locked_row_is_nobody_elses_until_the_transaction_ends(
+    migrated_postgres_copy: str, by: str
+) -> None:
+    engine = store.make_engine(full_settings(migrated_postgres_copy).database_url, pool_size=2)
+    row = write(engine, state="sent", koji_interview_id="k1" if by == "koji_interview_id" else None)
+    nowait = sa.select(interviews.c.id).where(interviews.c.id == row.id).with_for_update(nowait=True)
+    names: dict[str, Any] = {"ref": None, "koji_interview_id": None, "external_id": None}
+    values = {"ref": row.id, "koji_interview_id": "k1", "external_id": "contact1"}
+    with store.writing(engine) as connection:
+        if by == "get":
+            ledger.get(connection, row.id, lock=True)
+        elif by == "existing":
+            ledger.existing(connection, row.id, lock=True)
+        else:
+            ledger.for_result(connection, **{**names, by: values[by]}, lock=True)
+        with pytest.raises(OperationalError), store.writing(engine) as another:
+            another.execute(nowait)
+    with store.writing(engine) as another:
+        assert another.execute(nowait).scalar_one() == row.id
+    engine.dispose()
+
+
+def test_an_interview_of_the_ledger_never_vanishes(engine: Engine) -> None:
+    with store.reading(engine) as connection, pytest.raises(LookupError):
+        ledger.existing(connection, "gone")
+
+
+# Time that is up
+
+
+OPEN_DAYS = 14
+
+
+@pytest.mark.parametrize(("days", "over"), [(13.9, False), (14.1, True)])
+def test_an_interview_that_was_not_answered_in_time_has_expired(
+    engine: Engine, days: float, over: bool
+) -> None:
+    # The state began long before it was sent; what counts is the sending.
+    sent_at = NOW - timedelta(days=days)
+    for state in STATES:
+        row = write(engine, age=30 * DAY, state=state, sent_at=sent_at, contact_id=state)
+        now = ledger.as_of(row, NOW, open_days=OPEN_DAYS)
+        expires = over and state in ("sent", "opened", "unknown")
+        assert now.state == ("expired" if expires else state)
+        assert now.state_since == (sent_at + 14 * DAY if expires else row.state_since)
+        # And the ledger itself agrees, as soon as another one is asked for.
+        with store.writing(engine) as connection:
+            ledger.expire(connection, make_ask(contact_id=state), open_days=OPEN_DAYS, now=NOW)
+        assert read(engine, row.id).state == now.state
+
+
+def test_one_of_unknown_fate_expires_too_though_nobody_knows_when_it_was_sent(engine: Engine) -> None:
+    row = write(engine, age=15 * DAY, state="unknown", sent_at=None)
+    assert ledger.as_of(row, NOW, open_days=OPEN_DAYS).state == "expired"
+    with store.writing(engine) as connection:
+        ledger.expire(connection, make_ask(), open_days=OPEN_DAYS, now=NOW)
+    assert (read(engine, row.id).state, read(engine, row.id).state_since) == ("expired", NOW)
+
+
+def test_only_the_interview_of_the_same_contact_expires(engine: Engine) -> None:
+    others = [write(engine, age=30 * DAY, state="sent", contact_id="contact2")]
+    others += [write(engine, age=30 * DAY, state="sent", workspace_id="ws2")]
+    with store.writing(engine) as connection:
+        ledger.expire(connection, make_ask(), open_days=OPEN_DAYS, now=NOW)
+    assert [read(engine, row.id).state for row in others] == ["sent", "sent"]
+
+
+# A contact that was merged into another one
+
+
+def test_the_contacts_other_ended_interviews_follow_a_merge(engine: Engine) -> None:
+    ended = [write(engine, age=DAY, state=state) for state in CLOSED]
+    open_one = write(engine, state="sent")
+    foreign = write(engine, state="written_back", workspace_id="ws2")
+    with store.writing(engine) as connection:
+        ledger.follow_merge(connection, ended[0], "contact2")
+    assert {read(engine, row.id).contact_id for row in ended} == {"contact2"}
+    # Two open interviews of one contact must not be, and what is open may have its link in the conversation.
+    assert read(engine, open_one.id).contact_id == "contact1"
+    assert read(engine, foreign.id).contact_id == "contact1"
+
+
+def test_a_merge_does_not_collide_with_the_merged_contacts_own_open_interview(engine: Engine) -> None:
+    row = write(engine, age=DAY, state="analysed")
+    write(engine, state="sent")
+    own = write(engine, state="sent", contact_id="contact2")
+    with store.writing(engine) as connection:
+        ledger.follow_merge(connection, row, "contact2")
+    assert (read(engine, row.id).contact_id, read(engine, own.id).state) == ("contact2", "sent")
 
 
 @pytest.mark.parametrize(
@@ -158,22 +297,48 @@ def test_only_a_newer_result_of_the_same_contact_that_is_written_counts(
         assert ledger.newer_result_exists(connection, row) is expected
 
 
-def test_the_card_reads_the_interview_of_this_conversation_first(engine: Engine) -> None:
-    here = write(engine, age=3 * DAY, state="written_back")
-    newest_here = write(engine, age=2 * DAY, state="failed")
-    elsewhere = write(engine, age=DAY, state="sent", conversation_id="502")
-    write(engine, contact_id="contact2", state="sent")
+def shown(engine: Engine, *conversations: str | None) -> list[str | None]:
+    """Which interview the card of this contact shows in these conversations."""
     with store.reading(engine) as connection:
         facts = [
-            ledger.card_facts(connection, "ws1", "contact1", conversation)
-            for conversation in ("501", "502", "503", None)
+            ledger.card_facts(connection, "ws1", "contact1", conversation) for conversation in conversations
         ]
+    return [fact.interview.id if fact.interview else None for fact in facts]
+
+
+def test_the_card_reads_the_newest_interview_of_this_conversation_first(engine: Engine) -> None:
+    write(engine, age=3 * DAY, state="not_written")
+    newest_here = write(engine, age=2 * DAY, state="written_back")
+    elsewhere = write(engine, age=DAY, state="sent", conversation_id="502")
+    write(engine, contact_id="contact2", state="sent")
+    assert shown(engine, "501", "502", "503", None) == [newest_here.id, *[elsewhere.id] * 3]
+    with store.reading(engine) as connection:
         nobody = ledger.card_facts(connection, "ws1", "contact9", "501")
         foreign = ledger.card_facts(connection, "ws2", "contact1", "501")
-    found = [fact.interview and fact.interview.id for fact in facts]
-    assert found == [newest_here.id, elsewhere.id, elsewhere.id, elsewhere.id]
-    assert here.id not in found
     assert (nobody.interview, foreign.interview) == (None, None)
+
+
+def test_one_that_ended_without_an_answer_does_not_hide_what_happened_elsewhere_since(
+    engine: Engine,
+) -> None:
+    before = write(engine, age=4 * DAY, state="written_back", conversation_id="502")
+    ended = write(engine, age=3 * DAY, state="failed")
+    for state in ENDED_WITHOUT_ANSWER:
+        with store.writing(engine) as connection:
+            ledger.change(connection, ended.id, only_from=STATES, state=state)
+        assert shown(engine, "501", "502") == [ended.id, before.id]
+    since = write(engine, age=2 * DAY, state="sent", conversation_id="503")
+    for state in ENDED_WITHOUT_ANSWER:
+        with store.writing(engine) as connection:
+            ledger.change(connection, ended.id, only_from=STATES, state=state)
+        assert shown(engine, "501", "502", "503") == [since.id, before.id, since.id]
+
+
+def test_one_that_ended_without_an_answer_is_not_hidden_by_an_older_result(engine: Engine) -> None:
+    # Else the rep who has sent another one would never read that it failed, nor could try again.
+    write(engine, age=2 * DAY, state="written_back")
+    ended = write(engine, age=DAY, state="failed")
+    assert shown(engine, "501", "502") == [ended.id, ended.id]
 
 
 def test_the_card_reads_the_newest_workspace_and_the_newest_sign_of_a_worker(engine: Engine) -> None:
@@ -190,11 +355,10 @@ def test_the_card_reads_the_newest_workspace_and_the_newest_sign_of_a_worker(eng
             ],
         )
         connection.execute(
-            sa.insert(worker_slots),
+            sa.insert(workers),
             [
-                {"slot": 1, "holder": "a", "renewed_at": NOW - DAY},
-                {"slot": 2, "holder": "b", "renewed_at": NOW},
-                {"slot": 3, "holder": None, "renewed_at": NOW + DAY},
+                {"executor_id": "a", "renewed_at": NOW - DAY},
+                {"executor_id": "b", "renewed_at": NOW},
             ],
         )
     with store.reading(engine) as connection:

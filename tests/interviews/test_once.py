@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import pytest
 import sqlalchemy as sa
-from sqlalchemy.engine import Engine
+from sqlalchemy.engine import Connection, Engine
 
 from canvas_app import http_outcomes, store
 from canvas_app.errors import (
@@ -20,7 +20,7 @@ from canvas_app.errors import (
 )
 from canvas_app.interviews import once
 from canvas_app.interviews.outcomes import Outcome
-from canvas_app.interviews.tables import outside_writes
+from canvas_app.interviews.tables import interviews, outside_writes
 from tests.interviews.asks import write
 
 NO_ANSWER = UnknownOutcomeError(reason="no_answer")
@@ -34,12 +34,14 @@ class Write:
         self.interview_id = write(engine).id
         self.made = 0
         self.looked = 0
+        self.asked = 0
 
     def __call__(
         self,
         raises: Exception | None = None,
         there: bool | Exception | None = False,
         kind: once.Kind = "message",
+        forbidden: str | None = None,
     ) -> Outcome:
         def act() -> None:
             self.made += 1
@@ -52,7 +54,13 @@ class Write:
                 raise there
             return there
 
-        return once.write_once(self.engine, self.interview_id, kind, act=act, is_there=is_there)
+        def is_forbidden(_connection: Connection, _now: datetime) -> str | None:
+            self.asked += 1
+            return forbidden
+
+        return once.write_once(
+            self.engine, self.interview_id, kind, act=act, is_there=is_there, forbidden=is_forbidden
+        )
 
     def wait(self, seconds: float = once.CLAIM_SECONDS + 1) -> None:
         with store.writing(self.engine) as connection:
@@ -155,6 +163,71 @@ def test_where_it_cannot_be_told_the_write_is_not_made_again(
     assert (outcome["kind"], outcome["reason"]) == (kind, reason)
     assert attempt.made == 1
     assert attempt.claimed
+
+
+# A write that is not to be made any more
+
+
+def test_a_forbidden_write_is_not_made_and_not_claimed(attempt: Write) -> None:
+    assert attempt(forbidden="too_late") == {"kind": "permanent", "reason": "too_late", "after": None}
+    assert (attempt.made, attempt.looked, attempt.claimed) == (0, 0, False)
+    # Nor after it was tried and given back.
+    attempt(raises=LaterError(reason="rate_limited"))
+    assert attempt(forbidden="too_late")["reason"] == "too_late"
+    assert (attempt.made, attempt.claimed) == (1, False)
+    assert attempt()["kind"] == "done", "it was not forbidden for good"
+
+
+def test_what_was_made_is_done_even_if_it_is_forbidden_by_now(attempt: Write) -> None:
+    attempt()
+    assert attempt(forbidden="too_late")["reason"] == "done_before"
+
+
+def test_while_the_call_may_not_be_over_nothing_is_said_about_it(attempt: Write) -> None:
+    attempt(raises=NO_ANSWER)
+    assert attempt(forbidden="too_late")["reason"] == "being_verified"
+    assert attempt.claimed
+
+
+def test_what_may_have_been_made_is_looked_for_even_if_it_is_forbidden_by_now(attempt: Write) -> None:
+    attempt(raises=NO_ANSWER)
+    attempt.wait()
+    assert attempt(there=True, forbidden="too_late")["reason"] == "found_there"
+    assert (attempt.made, attempt.looked) == (1, 1)
+
+
+def test_what_is_looked_for_in_vain_and_forbidden_by_now_is_given_up(attempt: Write) -> None:
+    attempt(raises=NO_ANSWER)
+    attempt.wait()
+    assert attempt(there=False, forbidden="too_late") == {
+        "kind": "permanent",
+        "reason": "too_late",
+        "after": None,
+    }
+    assert (attempt.made, attempt.looked) == (1, 1)
+    assert not attempt.claimed, "it is surely not there"
+
+
+def test_what_forbids_it_is_asked_in_the_very_transaction_that_makes_the_claim(engine: Engine) -> None:
+    id_ = write(engine).id
+    asked: list[datetime] = []
+
+    def forbidden(connection: Connection, now: datetime) -> None:
+        asked.append(now)
+        # What is read and locked here holds until the claim is there for everybody to see.
+        assert connection.in_transaction()
+        assert not once.is_claimed(connection, id_, "message")
+        connection.execute(sa.update(interviews).values(reason="seen with the claim"))
+
+    def act() -> None:
+        with store.reading(engine) as connection:
+            assert once.is_claimed(connection, id_, "message")
+            assert connection.execute(sa.select(interviews.c.reason)).scalar_one() == "seen with the claim"
+
+    done = once.write_once(engine, id_, "message", act=act, is_there=lambda: None, forbidden=forbidden)
+    assert done["kind"] == "done"
+    assert len(asked) == 1
+    assert asked[0].tzinfo is not None
 
 
 def test_a_pause_that_the_other_side_asks_for_while_looking_is_kept(attempt: Write) -> None:

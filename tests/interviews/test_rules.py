@@ -46,6 +46,11 @@ def verdict(
         ({"themes": ()}, FILL),
         ({"sentiment": None, "themes": (), "may_fill": False}, WRITE),
         ({"quality": 1.0, "sentiment": None}, LOW),
+        # Koji's own gate is final: no score that comes beside it counts.
+        ({"status": rules.FAILED_GATE}, LOW),
+        ({"status": rules.FAILED_GATE, "quality": None}, LOW),
+        ({"status": rules.FAILED_GATE, "identity": "anonymous"}, ANONYMOUS),
+        ({"status": "completed"}, WRITE),
     ],
 )
 def test_what_happens_with_a_result(given: dict[str, object], expected: Verdict) -> None:
@@ -79,9 +84,24 @@ def test_writing_a_result_back_is_tried_for_more_than_three_days() -> None:
     assert timedelta(hours=76) < timedelta(seconds=sum(pauses)) < timedelta(hours=120)
 
 
+def fill_pauses(*, analysed: bool) -> list[float]:
+    asked = (rules.fill_pause(number, analysed=analysed, chance=0.0) for number in range(1, 50))
+    return [pause for pause in asked if pause is not None]
+
+
 def test_koji_is_asked_for_what_is_missing_a_few_times_and_no_more() -> None:
-    attempts = [number for number in range(1, 20) if rules.fill_pause(number, None, chance=0.0) is not None]
-    assert attempts == [1, 2, 3, 4]
+    pauses = fill_pauses(analysed=True)
+    assert len(pauses) == 4
+    assert sum(pauses) < 3600
+
+
+def test_koji_is_asked_for_an_analysis_at_ever_longer_pauses_for_days() -> None:
+    pauses = fill_pauses(analysed=False)
+    assert pauses[:4] == fill_pauses(analysed=True)
+    assert pauses == sorted(pauses)
+    assert timedelta(days=3) < timedelta(seconds=sum(pauses)) < timedelta(days=7)
+    assert len(pauses) <= 12
+    assert max(rules.fill_pause(1, analysed=False, chance=chance / 10) or 0 for chance in range(10)) > 30
 
 
 def test_a_result_of_an_unknown_interview_is_held_for_minutes() -> None:

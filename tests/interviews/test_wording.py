@@ -46,7 +46,12 @@ def note(**changes: object) -> str:
         ("12345", "Hi,"),
         ("- -", "Hi,"),
         ("\u200b\u202e", "Hi,"),
-        ("<b>Mia</b> Chen", "Hi &lt;b&gt;Mia&lt;/b&gt;,"),
+        ("<b>Mia<b> Chen", "Hi &lt;b&gt;Mia&lt;b&gt;,"),
+        # An address that would become a link in the message.
+        ("https://evil.example Mia", "Hi,"),
+        ("evil.example/win", "Hi,"),
+        ("mailto:win", "Hi,"),
+        ("@everyone", "Hi,"),
     ],
 )
 def test_the_greeting_uses_a_first_name_only_where_one_is_known(name: str | None, greeting: str) -> None:

@@ -72,7 +72,7 @@ def on_contact(world: World) -> list[tuple[str, str]]:
         path = str(call.request.url)
         if call.request.method == "POST" and path == f"{INTERCOM}/contacts/{CONTACT}/tags":
             done.append(("on", str(call.request.body).split('"')[3]))
-        if call.request.method == "DELETE":
+        if call.request.method == "DELETE" and f"/contacts/{CONTACT}/" in path:
             done.append(("off", path.rpartition("/")[2]))
     return done
 
@@ -113,14 +113,40 @@ def test_an_archived_attribute_is_named_and_note_and_tags_are_written_all_the_sa
     }
     world.outside.upsert("PUT", PUT, status=400, json=UNKNOWN_ATTRIBUTE)
     world.outside.get(ATTRIBUTES, json={"type": "list", "data": [archived]})
-    world.outside.post(ATTRIBUTES, status=400, json=NOT_FOUND)
     receive(world)
+    assert world.calls("POST", "/data_attributes") == [], "it is there, and Intercom takes no second one"
     assert (len(notes(world)), len(world.calls("POST", f"/conversations/{CONVERSATION}/tags"))) == (1, 1)
     interview = world.interview()
-    assert interview.state == "failed"
+    assert (interview.state, interview.reason) == ("failed", "attribute_archived")
     assert interview.attributes_written_at is None
     card = texts(world.initialize())
     assert "Pricing friction" in card
+    assert "An attribute of ours is archived in Intercom." in card
+
+
+def test_an_archived_attribute_that_this_result_does_not_set_is_in_nobodys_way(world: World) -> None:
+    archived = {"name": "last_interview_url", "model": "contact", "data_type": "string", "archived": True}
+    world.outside.upsert("PUT", PUT, status=400, json=UNKNOWN_ATTRIBUTE)
+    world.outside.put(PUT, json={"type": "contact", "id": CONTACT})
+    world.outside.get(ATTRIBUTES, json={"type": "list", "data": [archived]})
+    world.outside.post(ATTRIBUTES, json={"type": "data_attribute"})
+    receive(world, transcript_url=...)
+    assert world.interview().state == "written_back"
+
+
+def test_an_attribute_that_intercom_does_not_know_right_after_it_was_created_is_waited_for(
+    world: World,
+) -> None:
+    world.outside.upsert("PUT", PUT, status=400, json=UNKNOWN_ATTRIBUTE)
+    world.outside.get(ATTRIBUTES, json={"type": "list", "data": []})
+    world.outside.post(ATTRIBUTES, json={"type": "data_attribute"})
+    receive(world)
+    assert (world.interview().state, world.interview().reason) == ("analysed", "attribute_not_ready")
+    assert "does not know the new attributes yet" in texts(world.initialize())
+    assert len(world.pending()) == 1
+    world.outside.upsert("PUT", PUT, json={"type": "contact", "id": CONTACT})
+    world.run_jobs(delayed=True)
+    assert world.interview().state == "written_back"
 
 
 def test_a_merged_contact_is_followed_once_and_the_ledger_follows(world: World) -> None:
@@ -133,6 +159,48 @@ def test_a_merged_contact_is_followed_once_and_the_ledger_follows(world: World) 
     assert world.interview().contact_id == "contact2"
     assert len(world.calls("PUT", "/contacts/contact2")) == 1
     assert world.calls("POST", "/contacts/contact1/tags") == []
+
+
+def test_the_contacts_earlier_interviews_follow_a_merge_so_that_their_tags_are_found(world: World) -> None:
+    tags_by_name(world, koji_negative_sentiment="81", koji_positive_sentiment="83")
+    receive(world)
+    next_interview(world)
+    merged = {"Link": '<https://api.intercom.io/contacts/contact2>; rel="canonical"'}
+    world.outside.upsert("PUT", PUT, status=410, headers=merged)
+    world.outside.put(f"{INTERCOM}/contacts/contact2", json={"type": "contact", "id": "contact2"})
+    world.outside.delete(f"{INTERCOM}/contacts/contact2/tags/81", json={"type": "tag", "id": "81"})
+    world.outside.post(f"{INTERCOM}/contacts/contact2/tags", json={"type": "tag", "id": "83"})
+    receive(world, interview_id="k2", sentiment="positive", completed_at="2026-11-21T10:00:00Z")
+    assert world.interview().state == "written_back"
+    assert len(world.calls("DELETE", "/contacts/contact2/tags/81")) == 1
+    with store.reading(world.engine) as connection:
+        assert set(connection.execute(sa.select(interviews.c.contact_id)).scalars()) == {"contact2"}
+
+
+def test_an_older_result_does_not_overwrite_a_newer_one_that_a_merge_brings_to_light(world: World) -> None:
+    older = event(world, completed_at="2026-11-01T10:00:00Z")
+    with store.writing(world.engine) as connection:
+        # The contact that this one was merged into has answered since.
+        newer = dict(connection.execute(sa.select(interviews)).mappings().one())
+        newer |= {
+            "id": "n" * 32,
+            "contact_id": "contact2",
+            "request_key": "another",
+            "link_token": "another",
+            "koji_interview_id": "k2",
+            "state": "written_back",
+            "result_at": newer["created_at"],
+            "attributes_written_at": newer["created_at"],
+        }
+        connection.execute(sa.insert(interviews).values(newer))
+    merged = {"Link": '<https://api.intercom.io/contacts/contact2>; rel="canonical"'}
+    world.outside.upsert("PUT", PUT, status=410, headers=merged)
+    world.outside.put(f"{INTERCOM}/contacts/contact2", json={"type": "contact", "id": "contact2"})
+    world.koji_event(older)
+    world.run_jobs()
+    assert world.calls("PUT", "/contacts/contact2") == []
+    assert world.calls("POST", "/contacts/contact2/tags") == []
+    assert len(notes(world)) == 1
 
 
 @pytest.mark.parametrize("link", [None, '<https://api.intercom.io/contacts/contact2>; rel="canonical"'])
@@ -225,17 +293,35 @@ def test_a_note_whose_fate_cannot_be_learnt_is_not_repeated_and_the_rest_is_writ
     world.intercom_shows(*["<p>x</p>"] * 500, total=900)
     world.run_jobs(delayed=True)
     assert len(notes(world)) == 1
-    assert world.interview().state == "written_back"
+    assert (world.interview().state, world.interview().reason) == ("written_back", "note_unknown")
     assert len(world.calls("POST", f"/contacts/{CONTACT}/tags")) == 1
+    card = texts(world.initialize())
+    assert "could not be learnt whether the note was posted" in card
+    assert "Pricing friction" in card
+
+
+@pytest.mark.parametrize("status", [400, 422])
+def test_a_note_that_is_refused_for_another_reason_is_a_failure_and_the_rest_is_written(
+    world: World, status: int
+) -> None:
+    world.outside.upsert("POST", REPLY, status=status, json={"type": "error.list", "errors": []})
+    receive(world)
+    assert (world.interview().state, world.interview().reason) == ("failed", "intercom_refused")
+    assert len(attributes(world)) == 1
+    assert len(world.calls("POST", f"/contacts/{CONTACT}/tags")) == 1
+    card = texts(world.initialize())
+    assert "Intercom refused it." in card
+    assert "Pricing friction" in card
 
 
 def test_where_the_conversation_is_gone_the_contact_keeps_what_was_written(world: World) -> None:
     world.outside.upsert("POST", REPLY, status=404, json=NOT_FOUND)
     world.outside.upsert("POST", f"{INTERCOM}/conversations/{CONVERSATION}/tags", status=404, json=NOT_FOUND)
     receive(world)
-    assert world.interview().state == "written_back"
+    assert (world.interview().state, world.interview().reason) == ("written_back", "conversation_gone")
     assert len(attributes(world)) == 1
     assert len(world.calls("POST", f"/contacts/{CONTACT}/tags")) == 1
+    assert "no longer has the conversation, so there is no note" in texts(world.initialize())
 
 
 # Tags
@@ -277,13 +363,27 @@ def test_a_tag_that_both_interviews_have_stays_on_the_contact(world: World) -> N
     assert on_contact(world) == [("on", "81"), ("on", "81")]
 
 
-def test_when_a_result_is_corrected_its_own_old_tag_comes_off_the_contact(world: World) -> None:
+@pytest.mark.parametrize("status", [200, 404])
+def test_when_a_result_is_corrected_its_own_old_tag_comes_off_the_contact_and_the_conversation(
+    world: World, status: int
+) -> None:
     tags_by_name(world, koji_negative_sentiment="81", koji_positive_sentiment="83")
     receive(world)
-    world.outside.delete(f"{INTERCOM}/contacts/{CONTACT}/tags/81", status=404, json=NOT_FOUND)
+    body = NOT_FOUND if status == 404 else {"type": "tag", "id": "81"}
+    for owner in (f"contacts/{CONTACT}", f"conversations/{CONVERSATION}"):
+        world.outside.delete(f"{INTERCOM}/{owner}/tags/81", status=status, json=body)
     receive(world, sentiment="positive")
     assert on_contact(world) == [("on", "81"), ("off", "81"), ("on", "83")]
+    assert world.calls("DELETE", f"/conversations/{CONVERSATION}/tags/81$") == [{"admin_id": OWN_ADMIN}]
+    assert [tag["id"] for tag in world.calls("POST", f"/conversations/{CONVERSATION}/tags")] == ["81", "83"]
     assert world.interview().state == "written_back"
+
+
+def test_a_tag_that_a_corrected_result_still_has_stays_on_the_conversation(world: World) -> None:
+    tags_by_name(world, koji_negative_sentiment="81")
+    receive(world)
+    receive(world, "quality_scored", quality_score=5)
+    assert world.calls("DELETE", "/tags/") == []
 
 
 def test_without_tag_contact_only_the_conversation_is_tagged(world: World) -> None:

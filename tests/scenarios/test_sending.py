@@ -282,7 +282,7 @@ def test_a_setting_that_went_missing_is_told_and_tried_again(world: World) -> No
     world.vendors_are_well()
     world.initialize()
     world.submit("send")
-    change_settings(world, public_url=None)
+    change_settings(world, koji_api_key=None)
     world.run_jobs()
     assert (world.interview().state, world.interview().reason) == ("sending", "not_configured")
     change_settings(world)

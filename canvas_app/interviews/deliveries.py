@@ -1,0 +1,232 @@
+"""Deliveries: what came in, stored with its job before it is acknowledged, and what became of it."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Literal
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection, Engine
+
+from canvas_app import store
+from canvas_app.engine import Jobs
+from canvas_app.interviews import ledger
+from canvas_app.interviews.ask import partition
+from canvas_app.interviews.tables import deliveries
+from canvas_app.koji.events import KojiEvent
+from canvas_app.koji.results import KojiResult
+
+Door = Literal["koji", "intercom"]
+End = Literal["done", "ignored", "failed"]
+
+# What an attempt may have to do again, each with a budget of its own.
+Counter = Literal["waits", "fills", "tries"]
+
+
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    """A delivery that is still to be worked on."""
+
+    id: str
+    event: KojiEvent
+    # Set once its content has been merged into this interview's result.
+    interview_id: str | None
+    received_at: datetime
+
+
+def keep(engine: Engine, jobs: Jobs, event: KojiEvent, raw: bytes, *, door: Door = "koji") -> bool:
+    """Store an event about an interview and the job that forwards it. False when it was stored before.
+
+    One that was given up is taken up again when it is delivered anew.
+    """
+    key = _key(event, raw)
+    handled = event.kind != "other"
+    content = content_of(event) if handled else None
+    with store.writing(engine) as connection:
+        now = store.now(connection)
+        attempt = 1
+        delivery_id = _insert(
+            connection,
+            door=door,
+            key=key,
+            event=event.name,
+            reason=None if handled else "unknown_event",
+            content=content,
+            now=now,
+        )
+        if delivery_id is None:
+            revived = _revive(connection, door, key, content, now)
+            if revived is None:
+                return False
+            delivery_id, attempt = revived
+        if handled:
+            enqueue_forward(
+                connection, jobs, delivery_id, attempt=attempt, partition=_partition(connection, event, key)
+            )
+    return True
+
+
+def keep_unhandled(engine: Engine, *, key: str, event: str, reason: str, door: Door) -> bool:
+    """Store that something came which nothing follows from. False when it was stored before."""
+    with store.writing(engine) as connection:
+        now = store.now(connection)
+        stored = _insert(connection, door=door, key=key, event=event, reason=reason, content=None, now=now)
+    return stored is not None
+
+
+def content_of(event: KojiEvent) -> dict[str, Any]:
+    """What is kept of an event until it is taken in: no address, and nothing of an anonymous answer."""
+    event = event.model_copy(update={"result": kept(event.result)})
+    return event.model_dump(mode="json", exclude={"challenge": True, "result": {"email": True}})
+
+
+def kept(result: KojiResult) -> KojiResult:
+    """What may be kept of a result. The content of an anonymous answer is not tied to the contact."""
+    if result.identity != "anonymous":
+        return result
+    return KojiResult(
+        koji_interview_id=result.koji_interview_id,
+        external_id=result.external_id,
+        metadata=result.metadata,
+        identity="anonymous",
+        quality=result.quality,
+        occurred_at=result.occurred_at,
+    )
+
+
+def load(connection: Connection, delivery_id: str) -> Delivery | None:
+    """The delivery, if there is still something to be done about it."""
+    row = connection.execute(sa.select(deliveries).where(deliveries.c.id == delivery_id)).first()
+    if row is None or row.state != "stored" or row.content is None:
+        return None
+    return Delivery(row.id, KojiEvent.model_validate(row.content), row.interview_id, row.received_at)
+
+
+def assign(connection: Connection, delivery_id: str, interview_id: str) -> None:
+    """Write down which interview it is about, and that its content is in the ledger now."""
+    connection.execute(
+        sa.update(deliveries).where(deliveries.c.id == delivery_id).values(interview_id=interview_id)
+    )
+
+
+def take_attempt(connection: Connection, delivery_id: str, attempt: int) -> bool:
+    """Count an attempt as concluded. True for the first who says so, so that its end has one consequence."""
+    result = connection.execute(
+        sa.update(deliveries)
+        .where(deliveries.c.id == delivery_id, deliveries.c.attempt == attempt)
+        .values(attempt=attempt + 1)
+    )
+    return result.rowcount == 1
+
+
+def count(connection: Connection, delivery_id: str, counter: Counter) -> int:
+    """One more of these; returns how many there are now."""
+    column = deliveries.c[counter]
+    this = deliveries.c.id == delivery_id
+    connection.execute(sa.update(deliveries).where(this).values({column: column + 1}))
+    return int(connection.execute(sa.select(column).where(this)).scalar_one())
+
+
+def finish(connection: Connection, delivery_id: str, end: End, reason: str | None, now: datetime) -> None:
+    values: dict[str, Any] = {"state": end, "reason": reason, "finished_at": now}
+    if end != "failed":
+        # What it said is in the ledger now, as far as it is kept at all, or is about nobody that we know.
+        values["content"] = None
+    connection.execute(sa.update(deliveries).where(deliveries.c.id == delivery_id).values(**values))
+
+
+def enqueue_forward(
+    connection: Connection,
+    jobs: Jobs,
+    delivery_id: str,
+    *,
+    attempt: int,
+    partition: str,
+    delay: float = 0.0,
+) -> None:
+    jobs.enqueue(
+        connection,
+        "forward",
+        delivery_id,
+        attempt,
+        job_id=f"forward:{delivery_id}:{attempt}",
+        partition=partition,
+        delay=delay,
+    )
+
+
+def _insert(
+    connection: Connection,
+    *,
+    door: Door,
+    key: str,
+    event: str,
+    reason: str | None,
+    content: dict[str, Any] | None,
+    now: datetime,
+) -> str | None:
+    id_ = ledger.new_id()
+    inserted = store.insert_ignoring_conflicts(
+        connection,
+        deliveries,
+        {
+            "id": id_,
+            "door": door,
+            "dedupe_key": key,
+            "event": event,
+            "state": "ignored" if content is None else "stored",
+            "reason": reason,
+            "content": content,
+            "attempt": 1,
+            "waits": 0,
+            "fills": 0,
+            "tries": 0,
+            "received_at": now,
+            "finished_at": now if content is None else None,
+        },
+    )
+    return id_ if inserted else None
+
+
+def _revive(
+    connection: Connection, door: Door, key: str, content: dict[str, Any] | None, now: datetime
+) -> tuple[str, int] | None:
+    """Take a delivery up again that was given up: its id and the number of its next attempt."""
+    given_up = sa.or_(
+        deliveries.c.state == "failed",
+        sa.and_(deliveries.c.state == "ignored", deliveries.c.reason == "unknown_interview"),
+    )
+    row = connection.execute(
+        sa.update(deliveries)
+        .where(deliveries.c.door == door, deliveries.c.dedupe_key == key, given_up)
+        .values(
+            state="stored",
+            reason=None,
+            content=content,
+            waits=0,
+            fills=0,
+            tries=0,
+            received_at=now,
+            finished_at=None,
+        )
+        .returning(deliveries.c.id, deliveries.c.attempt)
+    ).first()
+    return None if row is None else (row.id, row.attempt)
+
+
+def _partition(connection: Connection, event: KojiEvent, key: str) -> str:
+    interview = ledger.for_result(connection, **ledger.addressees(event.result))
+    return partition(interview.workspace_id, interview.contact_id) if interview else key
+
+
+def _key(event: KojiEvent, raw: bytes) -> str:
+    """What makes two deliveries the same: event, interview, and the sender's own id or else the bytes.
+
+    The event and the interview are always part of it: an "id" may be the interview's or the subscription's.
+    """
+    own = event.delivery_id or hashlib.sha256(raw).hexdigest()
+    result = event.result
+    about = result.koji_interview_id or result.metadata.get("interview_ref") or result.external_id or "-"
+    return f"{event.kind}:{about[:128]}:{own}"

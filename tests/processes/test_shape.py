@@ -1,0 +1,119 @@
+"""What the processes take, and that the tour of the sandbox finds everything as it should be."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import threading
+import time
+
+import httpx
+import psycopg
+import pytest
+
+from sandbox.processes import PASSED_ON, ROOT
+from tests.processes.stage import Stage, until
+
+pytestmark = pytest.mark.slow
+
+MOST_CONNECTIONS = 8
+READY_WITHIN = 3.0
+
+
+@pytest.mark.parametrize(
+    "database_url", [pytest.param("postgresql", marks=pytest.mark.postgres)], indirect=True
+)
+def test_one_web_and_one_worker_hold_at_most_eight_connections(stage: Stage) -> None:
+    stage.start_worker(quick=False)
+    stage.wait_until_healthy()
+    until("the worker works", lambda: stage.logged(1, "worker_started"))
+    with ConnectionCount(stage.database_url) as idle:
+        # Nothing is to happen, for as long as every poll of the worker's takes.
+        time.sleep(1.5)
+    talks = [stage.customer(f"Customer {number}") for number in range(24)]
+    stage.spoil("intercom", "POST", ".*/reply", "latency", times=24, delay=0.2)
+    with ConnectionCount(stage.database_url) as burst:
+        taps = [stage.tap_aside(talk) for talk in talks]
+        for tap in taps:
+            tap.join()
+        until("every message is sent", lambda: all(stage.links(talk) for talk in talks))
+    assert 1 <= idle.most <= MOST_CONNECTIONS
+    assert idle.most <= burst.most <= MOST_CONNECTIONS
+    assert burst.samples > 20
+
+
+@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+def test_the_web_answers_soon_after_it_was_started(stage: Stage) -> None:
+    stage.app.kill("web")
+    # The machine that runs this may be busy with something else for a moment: the best of three counts.
+    took = []
+    for _ in range(3):
+        begun = time.monotonic()
+        stage.app.start("web")
+        until("the web answers", lambda: answers(f"{stage.app.url}/healthz"))
+        took.append(time.monotonic() - begun)
+        stage.app.kill("web")
+        if took[-1] < READY_WITHIN:
+            break
+    assert min(took) < READY_WITHIN
+
+
+@pytest.mark.parametrize("kind", ["sqlite", pytest.param("postgresql", marks=pytest.mark.postgres)])
+def test_the_tour_finds_everything_as_it_should_be(kind: str, request: pytest.FixtureRequest) -> None:
+    environment = {
+        name: value for name, value in os.environ.items() if name in PASSED_ON or name.startswith("COVERAGE_")
+    }
+    if kind == "postgresql":
+        environment["DATABASE_URL"] = request.getfixturevalue("postgres_url")
+    done = subprocess.run(
+        [sys.executable, "-m", "sandbox.tour"],
+        cwd=ROOT,
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=90,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "The tour is complete" in done.stdout
+    assert "✗" not in done.stdout
+
+
+class ConnectionCount:
+    """Counts the connections to a database, over and over, while the block runs."""
+
+    def __init__(self, database_url: str) -> None:
+        self._url = database_url.replace("postgresql+psycopg://", "postgresql://")
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._count)
+        self.most = 0
+        self.samples = 0
+
+    def __enter__(self) -> ConnectionCount:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_exc: object) -> None:
+        self._stop.set()
+        self._thread.join()
+
+    def _count(self) -> None:
+        query = (
+            "SELECT count(*) FROM pg_stat_activity"
+            " WHERE datname = current_database() AND pid <> pg_backend_pid()"
+        )
+        with psycopg.connect(self._url, autocommit=True) as connection:
+            while not self._stop.wait(0.02):
+                row = connection.execute(query).fetchone()
+                assert row is not None
+                self.most = max(self.most, row[0])
+                self.samples += 1
+
+
+def answers(url: str) -> bool:
+    try:
+        httpx.get(url, timeout=1, trust_env=False)
+    except httpx.HTTPError:
+        return False
+    return True

@@ -1,0 +1,146 @@
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+import sqlalchemy as sa
+from dbos import DBOSClient, WorkflowStatus
+from sqlalchemy.engine import Engine
+
+from canvas_app import engine as durable
+from canvas_app import store
+from canvas_app.engine import FAST_QUEUE, QUEUE, VERSION, Jobs
+from canvas_app.interviews.tables import theme_tags
+from canvas_app.worker import make_services
+from tests.support.postgres import free_port
+from tests.support.world import full_settings
+
+
+class Interrupted(Exception):
+    """Something of a test's own."""
+
+
+@pytest.fixture
+def jobs(engine: Engine) -> Iterator[Jobs]:
+    jobs = Jobs(engine)
+    yield jobs
+    jobs.close()
+
+
+def waiting(jobs: Jobs) -> list[WorkflowStatus]:
+    client: DBOSClient = jobs._client
+    return client.list_workflows()
+
+
+def enqueue(engine: Engine, jobs: Jobs, job_id: str, **options: Any) -> None:
+    with store.writing(engine) as connection:
+        jobs.enqueue(connection, "send", "i1", 1, job_id=job_id, **({"partition": "ws:c1"} | options))
+
+
+def test_a_job_is_enqueued_under_its_id_for_its_contact(engine: Engine, jobs: Jobs) -> None:
+    enqueue(engine, jobs, "send:i1:1", partition="ws:c1")
+    [job] = waiting(jobs)
+    assert (job.workflow_id, job.name, job.status) == ("send:i1:1", "send", "ENQUEUED")
+    assert job.queue_partition_key == "ws:c1"
+    assert job.input is not None
+    assert list(job.input["args"]) == ["i1", 1]
+
+
+def test_a_job_and_its_row_are_written_together(engine: Engine, jobs: Jobs) -> None:
+    def both(*, fails: bool) -> None:
+        with store.writing(engine) as connection:
+            connection.execute(sa.insert(theme_tags).values(slug="pricing"))
+            jobs.enqueue(connection, "send", "i1", 1, job_id="send:i1:1", partition="ws:c1")
+            if fails:
+                raise Interrupted
+
+    def counts() -> tuple[int, int]:
+        with store.reading(engine) as connection:
+            rows = connection.execute(sa.select(sa.func.count()).select_from(theme_tags)).scalar_one()
+        return rows, len(waiting(jobs))
+
+    with pytest.raises(Interrupted):
+        both(fails=True)
+    assert counts() == (0, 0)
+    both(fails=False)
+    assert counts() == (1, 1)
+
+
+def test_nobody_sees_a_job_before_its_row_is_committed(engine: Engine, jobs: Jobs) -> None:
+    with store.writing(engine) as connection:
+        jobs.enqueue(connection, "send", "i1", 1, job_id="send:i1:1", partition="ws:c1")
+        assert waiting(jobs) == []
+    assert len(waiting(jobs)) == 1
+
+
+def test_the_same_job_id_is_enqueued_once(engine: Engine, jobs: Jobs) -> None:
+    for job_id in ("send:i1:1", "send:i1:1", "send:i1:2"):
+        enqueue(engine, jobs, job_id)
+    assert [job.workflow_id for job in waiting(jobs)] == ["send:i1:1", "send:i1:2"]
+
+
+@pytest.mark.parametrize(("delay", "status"), [(0.0, "ENQUEUED"), (90.0, "DELAYED")])
+def test_a_delayed_job_waits(engine: Engine, jobs: Jobs, delay: float, status: str) -> None:
+    enqueue(engine, jobs, "send:i1:1", delay=delay)
+    [job] = waiting(jobs)
+    assert job.status == status
+    if delay:
+        assert job.delay_until_epoch_ms is not None
+        assert job.created_at is not None
+        assert job.delay_until_epoch_ms - job.created_at == pytest.approx(90_000, abs=2_000)
+
+
+@pytest.mark.parametrize(("fast", "queue"), [(True, FAST_QUEUE), (False, QUEUE)])
+def test_a_tap_has_a_queue_of_its_own(engine: Engine, jobs: Jobs, fast: bool, queue: str) -> None:
+    enqueue(engine, jobs, "send:i1:1", fast=fast)
+    assert [job.queue_name for job in waiting(jobs)] == [queue]
+
+
+def test_the_version_never_changes(engine: Engine, jobs: Jobs) -> None:
+    enqueue(engine, jobs, "send:i1:1")
+    assert [job.app_version for job in waiting(jobs)] == [VERSION] == ["1"]
+
+
+def test_a_job_is_kept_as_json(engine: Engine, jobs: Jobs) -> None:
+    enqueue(engine, jobs, "send:i1:1")
+    table = "dbos.workflow_input" if engine.dialect.name == "postgresql" else "workflow_input"
+    with store.reading(engine) as connection:
+        stored = connection.execute(sa.text(f"SELECT inputs FROM {table}")).scalar_one()  # noqa: S608 -- one of two fixed names.
+    assert "i1" in json.dumps(json.loads(stored))
+
+
+def test_jobs_connect_to_nothing_before_the_first_is_enqueued() -> None:
+    settings = full_settings(f"postgresql://koji@127.0.0.1:{free_port()}/koji")
+    engine = store.make_engine(settings.database_url, pool_size=1)
+    services = make_services(settings, engine)
+    services.jobs.close()
+    engine.dispose()
+    assert services.jobs is not None
+
+
+def test_a_worker_shares_its_one_engine_and_keeps_within_its_connections(sqlite_url: str) -> None:
+    engine = store.make_engine(sqlite_url, pool_size=store.WORKER_POOL)
+    config = durable.worker_config(engine, "executor-3")
+    engine.dispose()
+    assert config["system_database_engine"] is engine
+    assert (config["executor_id"], config["application_version"]) == ("executor-3", VERSION)
+    # Web and worker run no migrations, and no listener holds a connection for itself.
+    assert (config["run_migrations"], config["use_listen_notify"]) == (False, False)
+    assert store.WEB_POOL + store.WORKER_POOL <= 8
+
+
+@pytest.mark.parametrize(
+    ("name", "schema", "is_engines"),
+    [
+        ("workflow_status", "dbos", True),
+        ("anything", "dbos", True),
+        ("workflow_status", None, True),
+        ("dbos_migrations", None, True),
+        ("interviews", None, False),
+        ("deliveries", "public", False),
+    ],
+)
+def test_the_engines_tables_are_told_from_ours(name: str, schema: str | None, is_engines: bool) -> None:
+    assert durable.is_engine_table(name, schema) is is_engines

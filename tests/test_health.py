@@ -1,0 +1,140 @@
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+import sqlalchemy as sa
+from flask.testing import FlaskClient
+from sqlalchemy.engine import Engine
+
+from canvas_app import create_app, health, leases, store
+from canvas_app.interviews.tables import workers
+from canvas_app.settings import Settings
+from tests.support.postgres import PostgresServer, free_port
+from tests.support.world import full_settings
+
+
+def healthz(database_url: str) -> tuple[int, dict[str, object]]:
+    app = create_app(full_settings(database_url))
+    answer = app.test_client().get("/healthz")
+    app.extensions["koji_for_intercom"].engine.dispose()
+    body: dict[str, object] = answer.get_json()
+    return answer.status_code, body
+
+
+def test_all_is_well_with_a_database_its_tables_and_a_worker(engine: Engine, client: FlaskClient) -> None:
+    leases.take(engine)
+    answer = client.get("/healthz")
+    assert answer.status_code == 200
+    assert answer.headers["Cache-Control"] == "no-store"
+    assert answer.get_json() == {
+        "status": "ok",
+        "down": [],
+        "parts": {"database": "ok", "schema": "ok", "worker": "ok"},
+        "missing": [],
+        "refusals": {},
+    }
+
+
+def _silent(engine: Engine, seconds: float) -> None:
+    leases.take(engine)
+    with store.writing(engine) as connection:
+        moment = store.now(connection) - timedelta(seconds=seconds)
+        connection.execute(sa.update(workers).values(renewed_at=moment))
+
+
+def _replaced(engine: Engine) -> None:
+    _silent(engine, 60)
+    leases.take(engine)
+
+
+@pytest.mark.parametrize(
+    ("prepare", "status"),
+    [
+        (leases.end_silent, 503),
+        (lambda engine: _silent(engine, 29), 200),
+        (lambda engine: _silent(engine, 31), 503),
+        (lambda engine: leases.end(engine, leases.take(engine)), 503),
+        (_replaced, 200),
+    ],
+    ids=["never", "renewed lately", "silent", "gave its lease back", "replaced"],
+)
+def test_a_worker_is_running_while_it_renews_its_lease(
+    engine: Engine, client: FlaskClient, prepare: Callable[[Engine], object], status: int
+) -> None:
+    prepare(engine)
+    answer = client.get("/healthz")
+    assert answer.status_code == status
+    assert answer.get_json()["down"] == ([] if status == 200 else ["worker"])
+
+
+def test_the_newest_of_several_workers_counts(engine: Engine, client: FlaskClient) -> None:
+    leases.take(engine)
+    _silent(engine, 3600)
+    third = leases.take(engine)
+    assert client.get("/healthz").status_code == 200
+    leases.end(engine, third)
+    assert client.get("/healthz").get_json()["down"] == ["worker"]
+
+
+def test_tables_of_another_version_are_named(engine: Engine, client: FlaskClient) -> None:
+    with engine.begin() as connection:
+        connection.execute(sa.text("UPDATE alembic_version SET version_num = '9999'"))
+    answer = client.get("/healthz")
+    assert answer.status_code == 503
+    assert (answer.get_json()["status"], answer.get_json()["down"]) == ("down", ["schema"])
+
+
+def test_missing_tables_are_named(tmp_path: Path) -> None:
+    status, body = healthz(f"sqlite:///{tmp_path}/new.db")
+    assert (status, body["down"], body["parts"]) == (503, ["schema"], {"database": "ok", "schema": "down"})
+
+
+@pytest.mark.parametrize("kind", ["postgresql", "sqlite"])
+def test_a_database_that_is_away_is_named(kind: str, tmp_path: Path) -> None:
+    (tmp_path / "folder").mkdir()
+    urls = {
+        "postgresql": f"postgresql://koji:planted@127.0.0.1:{free_port()}/koji",
+        "sqlite": f"sqlite:///{tmp_path}/folder",
+    }
+    status, body = healthz(urls[kind])
+    assert (status, body["down"], body["parts"]) == (503, ["database"], {"database": "down"})
+    assert "planted" not in str(body)
+
+
+@pytest.mark.slow
+@pytest.mark.postgres
+def test_a_database_that_comes_back_is_found_again(postgres_server: PostgresServer) -> None:
+    # postgres_server is asked for so that this is skipped where there is no PostgreSQL.
+    with PostgresServer(postgres_server._bin_dir) as server:
+        engine = store.make_engine(full_settings(server.create_database()).database_url, pool_size=1)
+        assert [part.name for part in health.parts(engine) if not part.ok] == ["schema"]
+        server.stop_hard()
+        assert [part.name for part in health.parts(engine) if not part.ok] == ["database"]
+        server.start_again()
+        assert [part.name for part in health.parts(engine) if not part.ok] == ["schema"]
+        engine.dispose()
+
+
+def test_what_is_missing_is_listed_but_is_no_outage(sqlite_url: str) -> None:
+    engine = store.make_engine(sqlite_url, pool_size=1)
+    leases.take(engine)
+    engine.dispose()
+    answer = create_app(Settings.load({}, database_url=sqlite_url)).test_client().get("/healthz")
+    assert answer.status_code == 200
+    assert answer.get_json()["missing"] == Settings.load({}).missing_for_card()
+
+
+@pytest.mark.parametrize(("environ", "command"), [({"DYNO": "web.1"}, "heroku config:set "), ({}, "export ")])
+def test_the_command_that_sets_a_setting_is_the_platforms(environ: dict[str, str], command: str) -> None:
+    assert health.set_command(Settings.load(environ)) == command
+
+
+def test_the_addresses_to_paste_are_routes_of_the_app(sqlite_url: str) -> None:
+    app = create_app(full_settings(sqlite_url))
+    adapter = app.url_map.bind("app.example.net")
+    for _label, url in health.addresses("https://app.example.net"):
+        path = url.removeprefix("https://app.example.net")
+        assert adapter.test(path, method="POST"), path

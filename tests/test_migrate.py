@@ -1,0 +1,141 @@
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import sqlalchemy as sa
+from alembic import command
+from alembic.autogenerate import compare_metadata
+from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from sqlalchemy.engine import Engine
+from sqlalchemy.exc import SQLAlchemyError
+
+from canvas_app import migrate, store
+from canvas_app.interviews.tables import SCHEMA_VERSION, metadata
+from canvas_app.settings import PROJECT_ROOT
+from tests.support.world import full_settings
+
+
+@pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.postgres)])
+def empty(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Engine]:
+    """A database without any table."""
+    url = f"sqlite:///{tmp_path}/empty.db"
+    if request.param == "postgresql":
+        url = full_settings(request.getfixturevalue("postgres_url")).database_url
+    engine = store.make_engine(url, pool_size=2)
+    yield engine
+    engine.dispose()
+
+
+def address(engine: Engine) -> str:
+    return engine.url.render_as_string(hide_password=False)
+
+
+def differences(engine: Engine) -> list[object]:
+    """What Alembic's autogenerate would write into a new migration."""
+    with engine.connect() as connection:
+        options = {"include_object": migrate.include_object, "compare_type": True}
+        return list(compare_metadata(MigrationContext.configure(connection, opts=options), metadata))
+
+
+def tables(engine: Engine) -> set[str]:
+    return set(sa.inspect(engine).get_table_names())
+
+
+def test_a_database_without_tables_has_no_version(empty: Engine) -> None:
+    assert migrate.current_version(empty) is None
+
+
+def test_release_brings_an_empty_database_to_this_version_and_may_be_repeated(empty: Engine) -> None:
+    migrate.release(address(empty))
+    with store.writing(empty) as connection:
+        connection.execute(sa.text("INSERT INTO theme_tags (slug) VALUES ('pricing')"))
+    migrate.release(address(empty))
+    assert migrate.current_version(empty) == SCHEMA_VERSION
+    assert set(metadata.tables) <= tables(empty)
+    with store.reading(empty) as connection:
+        assert connection.execute(sa.text("SELECT slug FROM theme_tags")).scalars().all() == ["pricing"]
+
+
+def test_the_migrations_make_exactly_the_tables_of_the_code(engine: Engine) -> None:
+    assert differences(engine) == []
+
+
+def test_autogenerate_would_see_a_table_and_a_column_of_ours_that_are_gone(engine: Engine) -> None:
+    # So that the test before this one cannot pass because nothing is looked at.
+    with engine.begin() as connection:
+        connection.execute(sa.text("DROP TABLE theme_tags"))
+        connection.execute(sa.text("ALTER TABLE deliveries DROP COLUMN tries"))
+        connection.execute(sa.text("DROP INDEX uq_interviews_open"))
+        connection.execute(sa.text("CREATE TABLE forgotten (id INTEGER)"))
+    kinds = sorted(str(difference[0]) for difference in differences(engine) if isinstance(difference, tuple))
+    assert kinds == ["add_column", "add_index", "add_table", "remove_table"]
+
+
+def test_without_the_filter_the_durable_engines_tables_would_be_dropped(sqlite_url: str) -> None:
+    engine = store.make_engine(sqlite_url, pool_size=1)
+    with engine.connect() as connection:
+        unfiltered = compare_metadata(MigrationContext.configure(connection), metadata)
+    engine.dispose()
+    dropped = {str(difference[1]) for difference in unfiltered if difference[0] == "remove_table"}
+    assert "workflow_status" in dropped
+
+
+def test_the_code_names_the_newest_migration_and_there_is_one_line_of_them() -> None:
+    scripts = ScriptDirectory(str(PROJECT_ROOT / "migrations"))
+    assert scripts.get_heads() == [SCHEMA_VERSION]
+    assert len(scripts.get_bases()) == 1
+
+
+def test_every_migration_can_be_taken_back_and_made_again(engine: Engine) -> None:
+    before = tables(engine)
+    with engine.begin() as connection:
+        command.downgrade(migrate.alembic_config(connection), "base")
+    # The durable engine's own tables are none of our business.
+    assert tables(engine) == before - set(metadata.tables)
+    assert migrate.current_version(engine) is None
+    with engine.begin() as connection:
+        command.upgrade(migrate.alembic_config(connection), "head")
+    assert tables(engine) == before
+    assert differences(engine) == []
+
+
+def test_a_migration_that_fails_half_way_leaves_nothing_behind(empty: Engine) -> None:
+    # One of the last tables stands in the way of the first migration.
+    with empty.begin() as connection:
+        connection.execute(sa.text("CREATE TABLE workers (number INTEGER)"))
+    with pytest.raises(SQLAlchemyError):
+        migrate.release(address(empty))
+    assert migrate.current_version(empty) is None
+    assert tables(empty) & set(metadata.tables) == {"workers"}
+    with empty.begin() as connection:
+        connection.execute(sa.text("DROP TABLE workers"))
+    migrate.release(address(empty))
+    assert differences(empty) == []
+
+
+@pytest.mark.slow
+def test_two_releases_at_once_take_turns(postgres_url: str) -> None:
+    environment = {**os.environ, "DATABASE_URL": postgres_url}
+    releases = [
+        subprocess.Popen(
+            [sys.executable, "-m", "canvas_app", "release"],
+            cwd=PROJECT_ROOT,
+            env=environment,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+        for _ in range(2)
+    ]
+    said = [release.communicate(timeout=60)[0] for release in releases]
+    assert [release.returncode for release in releases] == [0, 0], said
+    engine = store.make_engine(full_settings(postgres_url).database_url, pool_size=1)
+    assert migrate.current_version(engine) == SCHEMA_VERSION
+    assert differences(engine) == []
+    engine.dispose()

@@ -1,0 +1,218 @@
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime, timedelta, timezone
+from pathlib import Path
+
+import pytest
+import sqlalchemy as sa
+from sqlalchemy.engine import Engine
+from sqlalchemy.exc import IntegrityError, OperationalError
+
+from canvas_app import store
+from canvas_app.store import UtcDateTime
+
+metadata = sa.MetaData()
+moments = sa.Table(
+    "test_moments",
+    metadata,
+    sa.Column("id", sa.Integer, primary_key=True, autoincrement=False),
+    sa.Column("at", UtcDateTime),
+    sa.Column("count", sa.Integer),
+)
+
+
+class Interrupted(Exception):
+    """Something of a test's own."""
+
+
+@pytest.fixture
+def engine(engine: Engine) -> Engine:
+    metadata.create_all(engine)
+    return engine
+
+
+def insert(engine: Engine, id_: int, at: datetime | None = None, count: int = 0) -> None:
+    with store.writing(engine) as connection:
+        connection.execute(sa.insert(moments).values(id=id_, at=at, count=count))
+
+
+def insert_and_raise(engine: Engine, *new_ids: int) -> None:
+    with store.writing(engine) as connection:
+        for id_ in new_ids:
+            connection.execute(sa.insert(moments).values(id=id_))
+        raise Interrupted
+
+
+def ids(engine: Engine) -> list[int]:
+    with store.reading(engine) as connection:
+        return list(connection.execute(sa.select(moments.c.id).order_by(moments.c.id)).scalars())
+
+
+class TestUtcDateTime:
+    def test_comes_back_as_the_same_moment_in_utc(self, engine: Engine) -> None:
+        in_tokyo = datetime(2026, 5, 1, 8, 30, 15, 123456, tzinfo=timezone(timedelta(hours=9)))
+        insert(engine, 1, in_tokyo)
+        insert(engine, 2, None)
+        with store.reading(engine) as connection:
+            found = {row.id: row.at for row in connection.execute(sa.select(moments)).all()}
+        assert found == {1: in_tokyo, 2: None}
+        assert found[1] is not None
+        assert found[1].tzinfo is UTC or found[1].utcoffset() == timedelta(0)
+
+    def test_is_compared_as_a_moment_and_not_as_a_text(self, engine: Engine) -> None:
+        earlier = datetime(2026, 5, 1, 9, 0, tzinfo=timezone(timedelta(hours=9)))
+        later = datetime(2026, 5, 1, 1, 0, tzinfo=UTC)
+        insert(engine, 1, earlier)
+        insert(engine, 2, later)
+        query = sa.select(moments.c.id).where(moments.c.at < later)
+        with store.reading(engine) as connection:
+            assert connection.execute(query).scalars().all() == [1]
+            assert connection.execute(sa.select(sa.func.max(moments.c.at))).scalar_one() == later
+
+    def test_without_a_zone_is_refused(self, engine: Engine) -> None:
+        with pytest.raises(sa.exc.StatementError, match="naive"):
+            insert(engine, 1, datetime(2026, 5, 1))  # noqa: DTZ001 -- this is what is refused.
+        assert ids(engine) == []
+
+
+class TestWriting:
+    def test_is_committed_at_its_end(self, engine: Engine) -> None:
+        insert(engine, 1)
+        assert ids(engine) == [1]
+
+    def test_is_rolled_back_as_a_whole_when_an_exception_leaves_it(self, engine: Engine) -> None:
+        with pytest.raises(Interrupted):
+            insert_and_raise(engine, 1, 2)
+        assert ids(engine) == []
+
+    def test_is_rolled_back_as_a_whole_when_a_statement_fails(self, engine: Engine) -> None:
+        insert(engine, 2)
+        with pytest.raises(IntegrityError):
+            insert_and_raise(engine, 1, 2)
+        assert ids(engine) == [2]
+
+    def test_leaves_the_connection_good_for_the_next(self, engine: Engine) -> None:
+        for id_ in range(12):
+            with pytest.raises(Interrupted):
+                insert_and_raise(engine, id_)
+            insert(engine, id_)
+        assert len(ids(engine)) == 12
+
+
+class TestSqliteWriters:
+    @pytest.fixture
+    def engine(self, sqlite_url: str) -> Iterator[Engine]:
+        engine = store.make_engine(sqlite_url, pool_size=5)
+        metadata.create_all(engine)
+        yield engine
+        engine.dispose()
+
+    def test_a_second_one_waits_between_the_firsts_reading_and_writing(self, engine: Engine) -> None:
+        insert(engine, 1, count=0)
+        has_read, second_asks = threading.Event(), threading.Event()
+        seen: list[int] = []
+
+        def increase(*, first: bool) -> None:
+            if not first:
+                has_read.wait(5)
+                second_asks.set()
+            with store.writing(engine) as connection:
+                count = connection.execute(sa.select(moments.c.count)).scalar_one()
+                seen.append(count)
+                if first:
+                    has_read.set()
+                    assert second_asks.wait(5)
+                    # Time enough for the second one to read too, if nothing held it back.
+                    assert not threading.Event().wait(0.1)
+                connection.execute(sa.update(moments).values(count=count + 1))
+
+        with ThreadPoolExecutor(2) as threads:
+            for run in [threads.submit(increase, first=first) for first in (True, False)]:
+                run.result()
+        assert seen == [0, 1]
+
+    def test_a_reader_waits_for_no_writer(self, engine: Engine) -> None:
+        insert(engine, 1)
+        with store.writing(engine) as connection:
+            connection.execute(sa.insert(moments).values(id=2))
+            assert ids(engine) == [1]
+
+    def test_a_reader_holds_up_no_writer(self, engine: Engine) -> None:
+        insert(engine, 1)
+        with store.reading(engine) as connection:
+            connection.execute(sa.select(moments)).all()
+            insert(engine, 2)
+            # And it sees what was written since, because it holds no transaction.
+            assert len(connection.execute(sa.select(moments)).all()) == 2
+
+    def test_foreign_keys_are_enforced(self, engine: Engine) -> None:
+        with store.reading(engine) as connection:
+            assert connection.exec_driver_sql("PRAGMA foreign_keys").scalar_one() == 1
+            assert connection.exec_driver_sql("PRAGMA journal_mode").scalar_one() == "wal"
+
+
+def test_reading_holds_no_transaction_on_postgresql(postgres_url: str) -> None:
+    engine = store.make_engine(postgres_url.replace("://", "+psycopg://"), pool_size=2)
+    state = sa.text("SELECT state FROM pg_stat_activity WHERE pid = :pid")
+    pid = sa.text("SELECT pg_backend_pid()")
+    try:
+        with store.reading(engine) as first, store.reading(engine) as second:
+            reader = first.execute(pid).scalar_one()
+            assert second.execute(state, {"pid": reader}).scalar_one() == "idle"
+        with store.writing(engine) as first, store.reading(engine) as second:
+            writer = first.execute(pid).scalar_one()
+            assert second.execute(state, {"pid": writer}).scalar_one() == "idle in transaction"
+        # A connection that has read is good for a transaction afterwards.
+        metadata.create_all(engine)
+        with pytest.raises(Interrupted):
+            insert_and_raise(engine, 1)
+        assert ids(engine) == []
+    finally:
+        engine.dispose()
+
+
+def test_now_is_the_databases_clock(engine: Engine) -> None:
+    with store.writing(engine) as connection:
+        first = store.now(connection)
+        second = store.now(connection)
+        from_query = connection.execute(sa.select(store.now_expression(connection))).scalar_one()
+    # It goes on inside a transaction, and has a zone.
+    assert first < second <= from_query
+    assert abs(datetime.now(UTC) - first) < timedelta(minutes=1)
+
+
+def test_an_error_does_not_carry_the_values_of_its_statement(engine: Engine) -> None:
+    insert(engine, 4711)
+    with pytest.raises(IntegrityError) as caught:
+        insert(engine, 4711, count=8128)
+    # PostgreSQL names the key in its own words, which is why messages are never logged.
+    assert "8128" not in str(caught.value)
+    assert "parameters" in str(caught.value)
+
+
+def test_an_engine_opens_no_more_connections_than_it_was_allowed(sqlite_url: str) -> None:
+    engine = store.make_engine(sqlite_url, pool_size=2)
+    pool = engine.pool
+    assert isinstance(pool, sa.pool.QueuePool)
+    assert (pool.size(), pool._max_overflow) == (2, 0)
+    engine.dispose()
+
+
+def test_the_folder_of_a_database_file_is_made(tmp_path: Path) -> None:
+    engine = store.make_engine(f"sqlite:///{tmp_path}/a/b/koji.db", pool_size=1)
+    with store.reading(engine) as connection:
+        assert connection.execute(sa.select(sa.literal(1))).scalar_one() == 1
+    engine.dispose()
+    assert (tmp_path / "a" / "b" / "koji.db").exists()
+
+
+def test_a_database_that_is_away_is_reported_at_once(caplog: pytest.LogCaptureFixture) -> None:
+    engine = store.make_engine("postgresql+psycopg://koji:planted@127.0.0.1:1/koji", pool_size=1)
+    with caplog.at_level(logging.DEBUG), pytest.raises(OperationalError) as caught:
+        store.reading(engine).__enter__()
+    engine.dispose()
+    assert "planted" not in str(caught.value) + caplog.text
