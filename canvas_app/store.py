@@ -7,6 +7,7 @@ transaction, and so that one web and one worker together stay within eight conne
 from __future__ import annotations
 
 import sqlite3
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -91,9 +92,20 @@ def _prepare_sqlite(connection: sqlite3.Connection, _record: object) -> None:
     # Writers take the lock at once: a transaction that begins by reading and then writes could otherwise
     # find the database changed beneath it. https://www.sqlite.org/lang_transaction.html
     connection.isolation_level = "IMMEDIATE"
+    if sqlite3.sqlite_version_info < (3, 42):
+        # On Python 3.12 and newer DBOS writes its times with this function, which older SQLites have without
+        # this argument: there it gives NULL, and no job could be written. Debian 12 ships 3.40.
+        connection.create_function("unixepoch", 1, _unixepoch)
     connection.execute(f"PRAGMA busy_timeout={_BUSY_MILLISECONDS}")
     connection.execute("PRAGMA foreign_keys=ON")
     connection.execute("PRAGMA journal_mode=WAL")
+
+
+def _unixepoch(modifier: str) -> float:
+    """SQLite's ``unixepoch('subsec')``: https://www.sqlite.org/lang_datefunc.html"""
+    if modifier != "subsec":
+        raise ValueError("only unixepoch('subsec') is made up for")
+    return time.time()
 
 
 @contextmanager

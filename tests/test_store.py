@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import logging
 import threading
+import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta, timezone
@@ -216,3 +217,14 @@ def test_a_database_that_is_away_is_reported_at_once(caplog: pytest.LogCaptureFi
         store.reading(engine).__enter__()
     engine.dispose()
     assert "planted" not in str(caught.value) + caplog.text
+
+
+def test_every_sqlite_tells_the_time_in_parts_of_a_second(sqlite_url: str) -> None:
+    """The durable engine needs it on newer Pythons, whatever SQLite they come with."""
+    engine = store.make_engine(sqlite_url, pool_size=1)
+    before = time.time()
+    with store.reading(engine) as connection:
+        told = connection.exec_driver_sql("SELECT unixepoch('subsec') * 1000").scalar_one()
+    engine.dispose()
+    assert before * 1000 - 1 <= told <= time.time() * 1000 + 1
+    assert isinstance(told, float)
