@@ -328,7 +328,8 @@ class World:
 def _delay(job: WorkflowStatus) -> float:
     if job.delay_until_epoch_ms is None or job.created_at is None:
         return 0.0
-    return (job.delay_until_epoch_ms - job.created_at) / 1000
+    # One is this process's time, the other the database's: on some SQLites in whole seconds.
+    return float(round((job.delay_until_epoch_ms - job.created_at) / 1000))
 
 
 def component(canvas: dict[str, Any], id_: str) -> dict[str, Any] | None:
