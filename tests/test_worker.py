@@ -326,12 +326,11 @@ class TestKeepingTheLease:
         # Its lease comes before its work: so the work has to be read before the leases.
         listed = durable.list_workflows
 
-        def list_and_begin(**options: Any) -> Any:
-            found = listed(**options)
+        def begin_and_list(**options: Any) -> Any:
             leave_unfinished(engine, durable.jobs, leases.take(engine), "new")
-            return found
+            return listed(**options)
 
-        monkeypatch.setattr(durable, "list_workflows", list_and_begin)
+        monkeypatch.setattr(durable, "list_workflows", begin_and_list)
         assert keep(leases.take(engine), Turns()) == 0
         assert durable.recovered == []
 
@@ -349,7 +348,9 @@ class TestKeepingTheLease:
         [line] = log_lines()
         assert (line["event"], line["executor"]) == ("worker_silent", other)
 
-    @pytest.mark.parametrize("error", [OperationalError, InterfaceError, PoolTimeout])
+    @pytest.mark.parametrize(
+        ("error", "missed"), [(OperationalError, 1), (InterfaceError, 2), (PoolTimeout, 1)]
+    )
     def test_outlasts_an_outage_and_then_gives_the_others_time_to_come_back(
         self,
         engine: Engine,
@@ -358,6 +359,7 @@ class TestKeepingTheLease:
         log_lines: LogLines,
         monkeypatch: pytest.MonkeyPatch,
         error: type[Exception],
+        missed: int,
     ) -> None:
         mine, other = leases.take(engine), leases.take(engine)
         renew = leases.renew
@@ -373,11 +375,11 @@ class TestKeepingTheLease:
             fall_silent(engine, other)
 
         long = [nothing] * int(leases.SILENT_SECONDS / leases.RENEW_SECONDS)
-        assert keep(mine, Turns(*long, *long, away, nothing, back, *long[:-1])) == 0
+        assert keep(mine, Turns(*long, *long, away, *[nothing] * (missed - 1), back, *long[:-1])) == 0
         assert leases.living(engine) == {mine, other}
         lines = log_lines()
         assert {line["event"] for line in lines} == {"lease_not_renewed"}
-        assert len(lines) == 2
+        assert len(lines) == missed
         assert "planted" not in json.dumps(lines)
         assert keep(mine, Turns(*long, away, back, *long, nothing)) == 0
         assert leases.living(engine) == {mine}

@@ -148,6 +148,9 @@ def test_that_nothing_was_written_is_never_claimed_after_something_was(
         world.set_interview(conversation_id=None)
     if written in ("note", "contact tags"):
         world.outside.upsert("PUT", PUT, status=422)
+    if written == "note":
+        settings = world.settings.model_copy(update={"tag_contact": False})
+        world.services = dataclasses.replace(world.services, settings=settings)
     receive(world)
     interview = world.interview()
     assert (interview.attributes_written_at is not None) == (written in ("all", "attributes"))
