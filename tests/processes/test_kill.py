@@ -143,12 +143,12 @@ def test_a_worker_killed_when_the_message_is_answered_but_not_recorded(stage: St
 
 
 @on_sqlite
-@pytest.mark.parametrize("stage", [{"QUICK_CLAIM_SECONDS": "6"}], indirect=True)
+@pytest.mark.parametrize("stage", [{"QUICK_CLAIM_SECONDS": "14"}], indirect=True)
 def test_a_message_that_is_still_on_its_way_is_waited_for(stage: Stage) -> None:
     first, talk = stage.start_worker(), stage.customer()
     stage.wait_until_healthy()
     # Intercom has the request, and acts on it when the worker is dead and its successor at work.
-    fault = stage.spoil("intercom", "POST", ".*/reply", "latency", delay=4.0)
+    fault = stage.spoil("intercom", "POST", ".*/reply", "latency", delay=9.0)
     tap = stage.tap_aside(talk)
     assert fault.reached.wait(PATIENCE)
     stage.kill_worker(first)
