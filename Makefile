@@ -4,10 +4,11 @@ BIN := $(VENV)/bin
 # Stamps: a newer requirements file than its stamp means that the installation is out of date.
 RUNTIME := $(VENV)/.runtime-installed
 DEV := $(VENV)/.dev-installed
+MUTATION := $(VENV)/.mutation-installed
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 
 .DEFAULT_GOAL := help
-.PHONY: help demo tour screenshots test check check-format check-lint check-types format coverage lock clean
+.PHONY: help bench demo tour screenshots faults test check check-format check-lint check-types format coverage mutation lock clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -21,6 +22,10 @@ tour: $(RUNTIME) ## Walk the whole round trip without a person, and check each s
 screenshots: $(DEV) ## Take the pictures in docs/screenshots anew, of the real app beside the stand-ins
 	@scripts/ensure-system.sh
 	$(BIN)/python -m scripts.screenshots
+
+faults: $(DEV) ## Kill processes and spoil calls at random for minutes, and audit; SEED=, INTERVIEWS=, KILLS= choose
+	$(BIN)/python -m tests.faults --interviews $(or $(INTERVIEWS),500) --kills $(or $(KILLS),100) \
+		$(if $(SEED),--seed $(SEED)) $(if $(DATABASE_URL),--database-url $(DATABASE_URL))
 
 test: check ## Everything that CI runs: check, then all tests under coverage
 	@scripts/ensure-system.sh
@@ -44,6 +49,12 @@ format: $(DEV) ## Format the code, and mend what the linter can mend
 coverage: $(DEV) ## Which lines did the last "make test" not reach?
 	$(BIN)/coverage report
 
+bench: $(DEV) ## Measure how taps fare while 100,000 finished jobs are purged (SQLite; PostgreSQL with --postgres)
+	$(BIN)/python -m bench.purge_and_taps
+
+mutation: $(MUTATION) ## Change the code in small ways, and see whether the tests notice (takes about five minutes)
+	@$(BIN)/python -m scripts.mutation
+
 lock: $(DEV) ## Compile requirements*.txt again from pyproject.toml; "make lock UPGRADE=1" takes newer versions
 	scripts/lock.sh $(if $(UPGRADE),--upgrade)
 
@@ -61,3 +72,8 @@ $(RUNTIME): requirements.txt | $(BIN)/python
 $(DEV): requirements-dev.txt requirements.txt | $(BIN)/python
 	$(PIP) install --quiet --require-hashes --requirement requirements-dev.txt
 	@touch $(RUNTIME) $@
+
+# requirements-mutation.txt holds the runtime pins as well, and the same ones as requirements-dev.txt where both have a package.
+$(MUTATION): requirements-mutation.txt $(DEV)
+	$(PIP) install --quiet --require-hashes --requirement requirements-mutation.txt
+	@touch $@

@@ -65,9 +65,12 @@ def doctor() -> None:
     settings = Settings.load(os.environ)
     engine = store.make_engine(settings.database_url, pool_size=1)
     parts = health.parts(engine)
+    pauses = health.pauses(engine, settings, parts)
     engine.dispose()
     for part in parts:
         click.echo(f"{'ok  ' if part.ok else 'DOWN'}  {part.text}")
+    for pause in pauses:
+        click.echo(f"PAUSED  {health.in_words(pause)}")
     missing = health.missing(settings)
     for name, description in missing:
         click.echo(f"MISSING  {name}: {description}")
@@ -76,7 +79,7 @@ def doctor() -> None:
     click.echo("\nAddresses to paste:")
     for label, url in health.addresses(base):
         click.echo(f"  {label}\n    {url}")
-    if missing or not all(part.ok for part in parts):
+    if missing or pauses or not all(part.ok for part in parts):
         sys.exit(1)
 
 

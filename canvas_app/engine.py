@@ -7,8 +7,12 @@ its tables; what the jobs do, :mod:`canvas_app.worker` puts together.
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Literal, cast
 
+import sqlalchemy as sa
 from dbos import DBOS, DBOSClient, DBOSConfig, DBOSPortableJSONSerializer, EnqueueOptions
 from sqlalchemy.engine import Connection, Engine
 
@@ -21,7 +25,23 @@ VERSION = "1"
 # JSON and not pickle: what stands in the database is data, and a reader of it runs no code.
 SERIALIZER = DBOSPortableJSONSerializer()
 
-JobName = Literal["send", "forward", "read_workspace"]
+# A job that the clock starts: the tick's time in ISO 8601, and a context that is not used.
+Tick = Callable[[str, None], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Schedule:
+    """When a job starts by itself: a cron line in UTC. One worker of all runs a tick: its time is in its id.
+
+    ``made_up_for``: a tick that no worker was there for is run when one starts. Whether it is too late by
+    then, the job says.
+    """
+
+    cron: str
+    made_up_for: bool
+
+
+JobName = Literal["send", "forward", "close_again", "read_workspace"]
 
 # Taps are waited for by a person; looking for work costs CPU, so that only their queue is looked at often.
 FAST_QUEUE = "taps"
@@ -30,6 +50,10 @@ POLLING_SECONDS = {FAST_QUEUE: 0.2, QUEUE: 1.0}
 
 # How many jobs of a queue one worker runs at a time. They wait for the network, not for the processor.
 CONCURRENCY = {FAST_QUEUE: 8, QUEUE: 16}
+
+# What is still to be run, or is running; and what is over for good.
+_LIVING = ("DELAYED", "ENQUEUED", "PENDING")
+_FINISHED = ("SUCCESS", "ERROR", "CANCELLED", "MAX_RECOVERY_ATTEMPTS_EXCEEDED")
 
 
 class Jobs:
@@ -72,8 +96,38 @@ class Jobs:
             options["delay_seconds"] = delay
         self._client.enqueue_in_transaction(connection, options, *args)
 
+    def purge(self, *, before: datetime, most: int) -> int:
+        """Delete the oldest finished jobs that were enqueued ``before``, with all that is kept of them.
+
+        At most ``most`` of them, in one short transaction that locks nothing but their own rows; returns how
+        many there were. Jobs that wait or run are left alone, however old they are.
+        https://docs.dbos.dev/python/reference/client
+        """
+        finished = self._client.list_workflows(
+            status=list(_FINISHED),
+            end_time=before.isoformat(),
+            limit=most,
+            load_input=False,
+            load_output=False,
+        )
+        if finished:
+            self._client.delete_workflows([job.workflow_id for job in finished])
+        return len(finished)
+
     def close(self) -> None:
         self._client.destroy()
+
+
+def has_no_job(connection: Connection, job_id: sa.ColumnElement[str]) -> sa.ColumnElement[bool]:
+    """For a query's WHERE: no job of this id waits or runs.
+
+    The engine's public calls cannot be part of a query, and asking it about each row apart would be many; its
+    table's name and these two columns are all that is used of it.
+    """
+    schema = "dbos" if connection.dialect.name == "postgresql" else None
+    jobs = sa.table("workflow_status", sa.column("workflow_uuid"), sa.column("status"), schema=schema)
+    living = sa.select(sa.literal(1)).where(jobs.c.workflow_uuid == job_id, jobs.c.status.in_(_LIVING))
+    return ~living.exists()
 
 
 def worker_config(engine: Engine, executor_id: str) -> DBOSConfig:
@@ -102,6 +156,25 @@ def register_queues() -> None:
             polling_interval_sec=polling_seconds,
             on_conflict="always_update",
         )
+
+
+def register_schedules(schedules: Mapping[str, Schedule], ticks: Mapping[str, Tick]) -> None:
+    """Write when jobs start by themselves; called by a launched worker.
+
+    https://docs.dbos.dev/python/tutorials/scheduled-workflows
+    """
+    DBOS.apply_schedules(
+        [
+            {
+                "schedule_name": name,
+                # The engine gives the job its time as a datetime, which our serializer makes a string.
+                "workflow_fn": cast(Any, ticks[name]),
+                "schedule": schedule.cron,
+                "automatic_backfill": schedule.made_up_for,
+            }
+            for name, schedule in schedules.items()
+        ]
+    )
 
 
 def migrate(database_url: str) -> None:

@@ -8,11 +8,18 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Engine
 from sqlalchemy.exc import SQLAlchemyError
 
-from canvas_app import migrate, store
+from canvas_app import gates, migrate, store
+from canvas_app.gates import Pause
 from canvas_app.interviews import rules
 from canvas_app.interviews.tables import SCHEMA_VERSION, workers
 from canvas_app.leases import SILENT_SECONDS
 from canvas_app.settings import Settings, documented_fields
+
+# What a person calls a wire, and the setting that holds its token.
+_WIRES: dict[gates.Wire, tuple[str, str]] = {
+    "intercom": ("Intercom", "INTERCOM_ACCESS_TOKEN"),
+    "koji": ("Koji", "KOJI_API_KEY"),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +59,35 @@ def missing(settings: Settings) -> list[tuple[str, str]]:
     """The settings that the app cannot do its whole job without: name, and where the value is found."""
     described = documented_fields()
     return [(name, described[name]) for name in settings.missing_for_card()]
+
+
+def pauses(engine: Engine, settings: Settings, found: list[Part]) -> list[Pause]:
+    """What the vendors refuse at the moment; none where ``found`` says that the tables cannot be read."""
+    if not any(part.name == "schema" and part.ok for part in found):
+        return []
+    with store.reading(engine) as connection:
+        return gates.paused(connection, gates.keys_of(settings))
+
+
+def in_words(pause: Pause) -> str:
+    """A pause for a person: what is refused since when, and what to do about it."""
+    service, setting = _WIRES[pause.wire]
+    what = "every call" if pause.operation == gates.EVERYTHING else pause.operation
+    since = f"{pause.since:%Y-%m-%d %H:%M} UTC"
+    return (
+        f"{service} has refused {what} since {since} ({pause.reason}). {_what_to_do(pause.reason, setting)} "
+        "Until then it is tried once a minute at most, and what waits goes on by itself."
+    )
+
+
+def _what_to_do(reason: str, setting: str) -> str:
+    if reason.endswith("_scope_missing"):
+        if reason.startswith("intercom"):
+            return "Give the app the permission in Intercom > Developer Hub > your app > Authentication."
+        return "Give the key the permission in Koji > your study > API keys, or take a plan with the API."
+    if reason == "koji_credits":
+        return "Get new credits for the study at Koji."
+    return f"Get a valid value for {setting} and set it: {documented_fields()[setting]}"
 
 
 def set_command(settings: Settings) -> str:

@@ -10,10 +10,15 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
 
+def key_of(secret: str) -> bytes:
+    """A secret as key bytes."""
+    # An environment variable that is not UTF-8 arrives with surrogate escapes: this gives its own bytes back.
+    return secret.encode(errors="surrogateescape")
+
+
 def keys_of(secrets: Sequence[str]) -> list[bytes]:
     """The secrets as key bytes; blank ones are left out, because a blank key would let everybody in."""
-    # An environment variable that is not UTF-8 arrives with surrogate escapes: this gives its own bytes back.
-    return [secret.encode("utf-8", "surrogateescape") for secret in secrets if secret.strip()]
+    return [key_of(secret) for secret in secrets if secret.strip()]
 
 
 def sha256(key: bytes, message: bytes) -> bytes:

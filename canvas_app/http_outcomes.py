@@ -10,9 +10,10 @@ import email.utils
 import json
 import re
 import time
+from contextlib import nullcontext
 from dataclasses import dataclass
 from http.cookiejar import CookieJar, DefaultCookiePolicy
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Protocol
 
 import httpx
 
@@ -20,6 +21,7 @@ from canvas_app.errors import CredentialsError, LaterError, PermanentError, Unkn
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from contextlib import AbstractContextManager
 
     from canvas_app.errors import WireError
 
@@ -33,10 +35,36 @@ MOST_ANSWER_BYTES: Final = 5 * 1024 * 1024
 LONGEST_RETRY_AFTER: Final = 3600.0
 USER_AGENT: Final = "koji-for-intercom"
 
+# Why a gate put a call off that was not made: too many calls of ours, or the vendor has said "not before".
+GATE_FULL: Final = "gate_full"
+GATE_BLOCKED: Final = "gate_blocked"
+PUT_OFF: Final = frozenset({GATE_FULL, GATE_BLOCKED})
+
 _REQUEST_ID = re.compile(r"[A-Za-z0-9_.-]{1,100}")
 _NUMBER = re.compile(r"[0-9]{1,12}(\.[0-9]{1,9})?")
 # With these, nothing has left yet: the other side cannot have acted.
 _BEFORE_SENDING = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout)
+
+
+class Gate(Protocol):
+    """What every call of a wire passes, so that all who call share the vendor's limits."""
+
+    def passage(self, operation: str) -> AbstractContextManager[None]:
+        """Surrounds one call. ``operation`` is the method and the path, with ``{id}`` for every id.
+
+        Entering may take a moment, and raises LaterError or CredentialsError when the call is not to be made
+        now. Leaving takes note of the WireError that the call ended with, if it did, and raises nothing new.
+        """
+
+
+class OpenGate:
+    """A gate that lets every call through."""
+
+    def passage(self, operation: str) -> AbstractContextManager[None]:
+        return nullcontext()
+
+
+OPEN_GATE: Final = OpenGate()
 
 
 def make_http_client(transport: httpx.BaseTransport | None = None) -> httpx.Client:
@@ -49,7 +77,7 @@ def make_http_client(transport: httpx.BaseTransport | None = None) -> httpx.Clie
         timeout=httpx.Timeout(READ_SECONDS, connect=CONNECT_SECONDS, pool=CONNECT_SECONDS),
         follow_redirects=False,
         trust_env=False,
-        limits=httpx.Limits(max_connections=10, max_keepalive_connections=5, keepalive_expiry=5.0),
+        limits=httpx.Limits(max_connections=10, max_keepalive_connections=5),
         cookies=CookieJar(DefaultCookiePolicy(allowed_domains=[])),
         headers={"User-Agent": USER_AGENT, "Accept": "application/json"},
     )
@@ -69,8 +97,10 @@ class Answer:
 
     def json_object(self) -> dict[str, object]:
         """The body's JSON object; an empty one when the body is anything else."""
+        if self.body is None:
+            return {}
         try:
-            value = json.loads(self.body or b"")
+            value = json.loads(self.body)
         except (ValueError, RecursionError):
             return {}
         return value if isinstance(value, dict) else {}
@@ -96,7 +126,7 @@ def send(
     content: bytes | None = None
     if json_body is not None:
         # Escaped to ASCII, a stray half of a surrogate pair in a person's name cannot break the encoding.
-        content = json.dumps(json_body, allow_nan=False).encode("ascii")
+        content = json.dumps(json_body, allow_nan=False).encode()
         sent_headers["Content-Type"] = "application/json"
     deadline = time.monotonic() + CALL_SECONDS
     try:
@@ -197,6 +227,11 @@ def failure(
     return PermanentError(f"{said}.", reason=reason, status=status, request_id=request_id)
 
 
+def too_slow() -> LaterError:
+    """The error for a call that could not begin in time, and was not made."""
+    return LaterError("The call could not begin in time, so it was not made.", reason="too_slow")
+
+
 def unreadable(answer: Answer, *, service: str, request_id: str | None = None) -> LaterError:
     """The error for a repeatable call that succeeded, but whose answer is not the JSON that is needed."""
     return LaterError(
@@ -205,6 +240,22 @@ def unreadable(answer: Answer, *, service: str, request_id: str | None = None) -
         status=answer.status,
         request_id=request_id,
     )
+
+
+def is_web_page(answer: Answer) -> bool:
+    """Whether a page for people came where JSON belongs: whatever its status, the service did not answer."""
+    return (
+        "html" in answer.headers.get("Content-Type", "").lower() or (answer.body or b"").lstrip()[:1] == b"<"
+    )
+
+
+def page_instead(service: str, *, repeatable: bool) -> WireError:
+    """The error for a page for people: something between us and the service answered, and may have kept
+    the call to itself."""
+    said = f"{service} did not answer; a page for people came instead."
+    if repeatable:
+        return LaterError(said, reason="answer_unreadable")
+    return UnknownOutcomeError(said, reason="answer_unreadable")
 
 
 def retry_after_seconds(value: str | None, now: float) -> float | None:

@@ -9,8 +9,10 @@ from __future__ import annotations
 
 import json
 import logging
+import math
 import re
 import sys
+import time
 import traceback
 from contextvars import ContextVar
 from datetime import UTC, datetime
@@ -20,6 +22,10 @@ from canvas_app.errors import KojiForIntercomError
 request_id: ContextVar[str | None] = ContextVar("request_id", default=None)
 
 _FIELDS = "koji_fields"
+
+# A library that finds the database away says so several times a second; once a minute is enough to know it.
+_SAY_AGAIN_SECONDS = 60.0
+_MOST_REMEMBERED = 1000
 
 # Up to the first thing that may be, or may introduce, something that was being handled.
 _OWN_WORDS = re.compile(r"[^0-9:=/@\"'<{\[\n]*")
@@ -44,7 +50,12 @@ class JsonFormatter(logging.Formatter):
 
 
 class ForeignFilter(logging.Filter):
-    """Let libraries say that something happened, but not quote what they were handling."""
+    """Let libraries say that something happened, but neither again and again nor what they were handling."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        # When each of their words was last let through, and how often it was held back since.
+        self._said: dict[tuple[str, str], tuple[float, int]] = {}
 
     def filter(self, record: logging.LogRecord) -> bool:
         if not record.name.startswith("canvas_app"):
@@ -54,6 +65,20 @@ class ForeignFilter(logging.Filter):
                 text = "unreadable message"
             # Such a text begins with words of its own and goes on with data: a statement's, a request's.
             record.msg, record.args = "".join(_OWN_WORDS.findall(text)[:1])[:200].rstrip(), None
+            return self._is_news(record, record.msg)
+        return True
+
+    def _is_news(self, record: logging.LogRecord, words: str) -> bool:
+        now = time.monotonic()
+        said_at, held_back = self._said.get((record.name, words), (-math.inf, 0))
+        if now - said_at < _SAY_AGAIN_SECONDS:
+            self._said[record.name, words] = (said_at, held_back + 1)
+            return False
+        if len(self._said) >= _MOST_REMEMBERED:
+            self._said.clear()
+        self._said[record.name, words] = (now, 0)
+        if held_back:
+            setattr(record, _FIELDS, {"held_back": held_back})
         return True
 
 

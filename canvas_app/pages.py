@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import re
 import secrets
+from datetime import datetime
 
 from flask import Blueprint, Response, jsonify, make_response, redirect, render_template, request
 from sqlalchemy.exc import SQLAlchemyError
@@ -12,6 +13,7 @@ from werkzeug.wrappers import Response as BaseResponse
 
 from canvas_app import health, log, store, web
 from canvas_app.interviews import ledger, links
+from canvas_app.interviews.ledger import Interview
 from canvas_app.interviews.states import HAS_RESULT, LINK_STATES
 from canvas_app.koji import links as koji_links
 
@@ -41,6 +43,7 @@ def home() -> Response:
         parts=parts,
         problems=[part for part in parts if not part.ok],
         missing=health.missing(here.settings),
+        pauses=[health.in_words(pause) for pause in health.pauses(here.engine, here.settings, parts)],
         command=health.set_command(here.settings),
         addresses=health.addresses(base),
     )
@@ -51,6 +54,15 @@ def healthz() -> Response:
     here = web.current()
     parts = health.parts(here.engine)
     down = [part.name for part in parts if not part.ok]
+    paused: dict[str, list[dict[str, str]]] = {}
+    for pause in health.pauses(here.engine, here.settings, parts):
+        paused.setdefault(pause.wire, []).append(
+            {
+                "reason": pause.reason,
+                "operation": pause.operation,
+                "since": pause.since.isoformat(timespec="seconds"),
+            }
+        )
     with here.lock:
         refusals = dict(here.refusals)
     answer = jsonify(
@@ -60,6 +72,8 @@ def healthz() -> Response:
             "parts": {part.name: "ok" if part.ok else "down" for part in parts},
             "missing": here.settings.missing_for_card(),
             "refusals": refusals,
+            # It stays 200: a platform would restart the process, and the token would be as dead as before.
+            "paused": paused,
         }
     )
     answer.status_code = 503 if down else 200
@@ -88,7 +102,11 @@ def _follow(token: str) -> BaseResponse:
         return _unknown_link()
     with store.reading(here.engine) as connection:
         interview = ledger.by_token(connection, token)
+        former = ledger.get(connection, interview_id) if interview is None else None
         now = store.now(connection)
+    if former is not None and former.purged_at is not None:
+        # Its personal data is gone, and the token with it; that we have signed it is enough to be kind.
+        return _over()
     if interview is None:
         return _unknown_link()
     interview = ledger.as_of(interview, now, open_days=here.settings.open_days)
@@ -109,14 +127,22 @@ def _follow(token: str) -> BaseResponse:
         log.event(logger, logging.WARNING, "link_host_not_allowed", interview=interview.id)
         return _over()
     if (interview.opened_at is None or interview.state != "opened") and _is_a_person():
-        with store.writing(here.engine) as connection:
-            # The message is surely there when its link is opened, so that "unknown" is known now.
-            ledger.move(connection, interview.id, "opened", only_from=("sent", "unknown"), now=now)
-            opened_at = interview.opened_at or now
-            ledger.change(connection, interview.id, only_from=LINK_STATES, opened_at=opened_at)
+        try:
+            _count_as_opened(interview, now)
+        except store.AWAY as error:
+            # The customer wants to answer now; that they came is known from their answer as well.
+            log.failure(logger, "opening_not_recorded", error, interview=interview.id)
     answer = redirect(interview.koji_link, code=302)
     answer.headers["Cache-Control"] = "no-store"
     return answer
+
+
+def _count_as_opened(interview: Interview, now: datetime) -> None:
+    with store.writing(web.current().engine) as connection:
+        # The message is surely there when its link is opened, so that "unknown" is known now.
+        ledger.move(connection, interview.id, "opened", only_from=("sent", "unknown"), now=now)
+        opened_at = interview.opened_at or now
+        ledger.change(connection, interview.id, only_from=LINK_STATES, opened_at=opened_at)
 
 
 def _is_a_person() -> bool:

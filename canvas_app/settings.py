@@ -21,6 +21,8 @@ from pydantic import (
     SecretStr,
     StringConstraints,
     ValidationError,
+    ValidationInfo,
+    field_validator,
 )
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 from sqlalchemy.engine import make_url
@@ -249,6 +251,18 @@ class Settings(BaseSettings):
     retention_days: Annotated[int, Field(ge=1, le=3650)] = Field(
         default=365, description="Older interviews lose their personal data."
     )
+
+    @field_validator("retention_days")
+    @classmethod
+    def _remembers_long_enough(cls, value: int, info: ValidationInfo) -> int:
+        ask_again_days = info.data.get("ask_again_days", 0)
+        if value < ask_again_days:
+            raise ValueError(
+                f"{value} days are fewer than the {ask_again_days} of ASK_AGAIN_DAYS, and it would be "
+                "forgotten who was asked; raise RETENTION_DAYS or lower ASK_AGAIN_DAYS"
+            )
+        return value
+
     on_heroku: bool = Field(default=False, exclude=True, validation_alias=AliasChoices("on_heroku"))
 
     @classmethod

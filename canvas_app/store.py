@@ -6,27 +6,47 @@ transaction, and so that one web and one worker together stay within eight conne
 
 from __future__ import annotations
 
+import logging
 import sqlite3
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, ParamSpec, TypeVar
 
 import psycopg
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import Connection, Engine, make_url
+from sqlalchemy.exc import InterfaceError, InternalError, OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.types import TypeDecorator
+
+from canvas_app import log
+
+logger = logging.getLogger(__name__)
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+# What the driver and the pool raise while the database is away, and whenever it is too busy.
+AWAY = (OperationalError, InterfaceError, PoolTimeout)
+# PostgreSQL is there, but takes no writes (a standby after a failover), or has cut a transaction that
+# stood idle. The driver calls these internal errors.
+# https://www.postgresql.org/docs/current/errcodes-appendix.html
+_AWAY_STATES = frozenset({"25006", "25P03"})
 
 WEB_POOL = 3
 WORKER_POOL = 5
 
-_IDLE_TRANSACTION_MILLISECONDS = 30_000
+# How long, in seconds, a process waits for the database before it says that it is away. Somebody waits for
+# the web process: Intercom gives a card about ten seconds, and a request may have to wait more than once.
+WEB_PATIENCE = 3.0
+WORKER_PATIENCE = 10.0
 
-# A writer on SQLite waits this long for another writer before it gives up.
-_BUSY_MILLISECONDS = 10_000
+_IDLE_TRANSACTION_MILLISECONDS = 30_000
 
 
 class UtcDateTime(TypeDecorator[datetime]):
@@ -49,13 +69,16 @@ class UtcDateTime(TypeDecorator[datetime]):
         return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
 
 
-def make_engine(database_url: str, *, pool_size: int) -> Engine:
-    """An engine with at most ``pool_size`` connections. Statement parameters never appear in its errors."""
+def make_engine(database_url: str, *, pool_size: int, patience: float = WORKER_PATIENCE) -> Engine:
+    """An engine with at most ``pool_size`` connections. Statement parameters never appear in its errors.
+
+    ``patience``: seconds to wait for a free connection, for a new one, and on SQLite for another writer.
+    """
     url = make_url(database_url)
     options: dict[str, Any] = {
         "pool_size": pool_size,
         "max_overflow": 0,
-        "pool_timeout": 10,
+        "pool_timeout": patience,
         # Parameters are names, addresses and links; an error text must not carry them into a log.
         "hide_parameters": True,
     }
@@ -63,14 +86,14 @@ def make_engine(database_url: str, *, pool_size: int) -> Engine:
         if url.database:
             Path(url.database).parent.mkdir(parents=True, exist_ok=True)
         engine = sa.create_engine(url, **options)
-        sa.event.listen(engine, "connect", _prepare_sqlite)
+        sa.event.listen(engine, "connect", partial(_prepare_sqlite, patience=patience))
         return engine
     engine = sa.create_engine(
         url,
         pool_pre_ping=True,
         # https://www.postgresql.org/docs/current/libpq-connect.html#LIBPQ-PARAMKEYWORDS
         connect_args={
-            "connect_timeout": 5,
+            "connect_timeout": round(min(patience, 5)),
             "application_name": "koji-for-intercom",
             "keepalives_idle": 10,
             "keepalives_interval": 5,
@@ -88,7 +111,7 @@ def _prepare_postgresql(connection: psycopg.Connection[Any], _record: object) ->
     connection.commit()
 
 
-def _prepare_sqlite(connection: sqlite3.Connection, _record: object) -> None:
+def _prepare_sqlite(connection: sqlite3.Connection, _record: object, *, patience: float) -> None:
     # Writers take the lock at once: a transaction that begins by reading and then writes could otherwise
     # find the database changed beneath it. https://www.sqlite.org/lang_transaction.html
     connection.isolation_level = "IMMEDIATE"
@@ -96,7 +119,7 @@ def _prepare_sqlite(connection: sqlite3.Connection, _record: object) -> None:
         # On Python 3.12 and newer DBOS writes its times with this function, which older SQLites have without
         # this argument: there it gives NULL, and no job could be written. Debian 12 ships 3.40.
         connection.create_function("unixepoch", 1, _unixepoch)
-    connection.execute(f"PRAGMA busy_timeout={_BUSY_MILLISECONDS}")
+    connection.execute(f"PRAGMA busy_timeout={round(patience * 1000)}")
     connection.execute("PRAGMA foreign_keys=ON")
     connection.execute("PRAGMA journal_mode=WAL")
 
@@ -125,6 +148,27 @@ def reading(engine: Engine) -> Iterator[Connection]:
         engine = engine.execution_options(isolation_level="AUTOCOMMIT")
     with engine.connect() as connection:
         yield connection
+
+
+def patiently(function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+    """Call something that may be repeated, again and again while the database is away.
+
+    The durable engine does the same with what it writes itself: nothing is lost by an outage, however long.
+    """
+    pause = 0.5
+    while True:
+        try:
+            return function(*args, **kwargs)
+        except (*AWAY, InternalError) as error:
+            if isinstance(error, InternalError) and not _is_away(error):
+                raise
+            log.failure(logger, "waits_for_database", error)
+            time.sleep(pause)
+            pause = min(pause * 2, 5.0)
+
+
+def _is_away(error: InternalError) -> bool:
+    return getattr(error.orig, "sqlstate", None) in _AWAY_STATES
 
 
 def now_expression(connection: Connection) -> sa.ColumnElement[datetime]:

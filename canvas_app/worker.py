@@ -11,23 +11,24 @@ import os
 import signal
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import httpx
 from dbos import DBOS
 from sqlalchemy.engine import Engine
-from sqlalchemy.exc import InterfaceError, OperationalError, SQLAlchemyError
-from sqlalchemy.exc import TimeoutError as PoolTimeout
+from sqlalchemy.exc import SQLAlchemyError
 
 from canvas_app import engine as durable
-from canvas_app import http_outcomes, leases, log, migrate, store
-from canvas_app.engine import Jobs
+from canvas_app import gates, http_outcomes, leases, log, migrate, store
+from canvas_app.engine import Jobs, Schedule
+from canvas_app.gates import DatabaseGate
 from canvas_app.intercom.client import IntercomClient
 from canvas_app.interviews import jobs
 from canvas_app.interviews.services import Services
 from canvas_app.interviews.tables import SCHEMA_VERSION
 from canvas_app.koji.client import KojiClient
+from canvas_app.rates import Rate
 from canvas_app.settings import Settings
 
 logger = logging.getLogger(__name__)
@@ -36,6 +37,12 @@ logger = logging.getLogger(__name__)
 _DRAIN_SECONDS = 6
 _GONE_WITHIN_SECONDS = 9.0
 _LOST_LEASE = 75
+
+# When the clock ticks. A day's purge is made up for, since a machine may be off at that hour every night.
+SCHEDULES = {
+    "reconcile": Schedule("*/5 * * * *", made_up_for=False),
+    "purge": Schedule("37 2 * * *", made_up_for=True),
+}
 
 
 def run(settings: Settings) -> int:
@@ -48,11 +55,12 @@ def run(settings: Settings) -> int:
     if executor_id is None:
         return 0
     services = make_services(settings, engine)
-    register(services)
+    ticks = register(services)
     DBOS(config=durable.worker_config(engine, executor_id))
     log.adopt("dbos")
     DBOS.launch()
     durable.register_queues()
+    durable.register_schedules(SCHEDULES, ticks)
     _ask_who_we_are(services, executor_id)
     missing = ",".join(settings.missing_for_card())
     log.event(logger, logging.INFO, "worker_started", executor=executor_id, missing=missing)
@@ -62,9 +70,14 @@ def run(settings: Settings) -> int:
 
 
 def make_services(
-    settings: Settings, engine: Engine, *, transport: httpx.BaseTransport | None = None
+    settings: Settings,
+    engine: Engine,
+    *,
+    transport: httpx.BaseTransport | None = None,
+    rates: Mapping[gates.Wire, Rate] | None = None,
 ) -> Services:
     """The wires and the database of one worker. ``transport`` replaces the network in tests."""
+    rates = rates or gates.RATES
     token, key = settings.intercom_access_token, settings.default_study.api_key
     return Services(
         settings=settings,
@@ -75,19 +88,26 @@ def make_services(
             token=token.get_secret_value(),
             version=settings.intercom_version,
             http=http_outcomes.make_http_client(transport),
+            gate=DatabaseGate(engine, "intercom", token.get_secret_value(), rates["intercom"]),
         )
         if token
         else None,
         koji_client=KojiClient(
-            base_url=settings.koji_api_url, key=key, http=http_outcomes.make_http_client(transport)
+            base_url=settings.koji_api_url,
+            key=key,
+            http=http_outcomes.make_http_client(transport),
+            gate=DatabaseGate(engine, "koji", key, rates["koji"]),
         )
         if key
         else None,
     )
 
 
-def register(services: Services) -> None:
-    """Give the durable engine its jobs. Their names stand in the database, so they never change."""
+def register(services: Services) -> dict[str, durable.Tick]:
+    """Give the durable engine its jobs. Their names stand in the database, so they never change.
+
+    Returns those that the clock starts, by name.
+    """
 
     @DBOS.workflow(name="send")
     def send(interview_id: str, attempt: int) -> None:
@@ -99,30 +119,35 @@ def register(services: Services) -> None:
         log.request_id.set(DBOS.workflow_id)
         jobs.forward(_step, services, delivery_id, attempt)
 
+    @DBOS.workflow(name="close_again")
+    def close_again(interview_id: str, attempt: int) -> None:
+        log.request_id.set(DBOS.workflow_id)
+        jobs.close_again(_step, services, interview_id, attempt)
+
     @DBOS.workflow(name="read_workspace")
     def read_workspace() -> None:
         log.request_id.set(DBOS.workflow_id)
         jobs.read_workspace(_step, services)
 
+    @DBOS.workflow(name="reconcile")
+    def reconcile(scheduled_at: str, _context: None) -> None:
+        log.request_id.set(DBOS.workflow_id)
+        jobs.tick_reconcile(_step, services, scheduled_at)
+
+    @DBOS.workflow(name="purge")
+    def purge(scheduled_at: str, _context: None) -> None:
+        log.request_id.set(DBOS.workflow_id)
+        jobs.tick_purge(_step, services, scheduled_at)
+
+    return {"reconcile": reconcile, "purge": purge}
+
 
 def _step(name: str, function: Callable[..., Any], *args: Any) -> Any:
-    """Run one step of a job. Its result is kept, so that a repeated job goes on where the first one died."""
-    return DBOS.run_step({"name": name}, _patiently, function, *args)
+    """Run one step of a job. Its result is kept, so that a repeated job goes on where the first one died.
 
-
-def _patiently(function: Callable[..., Any], *args: Any) -> Any:
-    """Wait for the database while it is away and repeat the step, which every step of ours allows.
-
-    The durable engine does the same with what it writes itself: nothing is lost by an outage, however long.
+    A step waits for the database while it is away, and is repeated then, which every step of ours allows.
     """
-    pause = 0.5
-    while True:
-        try:
-            return function(*args)
-        except (OperationalError, InterfaceError, PoolTimeout) as error:
-            log.failure(logger, "step_waits_for_database", error)
-            time.sleep(pause)
-            pause = min(pause * 2, 5.0)
+    return DBOS.run_step({"name": name}, store.patiently, function, *args)
 
 
 def _begin(engine: Engine, stopping: threading.Event) -> str | None:
@@ -133,9 +158,13 @@ def _begin(engine: Engine, stopping: threading.Event) -> str | None:
     told = None
     while not stopping.is_set():
         try:
-            if migrate.current_version(engine) == SCHEMA_VERSION:
+            version = migrate.current_version(engine)
+            # A newer schema will do: migrations only add, so that a release can be taken back.
+            if version is not None and version >= SCHEMA_VERSION:
+                if version > SCHEMA_VERSION:
+                    log.event(logger, logging.WARNING, "schema_newer_than_code", version=version)
                 return leases.take(engine)
-            reason = "schema_missing_or_different"
+            reason = "schema_missing_or_older"
         except SQLAlchemyError:
             reason = "database_unavailable"
         if reason != told:
@@ -162,7 +191,7 @@ def _keep_lease(engine: Engine, executor_id: str, stopping: threading.Event) -> 
                 for silent in leases.end_silent(engine):
                     log.event(logger, logging.WARNING, "worker_silent", executor=silent)
             _adopt(engine)
-        except (OperationalError, InterfaceError, PoolTimeout) as error:
+        except store.AWAY as error:
             log.failure(logger, "lease_not_renewed", error, executor=executor_id)
             in_touch_since = time.monotonic()
         if stopping.wait(leases.RENEW_SECONDS):

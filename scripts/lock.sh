@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Compile the two requirements files from pyproject.toml, with every transitive dependency pinned and hashed.
+# Compile the three requirements files from pyproject.toml, with every transitive dependency pinned and hashed.
 # Usage: scripts/lock.sh [--upgrade]
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
@@ -15,3 +15,5 @@ compile() { .venv/bin/python -m piptools compile "${options[@]}" "$@" pyproject.
 compile "$@" --output-file=requirements.txt
 # The developer's versions of the runtime packages are the ones that run in production.
 compile "$@" --extra=dev --constraint=requirements.txt --output-file=requirements-dev.txt
+# And so are those of the packages that both have.
+compile "$@" --extra=mutation --constraint=requirements-dev.txt --output-file=requirements-mutation.txt

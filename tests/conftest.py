@@ -14,6 +14,7 @@ from typing import Any
 import hypothesis
 import pytest
 import responses
+import sqlalchemy as sa
 from flask import Flask
 from flask.testing import FlaskClient
 from sqlalchemy.engine import Engine
@@ -25,8 +26,15 @@ from tests.support.world import World, full_settings
 
 pytest_plugins = ["tests.support.plugin"]
 
-# The same examples in every run, and no time limit for one: a busy machine is not a finding.
-hypothesis.settings.register_profile("koji", derandomize=True, deadline=None, database=None)
+# The same examples in every run, and no time limit for one: a busy machine is not a finding. A mutation run
+# calls pytest more than once in one process, which Hypothesis would take for a mistake.
+hypothesis.settings.register_profile(
+    "koji",
+    derandomize=True,
+    deadline=None,
+    database=None,
+    suppress_health_check=[hypothesis.HealthCheck.differing_executors],
+)
 hypothesis.settings.load_profile("koji")
 
 
@@ -36,6 +44,22 @@ def _clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in list(os.environ):
         if name.lower() in Settings.model_fields or name == "DYNO":
             monkeypatch.delenv(name)
+
+
+@pytest.fixture(autouse=True)
+def _closed_engines() -> Iterator[None]:
+    """Whatever engine a test has made is closed at its end.
+
+    A connection that is left to the garbage collector warns whenever that comes by, in the middle of some
+    other test.
+    """
+    used: set[Engine] = set()
+    remember = lambda connection: used.add(connection.engine)  # noqa: E731
+    sa.event.listen(Engine, "engine_connect", remember)
+    yield
+    sa.event.remove(Engine, "engine_connect", remember)
+    for engine in used:
+        engine.dispose()
 
 
 @pytest.fixture(autouse=True)

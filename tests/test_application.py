@@ -150,7 +150,7 @@ def test_what_gunicorn_says_about_a_request_quotes_nothing_of_it(sqlite_url: str
     about_requests = [
         line for line in ours if line["logger"] == "gunicorn.error" and "request" in line["event"]
     ]
-    assert len(about_requests) >= 3, "it does say that something came"
+    assert about_requests, "it does say that something came"
 
 
 def test_the_worker_does_not_load_the_web_application(tmp_path: Path) -> None:

@@ -7,7 +7,8 @@ import pytest
 import sqlalchemy as sa
 from click.testing import CliRunner, Result
 
-from canvas_app import cli, leases, migrate, store
+from canvas_app import cli, gates, leases, migrate, store
+from canvas_app.errors import CredentialsError
 from canvas_app.interviews.tables import SCHEMA_VERSION, theme_tags
 from canvas_app.settings import documented_fields
 from tests.support.postgres import free_port
@@ -55,6 +56,22 @@ class TestDoctor:
         assert "DOWN" not in answer.output
         assert "MISSING" not in answer.output
         assert "https://interviews.example.com/webhooks/koji" in answer.output
+        assert "planted" not in answer.output
+
+    @pytest.mark.usefixtures("living_worker")
+    def test_tells_what_is_paused_and_what_to_do(
+        self, environment: pytest.MonkeyPatch, sqlite_url: str
+    ) -> None:
+        set_all(environment)
+        engine = store.make_engine(sqlite_url, pool_size=1)
+        gate = gates.DatabaseGate(engine, "koji", "planted-secret", gates.RATES["koji"])
+        with pytest.raises(CredentialsError), gate.passage("GET /me"):
+            raise CredentialsError(reason="koji_token_refused", status=401)
+        engine.dispose()
+        answer = run("doctor")
+        assert answer.exit_code == 1
+        assert "PAUSED  Koji has refused every call" in answer.output
+        assert "KOJI_API_KEY" in answer.output
         assert "planted" not in answer.output
 
     @pytest.mark.usefixtures("living_worker")

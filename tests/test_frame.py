@@ -99,13 +99,17 @@ class TestRequirements:
 
     def test_everything_asked_for_is_pinned(self) -> None:
         project = tomllib.loads(read("pyproject.toml"))["project"]
-        runtime, dev = self.pins("requirements.txt"), self.pins("requirements-dev.txt")
-        assert {self.normal(name) for name in project["dependencies"]} <= set(runtime)
-        assert {self.normal(name) for name in project["optional-dependencies"]["dev"]} <= set(dev)
+        assert {self.normal(name) for name in project["dependencies"]} <= set(self.pins("requirements.txt"))
+        for extra, names in project["optional-dependencies"].items():
+            assert {self.normal(name) for name in names} <= set(self.pins(f"requirements-{extra}.txt"))
 
     def test_tests_run_with_the_versions_of_production(self) -> None:
         runtime, dev = self.pins("requirements.txt"), self.pins("requirements-dev.txt")
         assert {name: dev.get(name) for name in runtime} == runtime
+
+    def test_what_mutation_testing_installs_changes_no_other_version(self) -> None:
+        dev, mutation = self.pins("requirements-dev.txt"), self.pins("requirements-mutation.txt")
+        assert {name: mutation[name] for name in mutation.keys() & dev.keys()}.items() <= dev.items()
 
 
 def project_files() -> Iterator[Path]:

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -9,7 +9,8 @@ import sqlalchemy as sa
 from flask.testing import FlaskClient
 from sqlalchemy.engine import Engine
 
-from canvas_app import create_app, health, leases, store
+from canvas_app import create_app, gates, health, leases, store
+from canvas_app.errors import CredentialsError
 from canvas_app.interviews.tables import workers
 from canvas_app.settings import Settings
 from tests.support.postgres import PostgresServer, free_port
@@ -35,6 +36,7 @@ def test_all_is_well_with_a_database_its_tables_and_a_worker(engine: Engine, cli
         "parts": {"database": "ok", "schema": "ok", "worker": "ok"},
         "missing": [],
         "refusals": {},
+        "paused": {},
     }
 
 
@@ -138,3 +140,52 @@ def test_the_addresses_to_paste_are_routes_of_the_app(sqlite_url: str) -> None:
     for _label, url in health.addresses("https://app.example.net"):
         path = url.removeprefix("https://app.example.net")
         assert adapter.test(path, method="POST"), path
+
+
+def _refuse(engine: Engine, wire: gates.Wire, operation: str, reason: str, status: int) -> None:
+    token = {"intercom": "intercom-token", "koji": "pk_live_key"}[wire]
+    gate = gates.DatabaseGate(engine, wire, token, gates.RATES[wire])
+    with pytest.raises(CredentialsError), gate.passage(operation):
+        raise CredentialsError(reason=reason, status=status)
+
+
+def test_what_the_vendors_refuse_is_told_and_is_no_outage(engine: Engine, client: FlaskClient) -> None:
+    leases.take(engine)
+    _refuse(engine, "intercom", "POST /tags", "intercom_scope_missing", 403)
+    _refuse(engine, "koji", "GET /api/v1/interviews/{id}", "koji_token_refused", 401)
+    answer = client.get("/healthz")
+    assert answer.status_code == 200
+    told = answer.get_json()["paused"]
+    assert set(told) == {"intercom", "koji"}
+    [tags], [everything] = told["intercom"], told["koji"]
+    assert (tags["operation"], tags["reason"]) == ("POST /tags", "intercom_scope_missing")
+    assert (everything["operation"], everything["reason"]) == ("*", "koji_token_refused")
+    since = datetime.fromisoformat(tags["since"])
+    assert abs(datetime.now(UTC) - since) < timedelta(minutes=1)
+    page = client.get("/").get_data(as_text=True)
+    assert "POST /tags" in page
+    assert "Set up, and paused" in page
+
+
+@pytest.mark.parametrize(
+    ("wire", "reason", "way_on"),
+    [
+        ("intercom", "intercom_token_refused", "INTERCOM_ACCESS_TOKEN"),
+        ("intercom", "intercom_token_malformed", "INTERCOM_ACCESS_TOKEN"),
+        ("intercom", "intercom_scope_missing", "Developer Hub"),
+        ("koji", "koji_token_refused", "KOJI_API_KEY"),
+        ("koji", "koji_token_malformed", "KOJI_API_KEY"),
+        ("koji", "koji_scope_missing", "API keys"),
+        ("koji", "koji_credits", "credits"),
+    ],
+)
+def test_a_pause_is_told_with_what_to_do(wire: gates.Wire, reason: str, way_on: str) -> None:
+    moment = datetime(2026, 11, 23, 12, tzinfo=UTC)
+    every = health.in_words(gates.Pause(wire, "*", reason, moment))
+    one = health.in_words(gates.Pause(wire, "POST /tags", reason, moment))
+    for text in (every, one):
+        assert way_on in text
+        assert reason in text
+        assert "2026-11-23 12:00 UTC" in text
+    assert "every call" in every
+    assert "POST /tags" in one

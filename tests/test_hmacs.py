@@ -11,7 +11,9 @@ def test_blank_secrets_are_no_keys() -> None:
 
 
 def test_a_secret_that_is_not_utf8_keeps_its_bytes() -> None:
-    assert hmacs.keys_of([b"\xff\xfe".decode("utf-8", "surrogateescape")]) == [b"\xff\xfe"]
+    secret = b"\xff\xfe".decode("utf-8", "surrogateescape")
+    assert hmacs.key_of(secret) == b"\xff\xfe"
+    assert hmacs.keys_of([secret]) == [b"\xff\xfe"]
 
 
 def test_digests() -> None:
@@ -21,6 +23,8 @@ def test_digests() -> None:
 
 def test_any_match_tries_every_pair() -> None:
     assert hmacs.any_match([b"a", b"b"], [b"c", b"b"])
+    # What comes after a match does not undo it.
+    assert hmacs.any_match([b"a", b"b"], [b"a", b"c"])
     assert not hmacs.any_match([b"a", b"b"], [b"c"])
     assert not hmacs.any_match([], [b"c"])
     assert not hmacs.any_match([b"a"], [])

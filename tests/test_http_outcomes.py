@@ -63,8 +63,8 @@ class TestTheClient:
     def test_it_is_careful(self) -> None:
         with make_http_client() as http:
             assert http.timeout == httpx.Timeout(connect=3, read=10, write=10, pool=3)
-            assert not http.follow_redirects
-            assert not http.trust_env
+            assert http.follow_redirects is False
+            assert http.trust_env is False
             assert http.headers["User-Agent"] == "koji-for-intercom"
 
     def test_it_keeps_no_cookie(self) -> None:
@@ -106,6 +106,7 @@ class TestSending:
     def test_before_anything_left_it_is_later(self, error: type[Exception], repeatable: bool) -> None:
         with pytest.raises(LaterError) as caught:
             call(raising(error("x")), repeatable=repeatable)
+        assert str(caught.value) == "Service cannot be reached."
         assert caught.value.reason == "unreachable"
         assert caught.value.status is None
 
@@ -120,13 +121,20 @@ class TestSending:
             httpx.CloseError,
         ],
     )
-    @pytest.mark.parametrize(("repeatable", "expected"), [(True, LaterError), (False, UnknownOutcomeError)])
+    @pytest.mark.parametrize(
+        ("repeatable", "expected", "message"),
+        [
+            (True, LaterError, "Service did not answer in time."),
+            (False, UnknownOutcomeError, "Service did not answer; the call may have had its effect."),
+        ],
+    )
     def test_after_sending_it_depends_on_the_call(
-        self, error: type[Exception], repeatable: bool, expected: type[WireError]
+        self, error: type[Exception], repeatable: bool, expected: type[WireError], message: str
     ) -> None:
         with pytest.raises(WireError) as caught:
             call(raising(error("x")), repeatable=repeatable)
         assert type(caught.value) is expected
+        assert str(caught.value) == message
         assert caught.value.reason == "no_answer"
 
     @pytest.mark.parametrize(
@@ -135,6 +143,7 @@ class TestSending:
     def test_a_wrong_base_url_is_named(self, url: str) -> None:
         with make_http_client() as http, pytest.raises(PermanentError) as caught:
             send(http, "GET", url, headers={}, repeatable=True, service="Service")
+        assert str(caught.value) == "The address set for Service is not a usable https:// address."
         assert caught.value.reason == "base_url_wrong"
 
 
@@ -153,12 +162,12 @@ class TestReading:
     def test_a_larger_one_is_not_read_on(self) -> None:
         pulled = []
 
-        def endless() -> Iterator[bytes]:
-            while True:
+        def long() -> Iterator[bytes]:
+            for _ in range(20):
                 pulled.append(1)
                 yield b"x" * 1024 * 1024
 
-        answer = self.answer(endless())
+        answer = self.answer(long())
         assert (answer.status, answer.body, answer.problem) == (200, None, "answer_too_large")
         assert len(pulled) == 6
 
@@ -184,6 +193,14 @@ class TestReading:
         monkeypatch.setattr(time, "monotonic", lambda: float(next(clock)))
         answer = self.answer(iter([b"."] * 1000))
         assert answer.problem == "no_answer"
+
+    @pytest.mark.parametrize(("read_at", "problem"), [(25.0, None), (25.1, "no_answer")])
+    def test_a_whole_call_has_25_seconds(
+        self, read_at: float, problem: str | None, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        clock = iter([0.0, read_at])
+        monkeypatch.setattr(time, "monotonic", lambda: next(clock))
+        assert self.answer(iter([b"."])).problem == problem
 
     @pytest.mark.parametrize(
         "body", [None, b"", b"null", b"[]", b"<html>", b"\xff", b"[" * 100_000, b'{"n":' + b"9" * 9999 + b"}"]
@@ -212,6 +229,7 @@ class TestStatuses:
     @pytest.mark.parametrize(
         ("status", "kind", "reason"),
         [
+            (300, PermanentError, "redirected"),
             (301, PermanentError, "redirected"),
             (302, PermanentError, "redirected"),
             (304, PermanentError, "redirected"),
@@ -248,6 +266,9 @@ class TestStatuses:
         error = outcome(status, repeatable=False)
         assert type(error) is UnknownOutcomeError
         assert error.reason == "server_error"
+        assert (error.status, error.request_id) == (status, "req-1")
+        expected = f"Koji answered {status} (some_code) to a call that may have had its effect."
+        assert str(error) == expected
 
     def test_a_refused_unrepeatable_call_did_not(self) -> None:
         assert type(outcome(429, repeatable=False)) is LaterError
@@ -257,9 +278,22 @@ class TestStatuses:
     def test_a_redirect_blames_the_address(self, status: int) -> None:
         assert "address set for Koji is wrong" in str(outcome(status))
 
+    def test_every_code_is_named(self) -> None:
+        error = failure(
+            Answer(422, httpx.Headers(), b"{}"),
+            wire="koji",
+            service="Koji",
+            repeatable=True,
+            codes=("one", "other"),
+        )
+        assert str(error) == "Koji answered 422 (one, other)."
+
     def test_an_unreadable_success(self) -> None:
-        error = http_outcomes.unreadable(Answer(200, httpx.Headers(), b"<html>"), service="Koji")
-        assert (error.reason, error.status) == ("answer_unreadable", 200)
+        error = http_outcomes.unreadable(
+            Answer(200, httpx.Headers(), b"<html>"), service="Koji", request_id="req-1"
+        )
+        assert str(error) == "Koji answered 200 with a body that cannot be used."
+        assert (error.reason, error.status, error.request_id) == ("answer_unreadable", 200, "req-1")
         error = http_outcomes.unreadable(
             Answer(200, httpx.Headers(), None, "answer_too_large"), service="Koji"
         )

@@ -115,6 +115,43 @@ def test_a_library_may_say_what_happened_but_not_quote_what_it_handled(
     assert line["logger"] == "somelibrary.pool"
 
 
+def test_a_library_is_not_let_say_the_same_again_and_again(
+    log_lines: LogLines, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = 1000.0
+    monkeypatch.setattr("canvas_app.log.time.monotonic", lambda: now)
+    for number in range(50):
+        foreign.warning("Cannot connect: %s", number)
+    foreign.warning("Pool is full")
+    logging.getLogger("another.library").warning("Cannot connect")
+    assert [line["event"] for line in log_lines()] == ["Cannot connect", "Pool is full", "Cannot connect"]
+    now += 59
+    foreign.warning("Cannot connect")
+    assert log_lines() == []
+    now += 2
+    foreign.warning("Cannot connect")
+    [line] = log_lines()
+    assert (line["event"], line["held_back"]) == ("Cannot connect", 50)
+    now += 61
+    foreign.warning("Cannot connect")
+    [line] = log_lines()
+    assert "held_back" not in line
+
+
+def test_what_is_remembered_of_libraries_is_bounded() -> None:
+    filter_ = log.ForeignFilter()
+    for number in range(5 * log._MOST_REMEMBERED):
+        words = "".join(chr(ord("a") + int(digit)) for digit in str(number))
+        assert filter_.filter(logging.LogRecord("lib", logging.WARNING, "", 0, words, (), None))
+    assert len(filter_._said) <= log._MOST_REMEMBERED
+
+
+def test_our_own_events_are_all_written(log_lines: LogLines) -> None:
+    for _ in range(3):
+        log.event(ours, logging.INFO, "tap")
+    assert len(log_lines()) == 3
+
+
 def test_our_own_events_are_not_cut(log_lines: LogLines) -> None:
     log.event(ours, logging.INFO, "a: b")
     assert [line["event"] for line in log_lines()] == ["a: b"]

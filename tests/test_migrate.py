@@ -62,6 +62,14 @@ def test_release_brings_an_empty_database_to_this_version_and_may_be_repeated(em
         assert connection.execute(sa.text("SELECT slug FROM theme_tags")).scalars().all() == ["pricing"]
 
 
+def test_versions_are_numbers_of_four_digits_that_can_be_compared() -> None:
+    # A worker tells an older schema from a newer one by them.
+    found = ScriptDirectory(str(PROJECT_ROOT / "migrations")).walk_revisions()
+    numbers = [script.revision for script in found]
+    assert sorted(numbers, reverse=True) == numbers
+    assert all(len(number) == 4 and number.isdecimal() for number in numbers)
+
+
 def test_the_migrations_make_exactly_the_tables_of_the_code(engine: Engine) -> None:
     assert differences(engine) == []
 
@@ -117,6 +125,45 @@ def test_a_migration_that_fails_half_way_leaves_nothing_behind(empty: Engine) ->
         connection.execute(sa.text("DROP TABLE workers"))
     migrate.release(address(empty))
     assert differences(empty) == []
+
+
+def test_an_interview_that_was_sent_before_the_clock_was_there_is_asked_about(engine: Engine) -> None:
+    to = migrate.alembic_config
+    with engine.begin() as connection:
+        command.downgrade(to(connection), "0001")
+    with engine.begin() as connection:
+        for state in ("sent", "written_back"):
+            connection.execute(
+                sa.text(
+                    "INSERT INTO interviews (id, workspace_id, contact_id, study, origin, state, link_token,"
+                    " send_attempt, created_at, state_since, send_before)"
+                    " VALUES (:id, 'ws', 'c', 's', 'card', :id, :id, 1, :day, :day, :day)"
+                ),
+                {"id": state, "day": "2026-11-01 12:00:00"},
+            )
+            connection.execute(
+                sa.text("INSERT INTO outside_writes (interview_id, kind, tries) VALUES (:id, 'message', 1)"),
+                {"id": state},
+            )
+
+    def writes() -> list[str]:
+        query = sa.text("SELECT interview_id FROM outside_writes ORDER BY interview_id")
+        with store.reading(engine) as connection:
+            return list(connection.execute(query).scalars())
+
+    with engine.begin() as connection:
+        command.upgrade(to(connection), "0002")
+    assert writes() == ["sent", "written_back"]
+    query = sa.text("SELECT id, check_at = state_since, checks, purged_at FROM interviews ORDER BY id")
+    with store.reading(engine) as connection:
+        rows = [tuple(row) for row in connection.execute(query)]
+    assert rows == [("sent", True, 0, None), ("written_back", None, 0, None)]
+    with engine.begin() as connection:
+        command.downgrade(to(connection), "0001")
+    assert writes() == ["sent", "written_back"]
+    with store.reading(engine) as connection:
+        count = sa.text("SELECT count(*) FROM interviews")
+        assert connection.execute(count).scalar_one() == 2
 
 
 @pytest.mark.slow

@@ -11,6 +11,7 @@ from flask import Flask
 from flask.testing import FlaskClient
 from itsdangerous import URLSafeSerializer
 from sqlalchemy.engine import Engine
+from sqlalchemy.exc import OperationalError
 from werkzeug.test import TestResponse
 
 from canvas_app import create_app, leases, store
@@ -96,6 +97,19 @@ class TestPersonalLink:
         path = f"/i/{world.interview().link_token}"
         answer = world.app.test_client().head(path)
         assert (answer.status_code, answer.headers["Location"], answer.data) == (302, KOJI_LINK, b"")
+        assert not opened(world.interview())
+
+    def test_leads_there_also_while_nothing_can_be_written(self, world: World) -> None:
+        # As when another program holds SQLite's file for itself.
+        def away(_connection: object, _cursor: object, statement: str, *_rest: object) -> None:
+            if statement.startswith("UPDATE"):
+                raise OperationalError("", {}, Exception())
+
+        engine = world.app.extensions["koji_for_intercom"].engine
+        sa.event.listen(engine, "before_cursor_execute", away)
+        answer = tap(world, **{"User-Agent": PEOPLE[0]})
+        sa.event.remove(engine, "before_cursor_execute", away)
+        assert (answer.status_code, answer.headers["Location"]) == (302, KOJI_LINK)
         assert not opened(world.interview())
 
     def test_makes_a_message_of_unknown_fate_a_known_one(self, world: World) -> None:

@@ -350,3 +350,36 @@ def test_the_default_study_is_made_of_the_settings(environment: pytest.MonkeyPat
     study = load(environment, KOJI_API_KEY="key", KOJI_STUDY_NAME=" Churn ").default_study
     assert (study.slug, study.name, study.api_key, study.link_template) == ("default", "Churn", "key", None)
     assert load(environment, KOJI_API_KEY="").default_study.api_key is None
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        {"ASK_AGAIN_DAYS": "366"},
+        {"RETENTION_DAYS": "29"},
+        {"ASK_AGAIN_DAYS": "90", "RETENTION_DAYS": "89"},
+    ],
+)
+def test_who_was_asked_must_not_be_forgotten_too_early(
+    values: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in values.items():
+        monkeypatch.setenv(name, value)
+    with pytest.raises(SettingsError) as error:
+        Settings.load({})
+    [problem] = error.value.problems
+    assert problem.startswith("RETENTION_DAYS: ")
+    assert "raise RETENTION_DAYS or lower ASK_AGAIN_DAYS" in problem
+
+
+def test_to_remember_just_as_long_as_nobody_is_asked_again_is_enough(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ASK_AGAIN_DAYS", "90")
+    monkeypatch.setenv("RETENTION_DAYS", "90")
+    assert Settings.load({}).retention_days == 90
+
+
+def test_a_malformed_cap_is_the_only_problem_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ASK_AGAIN_DAYS", "planted")
+    with pytest.raises(SettingsError) as error:
+        Settings.load({})
+    assert [problem.partition(":")[0] for problem in error.value.problems] == ["ASK_AGAIN_DAYS"]

@@ -1,20 +1,25 @@
 from __future__ import annotations
 
+import json
 import logging
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
+from typing import Any
 
 import pytest
 import sqlalchemy as sa
 from sqlalchemy.engine import Engine
-from sqlalchemy.exc import IntegrityError, OperationalError
+from sqlalchemy.exc import DataError, IntegrityError, InterfaceError, OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from canvas_app import store
 from canvas_app.store import UtcDateTime
+
+LogLines = Callable[[], list[dict[str, Any]]]
 
 metadata = sa.MetaData()
 moments = sa.Table(
@@ -228,3 +233,62 @@ def test_every_sqlite_tells_the_time_in_parts_of_a_second(sqlite_url: str) -> No
     engine.dispose()
     assert before * 1000 - 1 <= told <= time.time() * 1000 + 1
     assert isinstance(told, float)
+
+
+class TestPatience:
+    """A step waits for the database, and is repeated when it is back."""
+
+    @pytest.fixture
+    def slept(self, monkeypatch: pytest.MonkeyPatch) -> list[float]:
+        slept: list[float] = []
+        monkeypatch.setattr("canvas_app.store.time.sleep", slept.append)
+        return slept
+
+    def test_repeats_a_step_through_an_outage_however_long(
+        self, slept: list[float], log_lines: LogLines
+    ) -> None:
+        troubles: list[Exception] = [
+            OperationalError("", {}, Exception("planted")),
+            InterfaceError("", {}, Exception("planted")),
+            PoolTimeout("planted"),
+        ] * 20
+        asked: list[tuple[str, int]] = []
+
+        def step(interview_id: str, attempt: int) -> str:
+            asked.append((interview_id, attempt))
+            if troubles:
+                raise troubles.pop()
+            return "done"
+
+        assert store.patiently(step, "i1", 2) == "done"
+        assert asked == [("i1", 2)] * 61
+        assert slept[:5] == [0.5, 1.0, 2.0, 4.0, 5.0]
+        assert slept == sorted(slept)
+        assert max(slept) == 5.0
+        lines = log_lines()
+        assert [line["event"] for line in lines] == ["waits_for_database"] * 60
+        assert "planted" not in json.dumps(lines)
+
+    @pytest.mark.parametrize(
+        "error",
+        [IntegrityError("", {}, Exception()), DataError("", {}, Exception()), ValueError(), KeyError()],
+    )
+    def test_does_not_repeat_what_would_fail_again(self, slept: list[float], error: Exception) -> None:
+        asked: list[int] = []
+
+        def step() -> None:
+            asked.append(1)
+            raise error
+
+        with pytest.raises(type(error)):
+            store.patiently(step)
+        assert (asked, slept) == ([1], [])
+
+    def test_waits_for_no_vendor(self, slept: list[float]) -> None:
+        # What a wire raises is an outcome of the attempt and never gets here; if it did, nobody would wait.
+        def step() -> None:
+            raise TimeoutError
+
+        with pytest.raises(TimeoutError):
+            store.patiently(step)
+        assert slept == []

@@ -17,7 +17,7 @@ from typing import Any, cast
 import pytest
 import sqlalchemy as sa
 from sqlalchemy.engine import Engine
-from sqlalchemy.exc import DataError, IntegrityError, InterfaceError, OperationalError
+from sqlalchemy.exc import IntegrityError, InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from canvas_app import leases, migrate, store, worker
@@ -153,16 +153,26 @@ class TestProcess:
     def test_waits_for_the_release_and_then_starts(self, start: StartWorker, tmp_path: Path) -> None:
         url = f"sqlite:///{tmp_path}/late.db"
         worker = start(DATABASE_URL=url)
-        assert worker.wait_for("worker_waits")["reason"] == "schema_missing_or_different"
+        assert worker.wait_for("worker_waits")["reason"] == "schema_missing_or_older"
         migrate.release(url)
         worker.wait_for("worker_started")
+        worker.process.terminate()
+        assert worker.ends() == 0
+
+    def test_works_on_the_tables_of_a_newer_version(self, start: StartWorker, engine: Engine) -> None:
+        # The release was taken back, and its migrations were not.
+        with engine.begin() as connection:
+            connection.execute(sa.text("UPDATE alembic_version SET version_num = '9999'"))
+        worker = start(DATABASE_URL=engine.url.render_as_string(hide_password=False))
+        worker.wait_for("worker_started")
+        assert worker.wait_for("schema_newer_than_code")["version"] == "9999"
         worker.process.terminate()
         assert worker.ends() == 0
 
     @pytest.mark.parametrize(
         ("database", "reason"),
         [
-            ("sqlite:///{}/none.db", "schema_missing_or_different"),
+            ("sqlite:///{}/none.db", "schema_missing_or_older"),
             ("postgresql://koji:planted@127.0.0.1:1/koji", "database_unavailable"),
         ],
     )
@@ -409,65 +419,6 @@ class TestKeepingTheLease:
         monkeypatch.setattr(leases, "renew", broken)
         with pytest.raises(IntegrityError):
             keep("e" * 32, Turns())
-
-
-class TestPatience:
-    """A step waits for the database, and is repeated when it is back."""
-
-    @pytest.fixture
-    def slept(self, monkeypatch: pytest.MonkeyPatch) -> list[float]:
-        slept: list[float] = []
-        monkeypatch.setattr("canvas_app.worker.time.sleep", slept.append)
-        return slept
-
-    def test_repeats_a_step_through_an_outage_however_long(
-        self, slept: list[float], log_lines: LogLines
-    ) -> None:
-        troubles: list[Exception] = [
-            OperationalError("", {}, Exception("planted")),
-            InterfaceError("", {}, Exception("planted")),
-            PoolTimeout("planted"),
-        ] * 20
-        asked: list[tuple[str, int]] = []
-
-        def step(interview_id: str, attempt: int) -> str:
-            asked.append((interview_id, attempt))
-            if troubles:
-                raise troubles.pop()
-            return "done"
-
-        assert worker._patiently(step, "i1", 2) == "done"
-        assert asked == [("i1", 2)] * 61
-        assert slept[:5] == [0.5, 1.0, 2.0, 4.0, 5.0]
-        assert slept == sorted(slept)
-        assert max(slept) == 5.0
-        lines = log_lines()
-        assert [line["event"] for line in lines] == ["step_waits_for_database"] * 60
-        assert "planted" not in json.dumps(lines)
-
-    @pytest.mark.parametrize(
-        "error",
-        [IntegrityError("", {}, Exception()), DataError("", {}, Exception()), ValueError(), KeyError()],
-    )
-    def test_does_not_repeat_what_would_fail_again(self, slept: list[float], error: Exception) -> None:
-        asked: list[int] = []
-
-        def step() -> None:
-            asked.append(1)
-            raise error
-
-        with pytest.raises(type(error)):
-            worker._patiently(step)
-        assert (asked, slept) == ([1], [])
-
-    def test_waits_for_no_vendor(self, slept: list[float]) -> None:
-        # What a wire raises is an outcome of the attempt and never gets here; if it did, nobody would wait.
-        def step() -> None:
-            raise TimeoutError
-
-        with pytest.raises(TimeoutError):
-            worker._patiently(step)
-        assert slept == []
 
 
 class TestServices:

@@ -8,12 +8,28 @@ https://developers.intercom.com/docs/canvas-kit/canvas-kit-inbox-best-practices
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final, Literal, TypeAlias, assert_never
-
-from pydantic import JsonValue
+from typing import TYPE_CHECKING, Final, Literal, assert_never
 
 from canvas_app.canvas import texts
+from canvas_app.canvas.card_states import (
+    AskedRecently,
+    CardState,
+    Completed,
+    ConfirmSend,
+    ConfirmWithdraw,
+    Ended,
+    Failed,
+    NoContact,
+    NoConversation,
+    NotSetUp,
+    NotWritten,
+    OutcomeUnknown,
+    Problem,
+    Ready,
+    Result,
+    Sending,
+    Sent,
+)
 from canvas_app.canvas.kit import (
     Button,
     Canvas,
@@ -31,15 +47,42 @@ from canvas_app.plaintext import one_line
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
-    from datetime import datetime
     from zoneinfo import ZoneInfo
+
+    from pydantic import JsonValue
 
 # The ids that come back with a tap.
 SEND: Final = "send"
 SEND_AGAIN: Final = "send_again"
 TRY_AGAIN: Final = "try_again"
 REFRESH: Final = "refresh"
+BACK: Final = "back"
+SEND_ANYWAY: Final = "send_anyway"
+CONFIRM_SEND: Final = "confirm_send"
+WITHDRAW: Final = "withdraw"
+CONFIRM_WITHDRAW: Final = "confirm_withdraw"
+IT_IS_THERE: Final = "it_is_there"
+SEND_AFTER_ALL: Final = "send_after_all"
+ACTIONS: Final = frozenset(
+    (
+        SEND,
+        SEND_AGAIN,
+        TRY_AGAIN,
+        REFRESH,
+        BACK,
+        SEND_ANYWAY,
+        CONFIRM_SEND,
+        WITHDRAW,
+        CONFIRM_WITHDRAW,
+        IT_IS_THERE,
+        SEND_AFTER_ALL,
+    )
+)
 PERSONAL_LINE: Final = "personal_line"
+
+# What comes back with it in the stored data.
+NONCE: Final = "nonce"
+TOKEN: Final = "token"  # noqa: S105 -- a name, and no secret.
 
 # How much of a text from outside is shown, in characters: together they keep every card under 400 px.
 NAME_LIMIT = 32
@@ -50,184 +93,74 @@ REMARK_LIMIT = 120
 SENTENCE_LIMIT = 160
 PARAGRAPH_LIMIT = 230
 PREVIEW_LIMIT = 190
+SHORT_PREVIEW_LIMIT = 100
+FEW_CHARACTERS = 12
 PERSONAL_LINE_LIMIT = 300
 
-CustomerReceived: TypeAlias = Literal["no", "unknown"]
-NotWrittenKind: TypeAlias = Literal["anonymous", "low_quality", "quality_unknown"]
-EndedKind: TypeAlias = Literal["expired", "cancelled"]
 
-
-@dataclass(frozen=True)
-class Ready:
-    """An interview can be sent; ``preview`` is the message that would go out, paragraph by paragraph.
-
-    ``nonce`` names this offer, so that a double tap is recognised. ``earlier`` is a line about an earlier
-    interview. ``personal_line`` is what the rep has typed already, when the card is drawn again.
-    """
-
-    preview: tuple[str, ...]
-    contact_name: str | None
-    nonce: str
-    study_name: str
-    earlier: str | None
-    personal_line: str = ""
-
-
-@dataclass(frozen=True)
-class Sending:
-    """It was asked for and has not gone out yet; ``problem`` says in plain words what holds it up."""
-
-    asked_by: str | None
-    asked_at: datetime
-    worker_alive: bool
-    problem: str | None = None
-
-
-@dataclass(frozen=True)
-class Sent:
-    """The message is in the conversation; ``author_note`` says who wrote it when it was not the rep."""
-
-    asked_by: str | None
-    sent_at: datetime
-    opened_at: datetime | None
-    expires_at: datetime | None
-    author_note: str | None
-
-
-@dataclass(frozen=True)
-class Completed:
-    """The customer has answered; Koji has not analysed it yet."""
-
-    completed_at: datetime
-
-
-@dataclass(frozen=True)
-class Result:
-    """Koji's result, with ``quality`` on Koji's scale, 1 to 5.
-
-    ``writing`` is true while attributes, note or tags are still on their way to Intercom; ``problem`` says in
-    plain words why they are not all there.
-    """
-
-    sentiment: str | None
-    top_theme: str | None
-    themes: tuple[str, ...]
-    quality: float | None
-    answered_at: datetime
-    transcript_url: str | None
-    writing: bool
-    problem: str | None = None
-
-
-@dataclass(frozen=True)
-class NotWritten:
-    """There is a result, and it stays out of Intercom."""
-
-    kind: NotWrittenKind
-    answered_at: datetime
-    quality: float | None
-    min_quality: float
-
-
-@dataclass(frozen=True)
-class Failed:
-    """It was not sent; ``reason_text`` says why in plain words."""
-
-    reason_text: str
-    customer_received: CustomerReceived
-    can_try_again: bool
-    failed_at: datetime
-
-
-@dataclass(frozen=True)
-class OutcomeUnknown:
-    """The message was handed to Intercom, and whether it arrived could not be learnt."""
-
-    since: datetime
-
-
-@dataclass(frozen=True)
-class Ended:
-    """The interview is over without an answer."""
-
-    kind: EndedKind
-    at: datetime
-
-
-@dataclass(frozen=True)
-class NotSetUp:
-    """Settings are missing; ``missing`` names them, or says what is wrong."""
-
-    missing: tuple[str, ...]
-
-
-@dataclass(frozen=True)
-class NoContact:
-    """The conversation has nobody to interview."""
-
-
-@dataclass(frozen=True)
-class NoConversation:
-    """The card is not shown beside a conversation."""
-
-
-@dataclass(frozen=True)
-class Problem:
-    """Something on our side is in the way; ``nothing_sent`` only when that is certain of this tap."""
-
-    text: str
-    nothing_sent: bool
-
-
-CardState: TypeAlias = (
-    Ready
-    | Sending
-    | Sent
-    | Completed
-    | Result
-    | NotWritten
-    | Failed
-    | OutcomeUnknown
-    | Ended
-    | NotSetUp
-    | NoContact
-    | NoConversation
-    | Problem
-)
-
-
-def draw(state: CardState, *, zone: ZoneInfo, elsewhere: str | None = None) -> Canvas:
+def draw(
+    state: CardState, *, zone: ZoneInfo, elsewhere: str | None = None, notice: str | None = None
+) -> Canvas:
     """Return the canvas that shows ``state``, with times as they are called in ``zone``.
 
-    ``elsewhere`` names the conversation that the state is about when it is not the one beside the card.
+    ``elsewhere``: the state is about another conversation than the one beside the card. It says when the
+    interview was asked for there, and is empty where the state itself does.
+    ``notice`` says in plain words what is on hold at the moment, whatever the state is.
     """
-    above = [] if elsewhere is None else [_context(texts.elsewhere(plain(elsewhere, NAME_LIMIT)))]
-    stored_data: dict[str, JsonValue] = {"nonce": state.nonce} if isinstance(state, Ready) else {}
-    return Canvas(components=(*above, *_components(state, zone)), stored_data=stored_data)
+    above: list[Component] = []
+    if notice is not None:
+        above.append(Text(text=plain(notice, REMARK_LIMIT) or texts.PROBLEM, style="error"))
+    if elsewhere is not None:
+        above.append(_muted(texts.elsewhere(plain(elsewhere, NAME_LIMIT))))
+    components = _components(state, zone, brief=notice is not None)
+    return Canvas(components=(*above, *components), stored_data=_stored(state))
 
 
-def _components(state: CardState, zone: ZoneInfo) -> Iterable[Component]:
+def _stored(state: CardState) -> dict[str, JsonValue]:
+    match state:
+        case Ready(nonce=nonce):
+            return {NONCE: nonce}
+        case AskedRecently(personal_line=line) if line:
+            return {PERSONAL_LINE: one_line(line, PERSONAL_LINE_LIMIT)}
+        case (
+            Failed(token=token)
+            | OutcomeUnknown(token=token)
+            | ConfirmSend(token=token)
+            | ConfirmWithdraw(token=token)
+        ) if token:
+            return {TOKEN: token}
+        case _:
+            return {}
+
+
+def _components(state: CardState, zone: ZoneInfo, *, brief: bool) -> Iterable[Component]:
+    """``brief``: there is a line above already, so that what matters less is left out."""
     match state:
         case Ready():
-            return _ready(state)
+            return _ready(state, SHORT_PREVIEW_LIMIT if brief else PREVIEW_LIMIT)
         case Sending():
-            return _sending(state, zone)
+            return _sending(state, zone, brief=brief)
         case Sent():
-            return _sent(state, zone)
+            return _sent(state, zone, brief=brief or state.elsewhere)
         case Completed(completed_at=at):
             said = texts.being_analysed(texts.moment(at, zone))
             return _header(texts.COMPLETED), _paragraph(said), _refresh()
         case Result():
-            return _result(state, zone)
+            return _result(state, zone, brief=brief)
         case NotWritten():
             return _not_written(state, zone)
         case Failed():
             return _failed(state, zone)
-        case OutcomeUnknown(since=at):
-            return _outcome_unknown(texts.moment(at, zone))
-        case Ended(kind=kind, at=at):
-            said = {"expired": texts.expired, "cancelled": texts.cancelled}[kind](texts.moment(at, zone))
-            return _paragraph(said), _submit(SEND_AGAIN, texts.SEND_AGAIN)
+        case OutcomeUnknown():
+            return _outcome_unknown(state, zone)
+        case Ended():
+            return _ended(state, zone)
+        case AskedRecently():
+            return _asked_recently(state, zone)
+        case ConfirmSend():
+            return _confirm_send(state, zone)
+        case ConfirmWithdraw():
+            return _confirm_withdraw(state, zone)
         case NotSetUp(missing=missing):
             return _not_set_up(missing)
         case NoContact():
@@ -240,25 +173,30 @@ def _components(state: CardState, zone: ZoneInfo) -> Iterable[Component]:
             assert_never(state)
 
 
-def _ready(state: Ready) -> Iterable[Component]:
+def _ready(state: Ready, preview_limit: int) -> Iterable[Component]:
     study = plain(state.study_name, NAME_LIMIT) or texts.THE_INTERVIEW
     name = plain(state.contact_name or "", NAME_LIMIT) or texts.THE_CUSTOMER
     earlier = plain(state.earlier or "", LINE_LIMIT)
     if earlier:
         yield _context(earlier)
     yield _paragraph(texts.offer(study, name))
-    yield from _preview(state.preview)
-    # An input renders no markdown, and what the rep typed has to come back as it was.
-    typed = one_line(state.personal_line, PERSONAL_LINE_LIMIT)
-    yield Input(id=PERSONAL_LINE, placeholder=texts.PERSONAL_LINE, value=typed or None)
+    yield from _preview(state.preview, preview_limit)
+    yield _line_input(state.personal_line)
     yield _submit(SEND, texts.SEND)
 
 
-def _preview(paragraphs: tuple[str, ...]) -> Iterable[Text]:
+def _line_input(typed: str) -> Input:
+    # An input renders no markdown, and what the rep typed has to come back as it was.
+    value = one_line(typed, PERSONAL_LINE_LIMIT) or None
+    return Input(id=PERSONAL_LINE, placeholder=texts.PERSONAL_LINE, value=value)
+
+
+def _preview(paragraphs: tuple[str, ...], limit: int) -> Iterable[Text]:
     """The message, paragraph under paragraph, and together no longer than a card can take."""
-    left, shown = PREVIEW_LIMIT, []
+    left, shown = limit, []
     for paragraph in paragraphs:
-        text = plain(paragraph, left) if left > 0 else ""
+        # A single word, or the dots alone, would say nothing.
+        text = plain(paragraph, left) if left > FEW_CHARACTERS or len(paragraph) <= left else ""
         left -= len(text)
         if text:
             shown.append(text)
@@ -267,27 +205,32 @@ def _preview(paragraphs: tuple[str, ...]) -> Iterable[Text]:
     yield from map(_muted, shown[-1:])
 
 
-def _sending(state: Sending, zone: ZoneInfo) -> Iterable[Component]:
+def _sending(state: Sending, zone: ZoneInfo, *, brief: bool) -> Iterable[Component]:
     yield _header(texts.SENDING)
     if not state.worker_alive:
         yield _paragraph(texts.WORKER_DOWN)
-    yield from _muted_if(plain(state.problem or "", REMARK_LIMIT))
+    if not brief:
+        yield from _muted_if(plain(state.problem or "", REMARK_LIMIT))
     yield _muted(texts.asked(plain(state.asked_by or "", NAME_LIMIT), texts.moment(state.asked_at, zone)))
     yield _refresh()
 
 
-def _sent(state: Sent, zone: ZoneInfo) -> Iterable[Component]:
+def _sent(state: Sent, zone: ZoneInfo, *, brief: bool) -> Iterable[Component]:
     yield _header(texts.SENT)
     yield _paragraph(texts.sent(plain(state.asked_by or "", NAME_LIMIT), texts.moment(state.sent_at, zone)))
     opened = texts.opened(texts.moment(state.opened_at, zone)) if state.opened_at else texts.NOT_OPENED
     yield _muted(opened)
     if state.expires_at is not None:
         yield _muted(texts.works_until(texts.moment(state.expires_at, zone)))
-    yield from _muted_if(plain(state.author_note or "", REMARK_LIMIT))
+    if not brief:
+        yield from _muted_if(plain(state.author_note or "", REMARK_LIMIT))
+    if state.elsewhere:
+        yield _submit(SEND_ANYWAY, texts.SEND_ANYWAY)
     yield _refresh()
+    yield _submit(WITHDRAW, texts.WITHDRAW, style="link")
 
 
-def _result(state: Result, zone: ZoneInfo) -> Iterable[Component]:
+def _result(state: Result, zone: ZoneInfo, *, brief: bool) -> Iterable[Component]:
     yield _paragraph(texts.answered(texts.moment(state.answered_at, zone)))
     top_theme = plain(state.top_theme or "", THEME_LIMIT)
     if top_theme:
@@ -297,17 +240,17 @@ def _result(state: Result, zone: ZoneInfo) -> Iterable[Component]:
     others = (plain(theme, NAME_LIMIT) for theme in state.themes if theme != state.top_theme)
     rows = (
         (texts.SENTIMENT, plain((state.sentiment or "").capitalize(), NAME_LIMIT)),
-        (texts.OTHER_THEMES, plain(", ".join(filter(None, others)), VALUE_LIMIT)),
+        (texts.OTHER_THEMES, "" if brief else plain(", ".join(filter(None, others)), VALUE_LIMIT)),
         (texts.QUALITY, _quality(state.quality)),
     )
     known = tuple(FieldValue(field=field, value=value) for field, value in rows if value)
     if known:
         yield DataTable(items=known)
-    problem = plain(state.problem or "", REMARK_LIMIT)
+    problem = "" if brief else plain(state.problem or "", REMARK_LIMIT)
     if state.writing:
         yield _muted(f"{texts.WRITING} {problem}".rstrip())
-    elif problem:
-        yield _muted(f"{texts.NOT_ALL_WRITTEN} {problem}")
+    elif state.problem:
+        yield _muted(f"{texts.NOT_ALL_WRITTEN} {problem}".rstrip())
     if state.transcript_url is not None and is_linkable(state.transcript_url):
         opens = UrlAction(url=state.transcript_url)
         yield Button(id="open_transcript", label=texts.OPEN_TRANSCRIPT, action=opens)
@@ -342,11 +285,54 @@ def _failed(state: Failed, zone: ZoneInfo) -> Iterable[Component]:
         yield _refresh()
 
 
-def _outcome_unknown(since: str) -> Iterable[Component]:
+def _outcome_unknown(state: OutcomeUnknown, zone: ZoneInfo) -> Iterable[Component]:
     yield _paragraph(texts.OUTCOME_UNKNOWN)
-    yield _muted(texts.OUTCOME_UNKNOWN_NEXT)
-    yield _muted(texts.outcome_unknown_since(since))
+    yield _muted(texts.outcome_unknown_since(texts.moment(state.since, zone)))
+    if state.token and not state.too_early:
+        yield _muted(texts.OUTCOME_UNKNOWN_NEXT)
+        yield _submit(IT_IS_THERE, texts.IT_IS_THERE)
+        yield _submit(SEND_AFTER_ALL, texts.SEND_AFTER_ALL)
+        return
+    yield _muted(texts.OUTCOME_UNKNOWN_ELSEWHERE if state.elsewhere else texts.OUTCOME_UNKNOWN_TOO_EARLY)
     yield _refresh()
+
+
+def _ended(state: Ended, zone: ZoneInfo) -> Iterable[Component]:
+    said = {"expired": texts.expired, "cancelled": texts.cancelled}
+    yield _paragraph(said[state.kind](texts.moment(state.at, zone)))
+    yield _submit(SEND_AGAIN, texts.SEND_AGAIN)
+
+
+def _asked_recently(state: AskedRecently, zone: ZoneInfo) -> Iterable[Component]:
+    name = plain(state.contact_name or "", NAME_LIMIT) or texts.THE_CUSTOMER
+    by, at = plain(state.asked_by or "", NAME_LIMIT), texts.moment(state.asked_at, zone)
+    yield _header(texts.ASKED_RECENTLY)
+    yield _paragraph(texts.asked_recently(name, by, at, elsewhere=state.elsewhere))
+    yield _muted(texts.again_from(texts.moment(state.again_from, zone)))
+    yield _submit(SEND_ANYWAY, texts.SEND_ANYWAY)
+    yield _submit(BACK, texts.BACK, style="link")
+
+
+def _confirm_send(state: ConfirmSend, zone: ZoneInfo) -> Iterable[Component]:
+    name = plain(state.contact_name or "", NAME_LIMIT) or texts.THE_CUSTOMER
+    by, at = plain(state.asked_by or "", NAME_LIMIT), texts.moment(state.asked_at, zone)
+    yield _paragraph(texts.confirm_replace(by, at) if state.replaces else texts.confirm_send(name, by, at))
+    yield _paragraph(texts.MESSAGE)
+    # No first card: there is room for the whole message.
+    yield from _preview(state.preview, PREVIEW_LIMIT)
+    yield _line_input(state.personal_line)
+    yield _submit(CONFIRM_SEND, texts.SEND_ANYWAY)
+    yield _submit(BACK, texts.CANCEL, style="link")
+
+
+def _confirm_withdraw(state: ConfirmWithdraw, zone: ZoneInfo) -> Iterable[Component]:
+    yield _header(texts.CONFIRM_WITHDRAW)
+    yield _paragraph(texts.sent(plain(state.asked_by or "", NAME_LIMIT), texts.moment(state.sent_at, zone)))
+    if state.opened_at is not None:
+        yield _paragraph(texts.opened_and_may_be_answering(texts.moment(state.opened_at, zone)))
+    yield _muted(texts.WITHDRAWING)
+    yield _submit(CONFIRM_WITHDRAW, texts.WITHDRAW)
+    yield _submit(BACK, texts.CANCEL, style="link")
 
 
 def _not_set_up(missing: tuple[str, ...]) -> Iterable[Component]:

@@ -148,7 +148,7 @@ def _refuse_constant(_name: str) -> NoReturn:
 
 def _refusal(error: ValidationError) -> BodyRefused:
     """Name the first field that is wrong. Only ids can be: everything else is read leniently."""
-    first = error.errors(include_input=False, include_context=False, include_url=False)[0]
+    first = error.errors()[0]
     field = ".".join(map(str, first["loc"]))
     if first["type"] == "missing":
         return BodyRefused(f"{field} is missing.", reason="body_incomplete")

@@ -6,9 +6,11 @@ from datetime import timedelta
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from canvas_app.canvas import reasons, texts
-from canvas_app.canvas.cards import (
+from canvas_app.canvas.card_states import (
     CardState,
     Completed,
+    ConfirmSend,
+    ConfirmWithdraw,
     Ended,
     Failed,
     NotWritten,
@@ -19,8 +21,9 @@ from canvas_app.canvas.cards import (
     Sending,
     Sent,
 )
-from canvas_app.interviews import wording
+from canvas_app.interviews import frequency, wording
 from canvas_app.interviews.ledger import Interview, result_of
+from canvas_app.interviews.states import OPEN_STATES
 from canvas_app.koji import links as koji_links
 from canvas_app.settings import Settings
 
@@ -31,8 +34,20 @@ _NOT_WRITTEN: dict[str, NotWrittenKind] = {
 }
 
 
-def of_interview(interview: Interview, *, worker_alive: bool, settings: Settings) -> CardState:
-    """The state that shows this interview."""
+def of_interview(
+    interview: Interview,
+    *,
+    worker_alive: bool,
+    settings: Settings,
+    here: bool = True,
+    token: str = "",
+    too_early: bool = False,
+) -> CardState:
+    """The state that shows this interview.
+
+    ``here``: its conversation is the one beside the card. ``token`` names the interview as it is now, and
+    ``too_early`` says that a tap was, because a call may still be under way.
+    """
     since = interview.state_since
     match interview.state:
         case "queued" | "sending":
@@ -50,6 +65,7 @@ def of_interview(interview: Interview, *, worker_alive: bool, settings: Settings
                 opened_at=interview.opened_at,
                 expires_at=sent_at + timedelta(days=settings.open_days),
                 author_note=reasons.WRITTEN_BY_ANOTHER if interview.written_as_id else None,
+                elsewhere=not here,
             )
         case "completed":
             return Completed(completed_at=interview.completed_at or since)
@@ -65,7 +81,9 @@ def of_interview(interview: Interview, *, worker_alive: bool, settings: Settings
         case "expired" | "cancelled":
             return Ended(kind=interview.state, at=since)
         case "unknown":
-            return OutcomeUnknown(since=since)
+            return OutcomeUnknown(
+                since=since, token=token if here else "", elsewhere=not here, too_early=too_early
+            )
         case "failed" if interview.result is not None:
             return _result(interview, settings, writing=False)
         case "failed" | "skipped":
@@ -75,6 +93,7 @@ def of_interview(interview: Interview, *, worker_alive: bool, settings: Settings
                 customer_received="no",
                 can_try_again=interview.state == "failed",
                 failed_at=since,
+                token=token,
             )
 
 
@@ -89,6 +108,29 @@ def ready(*, contact_name: str | None, settings: Settings, nonce: str, personal_
     )
 
 
+def confirm_send(
+    earlier: Interview, *, contact_name: str | None, replaces: bool, token: str, personal_line: str
+) -> ConfirmSend:
+    return ConfirmSend(
+        preview=wording.invitation_preview(contact_name=contact_name, personal_line=None),
+        contact_name=contact_name,
+        asked_by=earlier.asked_by_name,
+        asked_at=frequency.asked_at(earlier),
+        replaces=replaces,
+        token=token,
+        personal_line=personal_line,
+    )
+
+
+def confirm_withdraw(interview: Interview, *, token: str) -> ConfirmWithdraw:
+    return ConfirmWithdraw(
+        asked_by=interview.asked_by_name,
+        sent_at=frequency.asked_at(interview),
+        opened_at=interview.opened_at,
+        token=token,
+    )
+
+
 def zone_of(name: str | None) -> ZoneInfo:
     """The workspace's time zone; UTC while it is not known or not a zone that this system knows."""
     try:
@@ -98,9 +140,12 @@ def zone_of(name: str | None) -> ZoneInfo:
 
 
 def elsewhere(interview: Interview, conversation_id: str | None, zone: ZoneInfo) -> str | None:
-    """How an interview of another conversation is named on this one's card."""
+    """How an interview of another conversation is named on this one's card, see ``cards.draw``."""
     if interview.conversation_id is None or interview.conversation_id == conversation_id:
         return None
+    if interview.state in OPEN_STATES:
+        # Its card says when it was asked for.
+        return ""
     return texts.moment(interview.created_at, zone)
 
 

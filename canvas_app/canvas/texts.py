@@ -26,6 +26,12 @@ SEND_ANOTHER = "Send another"
 TRY_AGAIN = "Try again"
 REFRESH = "Refresh"
 OPEN_TRANSCRIPT = "Open transcript"
+SEND_ANYWAY = "Send anyway"
+WITHDRAW = "Withdraw the link"
+IT_IS_THERE = "It is there"
+SEND_AFTER_ALL = "It is not there, send it"
+CANCEL = "Cancel"
+BACK = "Back"
 PERSONAL_LINE = "Add a personal line (optional)"
 
 # When a name is not known
@@ -37,6 +43,8 @@ NO_REASON = "The reason is not known."
 SENDING = "Sending…"
 SENT = "✓ Interview sent"
 COMPLETED = "✓ Interview answered"
+ASKED_RECENTLY = "Asked recently"
+CONFIRM_WITHDRAW = "Withdraw the link?"
 
 # What a state means
 WORKER_DOWN = (
@@ -48,8 +56,17 @@ WRITING = "The result is still being written to Intercom."
 NOT_ALL_WRITTEN = "Not all of it is in Intercom."
 OUTCOME_UNKNOWN = "We could not find out whether the message reached the customer."
 OUTCOME_UNKNOWN_NEXT = (
-    "Please look in the conversation. If the message with the interview link is there, it was sent. "
-    "We will not send it a second time by ourselves."
+    "Please look in this conversation for the message with the link “Start the interview”. "
+    "We send nothing a second time unless you say that it is not there."
+)
+OUTCOME_UNKNOWN_ELSEWHERE = "Please look in that conversation. The card there lets you say what you found."
+OUTCOME_UNKNOWN_TOO_EARLY = (
+    "It may still be on its way, so nobody can tell yet. Nothing was changed. Please refresh in a minute."
+)
+MESSAGE = "Sent in your name:"
+WITHDRAWING = (
+    "The message stays in the conversation, but its link leads to a page that says the interview is over. "
+    "This cannot be undone."
 )
 NOTHING_RECEIVED = "Nothing has reached the customer."
 RECEIVED_UNKNOWN = (
@@ -86,8 +103,8 @@ def moment(at: datetime, zone: ZoneInfo) -> str:
     return f"{day} at {local.hour % 12 or 12}:{local.minute:02d} {half} {abbreviation}"
 
 
-def elsewhere(conversation: str) -> str:
-    return f"In another conversation: {conversation}" if conversation else "In another conversation."
+def elsewhere(at: str) -> str:
+    return f"In another conversation, asked for on {at}." if at else "In another conversation."
 
 
 def offer(study: str, name: str) -> str:
@@ -105,6 +122,10 @@ def sent(by: str, at: str) -> str:
 
 def opened(at: str) -> str:
     return f"The customer opened it on {at}."
+
+
+def opened_and_may_be_answering(at: str) -> str:
+    return f"{opened(at)} They may be answering it now."
 
 
 def works_until(at: str) -> str:
@@ -158,6 +179,29 @@ def expired(at: str) -> str:
 
 def cancelled(at: str) -> str:
     return f"The interview was withdrawn on {at}. Its link no longer works."
+
+
+def asked_recently(name: str, by: str, at: str, *, elsewhere: bool) -> str:
+    where = ", in another conversation" if elsewhere else ""
+    return f"{_was_asked(name, by, at)}{where}."
+
+
+def again_from(at: str) -> str:
+    return f"So that nobody is asked too often, the next one can go out from {at}."
+
+
+def confirm_send(name: str, by: str, at: str) -> str:
+    return f"{_was_asked(name, by, at)}. Send another one now?"
+
+
+def confirm_replace(by: str, at: str) -> str:
+    return f"{sent(by, at).rstrip('.')}, and still open. Its link stops working when you send this one."
+
+
+def _was_asked(name: str, by: str, at: str) -> str:
+    # A sentence begins with it.
+    name = name[:1].upper() + name[1:] if name == THE_CUSTOMER else name
+    return f"{name} was asked by {by} on {at}" if by else f"{name} was asked on {at}"
 
 
 def missing(named: str) -> str:

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     import httpx
 
-    from canvas_app.http_outcomes import Answer
+    from canvas_app.http_outcomes import Answer, Gate
     from canvas_app.intercom.models import Contact, ContactAttribute, Conversation, Me, Tag
 
 T = TypeVar("T")
@@ -40,7 +40,7 @@ _CANONICAL = re.compile(
 class IntercomClient:
     """Calls to one workspace. Every method raises a WireError when the call did not do what it should.
 
-    ``clock`` gives the time as unix seconds.
+    ``clock`` gives the time as unix seconds. Every call passes ``gate``.
     """
 
     def __init__(
@@ -51,12 +51,14 @@ class IntercomClient:
         version: str,
         http: httpx.Client,
         clock: Callable[[], float] = time.time,
+        gate: Gate = http_outcomes.OPEN_GATE,
     ) -> None:
         self._base_url = base_url.rstrip("/")
         self._token = token
         self._version = version
         self._http = http
         self._clock = clock
+        self._gate = gate
 
     def me(self) -> Me:
         """The admin and the workspace that the token belongs to."""
@@ -72,17 +74,23 @@ class IntercomClient:
             raise
         return True
 
-    def reply(self, conversation_id: str, *, admin_id: str, body: str) -> str | None:
+    def reply(
+        self, conversation_id: str, *, admin_id: str, body: str, begin_by: float | None = None
+    ) -> str | None:
         """Post a message to the customer, in this admin's name. ``body`` is HTML.
 
-        Not repeatable: UnknownOutcomeError when nobody knows whether it was posted. Once Intercom says 2xx
-        it was, so an answer that cannot be read is a success too. Returns the new part's id if it is found.
+        ``begin_by``: the moment of ``time.monotonic`` after which the call is not made any more (LaterError
+        ``too_slow``). Not repeatable: UnknownOutcomeError when nobody knows whether it was posted. Once
+        Intercom says 2xx it was, so an answer that cannot be read is a success too. Returns the new part's id
+        if it is found.
         """
-        return self._speak(conversation_id, "comment", admin_id, body)
+        return self._speak(conversation_id, "comment", admin_id, body, begin_by)
 
-    def note(self, conversation_id: str, *, admin_id: str, body: str) -> str | None:
+    def note(
+        self, conversation_id: str, *, admin_id: str, body: str, begin_by: float | None = None
+    ) -> str | None:
         """Leave a note that only teammates see. ``body`` is HTML. Otherwise as reply."""
-        return self._speak(conversation_id, "note", admin_id, body)
+        return self._speak(conversation_id, "note", admin_id, body, begin_by)
 
     def get_conversation(self, conversation_id: str) -> Conversation:
         """A conversation with its parts as HTML, of which Intercom gives the 500 newest."""
@@ -167,13 +175,16 @@ class IntercomClient:
         """The tags on a contact."""
         return self._read("GET", f"/contacts/{_path_id(contact_id)}/tags", reading.tags)
 
-    def _speak(self, conversation_id: str, message_type: str, admin_id: str, body: str) -> str | None:
+    def _speak(
+        self, conversation_id: str, message_type: str, admin_id: str, body: str, begin_by: float | None
+    ) -> str | None:
         # https://developers.intercom.com/docs/references/rest-api/api.intercom.io/conversations/replyconversation
         answer = self._call(
             "POST",
             f"/conversations/{_path_id(conversation_id, _CONVERSATION_ID)}/reply",
             {"message_type": message_type, "type": "admin", "admin_id": admin_id, "body": body},
             repeatable=False,
+            begin_by=begin_by,
         )
         return reading.newest_part_id(answer.json_object(), admin_id)
 
@@ -209,8 +220,25 @@ class IntercomClient:
         params: Mapping[str, str] | None = None,
         repeatable: bool = True,
         special: Callable[[Answer], PermanentError | None] | None = None,
+        begin_by: float | None = None,
     ) -> Answer:
-        """One call; any status but 2xx is raised as the error it stands for."""
+        """One call through the gate; any status but 2xx is raised as the error it stands for."""
+        with self._gate.passage(_operation(method, path)):
+            # Looked at after the gate, where the call may have waited, and right before it is made.
+            if begin_by is not None and time.monotonic() > begin_by:
+                raise http_outcomes.too_slow()
+            return self._exchange(method, path, body, params=params, repeatable=repeatable, special=special)
+
+    def _exchange(
+        self,
+        method: str,
+        path: str,
+        body: Mapping[str, object] | None,
+        *,
+        params: Mapping[str, str] | None,
+        repeatable: bool,
+        special: Callable[[Answer], PermanentError | None] | None,
+    ) -> Answer:
         if not http_outcomes.token_is_sendable(self._token):
             raise CredentialsError(
                 "The Intercom access token is empty or holds a character that no token has.",
@@ -244,7 +272,16 @@ class IntercomClient:
         )
         if failure is not None:
             raise failure
+        if http_outcomes.is_web_page(answer):
+            # A gateway's "please wait" comes with 200 as well. It says nothing about the call.
+            raise http_outcomes.page_instead(SERVICE, repeatable=repeatable)
         return answer
+
+
+def _operation(method: str, path: str) -> str:
+    """A call's name without its ids: in Intercom's paths names and ids take turns."""
+    parts = path.strip("/").split("/")
+    return f"{method} /" + "/".join("{id}" if number % 2 else part for number, part in enumerate(parts))
 
 
 def _special(answer: Answer, path: str, codes: tuple[str, ...]) -> PermanentError | None:

@@ -40,6 +40,12 @@ class Conversation(Model):
     parts_html: tuple[str, ...] = Field(repr=False)
     total_parts: int
     complete: bool
+    # The newest part that is not a note among teammates; empty where nothing was said.
+    last_said_html: str = Field(default="", repr=False)
+
+    def was_said_last(self, text: str) -> bool:
+        """Whether the newest message, of whomever, holds this text."""
+        return text in self.last_said_html or text in html.unescape(self.last_said_html)
 
     def contains(self, text: str) -> bool:
         """Whether a part holds this text, as it reads once HTML's escapes are undone."""

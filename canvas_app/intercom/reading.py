@@ -58,7 +58,21 @@ def conversation(data: Mapping[str, object]) -> Conversation | None:
         total_parts=max(total or 0, len(parts)),
         # Whether the count goes beyond the 500 newest parts is not documented: a full list proves nothing.
         complete=total is not None and total <= len(parts) < MOST_PARTS,
+        last_said_html=_last_said(parts),
     )
+
+
+def _last_said(parts: list[dict[str, Any]]) -> str:
+    """The newest message's HTML. A part that reopens a conversation may be a message too; a note is none."""
+    said = [part for part in parts if text(part.get("body")) and part.get("part_type") != "note"]
+    newest = max(enumerate(said), key=lambda item: (_created(item[1]), item[0]), default=None)
+    return (text(newest[1].get("body")) or "") if newest else ""
+
+
+def _created(part: Mapping[str, object]) -> float:
+    """When a part was made. Of parts of the same second Intercom lists the oldest first."""
+    value = part.get("created_at")
+    return value if isinstance(value, int | float) else 0
 
 
 def newest_part_id(data: Mapping[str, object], admin_id: str) -> str | None:
@@ -71,13 +85,7 @@ def newest_part_id(data: Mapping[str, object], admin_id: str) -> str | None:
     own = [part for part in spoken if identifier(mapping(part.get("author")).get("id")) == admin_id]
     if not own:
         return None
-
-    def created(part: Mapping[str, object]) -> float:
-        value = part.get("created_at")
-        return value if isinstance(value, int | float) else 0
-
-    # Of parts of the same second the last one is meant: Intercom lists them oldest first.
-    newest = max(enumerate(own), key=lambda item: (created(item[1]), item[0]))[1]
+    newest = max(enumerate(own), key=lambda item: (_created(item[1]), item[0]))[1]
     return identifier(newest.get("id"))
 
 

@@ -4,14 +4,23 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import timedelta
+from typing import Literal
 
+import sqlalchemy as sa
 from sqlalchemy.engine import Connection, Engine
 
 from canvas_app import store
 from canvas_app.engine import Jobs
-from canvas_app.interviews import ledger, links
+from canvas_app.interviews import frequency, ledger, links
 from canvas_app.interviews.ledger import Ask, Interview
+from canvas_app.interviews.seen import Person, Seen, unchanged
+from canvas_app.interviews.states import REPLACEABLE_STATES
+from canvas_app.interviews.tables import interviews
 from canvas_app.settings import Settings
+
+# Why no new interview was made: this request was made before or the contact has an open one; they were asked
+# not long ago; or it is no longer as it was when the person confirmed.
+Hindrance = Literal["exists", "asked_recently", "changed"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,32 +29,96 @@ class Asked:
 
     interview: Interview
     created: bool
+    hindrance: Hindrance | None = None
 
 
-def ask(engine: Engine, jobs: Jobs, settings: Settings, request: Ask) -> Asked:
-    """Write an interview and the job that sends it, unless one stands in its way: see ledger.blocking."""
+class _Undone(Exception):
+    """Takes the whole transaction back."""
+
+    def __init__(self, asked: Asked | None) -> None:
+        self.asked = asked
+
+
+def ask(
+    engine: Engine, jobs: Jobs, settings: Settings, request: Ask, *, confirmed_on: Seen | None = None
+) -> Asked:
+    """Write an interview and the job that sends it, unless one stands in its way: see ledger.blocking.
+
+    Who was asked less than ASK_AGAIN_DAYS ago is asked again only with ``request.anyway``. ``confirmed_on``
+    is the interview that the person saw when they confirmed that: an open one is replaced by the new one,
+    and an ended one must still be the one by which the contact was asked last.
+    """
     id_ = ledger.new_id()
-    token = links.make_token(id_, settings.secret_key)
     while True:
-        with store.writing(engine) as connection:
-            now = store.now(connection)
-            ledger.expire(connection, request, open_days=settings.open_days, now=now)
-            created = ledger.create(
-                connection,
-                request,
-                id_=id_,
-                link_token=token,
-                public_url=settings.public_url,
-                now=now,
-                send_before=now + timedelta(minutes=settings.send_within_minutes),
-            )
-            if created is not None:
-                enqueue_send(connection, jobs, created, attempt=1)
-                return Asked(created, created=True)
-            existing = ledger.blocking(connection, request)
-            if existing is not None:
-                return Asked(existing, created=False)
+        try:
+            with store.writing(engine) as connection:
+                asked = _ask(connection, jobs, settings, request, id_, confirmed_on)
+        except _Undone as undone:
+            asked = undone.asked
+        if asked is not None:
+            return asked
         # What stood in the way ended between the two statements; ask again.
+
+
+def _ask(
+    connection: Connection,
+    jobs: Jobs,
+    settings: Settings,
+    request: Ask,
+    id_: str,
+    confirmed_on: Seen | None,
+) -> Asked | None:
+    now = store.now(connection)
+    person = Person(request.workspace_id, request.contact_id)
+    confirmed = None
+    if confirmed_on is not None:
+        confirmed = unchanged(connection, confirmed_on, person)
+        if confirmed is None:
+            return _changed(connection, request, confirmed_on.interview_id)
+    ledger.expire(connection, open_days=settings.open_days, now=now, ask=request)
+    replacing = (
+        confirmed is not None
+        and request.anyway
+        and ledger.move(
+            connection, confirmed.id, "cancelled", only_from=REPLACEABLE_STATES, now=now, reason="replaced"
+        )
+    )
+    created = ledger.create(
+        connection,
+        request,
+        id_=id_,
+        link_token=links.make_token(id_, settings.secret_key),
+        public_url=settings.public_url,
+        now=now,
+        send_before=now + timedelta(minutes=settings.send_within_minutes),
+    )
+    if created is None:
+        existing = ledger.blocking(connection, request)
+        if replacing:
+            # The open one is closed only for one that takes its place.
+            raise _Undone(None if existing is None else Asked(existing, created=False, hindrance="exists"))
+        return None if existing is None else Asked(existing, created=False, hindrance="exists")
+    # Looked at after the row is written: since then no other is open that could still become a message.
+    last = frequency.last_asked(connection, person, other_than=id_)
+    if confirmed is not None:
+        if last is None or last.id != confirmed.id:
+            raise _Undone(Asked(last or confirmed, created=False, hindrance="changed"))
+    elif (
+        last is not None
+        and not request.anyway
+        and frequency.too_early(last, now, ask_again_days=settings.ask_again_days)
+    ):
+        raise _Undone(Asked(last, created=False, hindrance="asked_recently"))
+    enqueue_send(connection, jobs, created, attempt=1)
+    return Asked(created, created=True)
+
+
+def _changed(connection: Connection, request: Ask, interview_id: str) -> Asked:
+    """What there is now, where it is not what the person saw."""
+    existing = ledger.blocking(connection, request)
+    if existing is not None:
+        return Asked(existing, created=False, hindrance="exists")
+    return Asked(ledger.existing(connection, interview_id), created=False, hindrance="changed")
 
 
 def enqueue_send(
@@ -61,6 +134,11 @@ def enqueue_send(
         delay=delay,
         fast=True,
     )
+
+
+def newest_send_job() -> sa.ColumnElement[str]:
+    """The id of an interview's newest send job, as :func:`enqueue_send` names it, for use in a query."""
+    return sa.literal("send:") + interviews.c.id + ":" + sa.cast(interviews.c.send_attempt, sa.String)
 
 
 def partition(workspace_id: str, contact_id: str) -> str:

@@ -18,7 +18,8 @@ from canvas_app.interviews.tables import deliveries
 from canvas_app.koji.events import KojiEvent
 from canvas_app.koji.results import KojiResult
 
-Door = Literal["koji", "intercom"]
+# "reconcile" is no door: what the clock has asked Koji for goes the same way as what Koji sends.
+Door = Literal["koji", "intercom", "reconcile"]
 End = Literal["done", "ignored", "failed"]
 
 # What an attempt may have to do again, each with a budget of its own.
@@ -62,9 +63,8 @@ def keep(engine: Engine, jobs: Jobs, event: KojiEvent, raw: bytes, *, door: Door
                 return False
             delivery_id, attempt = revived
         if handled:
-            enqueue_forward(
-                connection, jobs, delivery_id, attempt=attempt, partition=_partition(connection, event, key)
-            )
+            where = partition_of(connection, event, key)
+            enqueue_forward(connection, jobs, delivery_id, attempt=attempt, partition=where)
     return True
 
 
@@ -121,11 +121,11 @@ def take_attempt(connection: Connection, delivery_id: str, attempt: int) -> bool
     return result.rowcount == 1
 
 
-def count(connection: Connection, delivery_id: str, counter: Counter) -> int:
-    """One more of these; returns how many there are now."""
+def count(connection: Connection, delivery_id: str, counter: Counter, *, by: int = 1) -> int:
+    """One more of these, or one less; returns how many there are now."""
     column = deliveries.c[counter]
     this = deliveries.c.id == delivery_id
-    connection.execute(sa.update(deliveries).where(this).values({column: column + 1}))
+    connection.execute(sa.update(deliveries).where(this).values({column: column + by}))
     return int(connection.execute(sa.select(column).where(this)).scalar_one())
 
 
@@ -155,6 +155,17 @@ def enqueue_forward(
         partition=partition,
         delay=delay,
     )
+
+
+def newest_forward_job() -> sa.ColumnElement[str]:
+    """The id of a delivery's newest job, as :func:`enqueue_forward` names it, for use in a query."""
+    return sa.literal("forward:") + deliveries.c.id + ":" + sa.cast(deliveries.c.attempt, sa.String)
+
+
+def partition_of(connection: Connection, event: KojiEvent, otherwise: str) -> str:
+    """The partition of the contact whom an event is about; ``otherwise`` where that is not known (yet)."""
+    interview = ledger.for_result(connection, **ledger.addressees(event.result))
+    return partition(interview.workspace_id, interview.contact_id) if interview else otherwise
 
 
 def _insert(
@@ -214,11 +225,6 @@ def _revive(
         .returning(deliveries.c.id, deliveries.c.attempt)
     ).first()
     return None if row is None else (row.id, row.attempt)
-
-
-def _partition(connection: Connection, event: KojiEvent, key: str) -> str:
-    interview = ledger.for_result(connection, **ledger.addressees(event.result))
-    return partition(interview.workspace_id, interview.contact_id) if interview else key
 
 
 def _key(event: KojiEvent, raw: bytes) -> str:

@@ -71,7 +71,7 @@ def take_in(services: Services, delivery_id: str) -> TakenIn:
         fills = deliveries.count(connection, delivery_id, "fills")
     analysed = result_of(interview).analysed
     pause = rules.fill_pause(fills, analysed=analysed, chance=services.chance())
-    return _fill(services, interview, pause)
+    return _fill(services, delivery_id, interview, pause)
 
 
 def settle(services: Services, delivery_id: str, attempt: int, taken: TakenIn, outcome: Outcome) -> None:
@@ -85,12 +85,13 @@ def settle(services: Services, delivery_id: str, attempt: int, taken: TakenIn, o
         interview = ledger.get(connection, interview_id) if interview_id else None
         if kind in ("later", "credentials", "unknown"):
             pause = outcome["after"]
-            if taken["verdict"] == "write":
+            if taken["verdict"] == "write" and outcomes.is_held(outcome):
+                pause = rules.held_pause(outcome["after"], chance=services.chance())
+            elif taken["verdict"] == "write":
                 tries = deliveries.count(connection, delivery_id, "tries")
                 pause = rules.result_pause(tries, outcome["after"], chance=services.chance())
             if pause is None:
-                deliveries.finish(connection, delivery_id, "failed", reason, now)
-                _fail(connection, interview, reason, now)
+                give_up(connection, delivery_id, interview, reason, now)
             else:
                 key = partition(interview.workspace_id, interview.contact_id) if interview else delivery_id
                 deliveries.enqueue_forward(
@@ -101,8 +102,7 @@ def settle(services: Services, delivery_id: str, attempt: int, taken: TakenIn, o
                         connection, interview.id, only_from=("completed", "analysed"), reason=reason
                     )
         elif kind == "permanent":
-            deliveries.finish(connection, delivery_id, "failed", reason, now)
-            _fail(connection, interview, reason, now)
+            give_up(connection, delivery_id, interview, reason, now)
         elif kind == "done":
             deliveries.finish(connection, delivery_id, "done", reason, now)
             if interview is not None:
@@ -196,8 +196,8 @@ def _decide(
         return _taken(interview.id, "write")
     reason = verdict.reason or "low_quality"
     written = interview.attributes_written_at is not None or bool(interview.contact_tags)
-    if written or once.is_claimed(connection, interview.id, "note"):
-        # "Nothing was written to Intercom" would not be true any more.
+    if written or any(once.is_claimed(connection, interview.id, kind) for kind in once.WRITE_BACK):
+        # "Nothing was written to Intercom" would not be true any more, or nobody knows whether it is.
         reason = f"{reason}_after_writing"
         ledger.move(connection, interview.id, "failed", only_from=HAS_RESULT, now=now, reason=reason)
     else:
@@ -205,9 +205,14 @@ def _decide(
     return _taken(interview.id, "record", reason)
 
 
-def _fill(services: Services, interview: Interview, pause: float | None) -> TakenIn:
-    """Ask Koji for what is missing. ``pause``: seconds until it may be asked again, None: no more."""
+def _fill(services: Services, delivery_id: str, interview: Interview, pause: float | None) -> TakenIn:
+    """Ask Koji for what is missing. ``pause``: seconds until it may be asked again, None: no more.
+
+    An attempt that the gate kept back, or that Koji refused for the key's sake, has asked nothing and does
+    not count: nothing is made do with for that.
+    """
     answer: KojiResult | None = None
+    reason, held = "result_incomplete", False
     if interview.koji_interview_id is not None and pause is not None:
         try:
             answer = services.koji.get_interview(interview.koji_interview_id)
@@ -219,20 +224,43 @@ def _fill(services: Services, interview: Interview, pause: float | None) -> Take
                 return _taken(interview.id, "stop", "awaiting_analysis")
         except WireError as error:
             log.event(logger, logging.INFO, "fill_failed", interview=interview.id, reason=error.reason)
+            outcome = outcomes.of_error(error)
+            if outcomes.is_held(outcome):
+                reason, held = error.reason, True
+                pause = rules.held_pause(outcome["after"], chance=services.chance())
     with store.writing(services.engine) as connection:
+        if held:
+            deliveries.count(connection, delivery_id, "fills", by=-1)
         interview = ledger.existing(connection, interview.id, lock=True)
         if answer is not None:
             known = result_of(interview)
-            if known.identity == "named":
-                # The newer API has no field for the address, so that its emptiness there says nothing.
-                answer = answer.model_copy(update={"identity": "absent", "email": None})
+            answer = as_answer(answer, known)
             # What the webhook said is the event; the answer only fills its gaps.
             interview = _keep(connection, interview, merge(answer, known))
         taken = _decide(connection, services, interview, may_fill=pause is not None)
-    return taken or _taken(interview.id, "later", "result_incomplete", pause)
+    return taken or _taken(interview.id, "later", reason, pause)
 
 
-def _fail(connection: Connection, interview: Interview | None, reason: str | None, now: datetime) -> None:
+def as_answer(answer: KojiResult, known: KojiResult) -> KojiResult:
+    """What Koji's API answers, read beside what its webhooks have said.
+
+    The newer API has no field for the address, so that its emptiness there says nothing about somebody whom a
+    webhook has named. Where none has, an address that is explicitly empty is respected.
+    """
+    if known.identity != "named":
+        return answer
+    return answer.model_copy(update={"identity": "absent", "email": None})
+
+
+def give_up(
+    connection: Connection,
+    delivery_id: str,
+    interview: Interview | None,
+    reason: str | None,
+    now: datetime,
+) -> None:
+    """End a delivery as failed, and its interview with it; both can be taken up again."""
+    deliveries.finish(connection, delivery_id, "failed", reason, now)
     if interview is not None:
         ledger.move(
             connection,

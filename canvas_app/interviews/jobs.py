@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
+from datetime import datetime, timedelta
 from typing import Any
 
-from canvas_app import log
+from canvas_app import log, store
 from canvas_app.errors import NotConfigured, WireError
+from canvas_app.interviews import closing, outcomes, probing, purge, reconcile, workspace, write_back
 from canvas_app.interviews import forward as forwarding
-from canvas_app.interviews import outcomes, workspace, write_back
 from canvas_app.interviews import send as sending
 from canvas_app.interviews.forward import TakenIn
 from canvas_app.interviews.outcomes import Outcome
@@ -29,6 +30,29 @@ _WRITES: tuple[tuple[str, Callable[[Services, str], Outcome]], ...] = (
     ("note", write_back.write_note),
     ("tags", write_back.write_tags),
 )
+
+_RECONCILE: tuple[tuple[str, Callable[[Services], int]], ...] = (
+    ("probe", probing.probe),
+    # Asked before it expires: an answer of its last day counts.
+    ("ask_about_the_quiet", reconcile.ask_about_the_quiet),
+    ("expire", reconcile.expire),
+    ("end_abandoned_sends", reconcile.end_abandoned_sends),
+    ("revive_deliveries", reconcile.revive_deliveries),
+    ("lead_on", reconcile.lead_on),
+)
+
+_PURGE: tuple[tuple[str, Callable[[Services], bool]], ...] = (
+    ("purge_ledger", purge.purge_ledger),
+    ("purge_deliveries", purge.purge_deliveries),
+    ("purge_history", purge.purge_history),
+)
+
+# A tick of the clock that is begun later than this is not made up for: the next one does the same.
+_RECONCILE_WITHIN = timedelta(minutes=5)
+_PURGE_WITHIN = timedelta(days=1)
+
+# So that a day's purge ends, whatever happens: two million rows of each kind.
+_MOST_PURGE_STEPS = 1000
 
 
 def send(run_step: RunStep, services: Services, interview_id: str, attempt: int) -> None:
@@ -58,24 +82,74 @@ def forward(run_step: RunStep, services: Services, delivery_id: str, attempt: in
     run_step("settle", forwarding.settle, services, delivery_id, attempt, taken, outcome)
 
 
+def close_again(run_step: RunStep, services: Services, interview_id: str, attempt: int) -> None:
+    """One attempt to close a conversation that an automatic message has reopened."""
+    outcome: Outcome
+    try:
+        outcome = run_step("close", closing.close_again, services, interview_id)
+    except Exception as error:  # noqa: BLE001 - a fault of ours is tried again, and given up as any other
+        outcome = _our_fault("close_again", error)
+    run_step("settle", closing.settle, services, interview_id, attempt, outcome)
+
+
 def read_workspace(run_step: RunStep, services: Services) -> None:
     """Learn the workspace's time zone before the first card is drawn; a send would learn it anyway."""
     run_step("read", _read_workspace, services)
 
 
+def tick_reconcile(run_step: RunStep, services: Services, scheduled_at: str) -> None:
+    """Look after what was forgotten, lost or given up. ``scheduled_at`` is the tick's own time, ISO 8601."""
+    if not run_step("is_due", _is_due, services, scheduled_at, _RECONCILE_WITHIN.total_seconds()):
+        return
+    dealt_with = {name: _apart(run_step, name, step, services) for name, step in _RECONCILE}
+    if any(dealt_with.values()):
+        log.event(logger, logging.INFO, "reconciled", **dealt_with)
+
+
+def tick_purge(run_step: RunStep, services: Services, scheduled_at: str) -> None:
+    """Remove what is older than it may be kept, a few thousand rows a step."""
+    if not run_step("is_due", _is_due, services, scheduled_at, _PURGE_WITHIN.total_seconds()):
+        return
+    for name, step in _PURGE:
+        steps = 1
+        while _apart(run_step, name, step, services) and steps < _MOST_PURGE_STEPS:
+            steps += 1
+        log.event(logger, logging.INFO, "purged", what=name, steps=steps)
+
+
+def _is_due(services: Services, scheduled_at: str, within: float) -> bool:
+    """Whether a tick is not too late. A worker that was frozen has many of them at once when it wakes up."""
+    with store.reading(services.engine) as connection:
+        late = store.now(connection) - datetime.fromisoformat(scheduled_at)
+    return late < timedelta(seconds=within)
+
+
+def _apart(run_step: RunStep, name: str, step: Callable[[Services], int], services: Services) -> int:
+    """Run a step of the clock's. A fault of ours in one does not keep the others from being run."""
+    try:
+        return int(run_step(name, step, services))
+    except Exception as error:  # noqa: BLE001 - the next tick tries again
+        log.failure(logger, "tick_failed", error, step=name)
+        return 0
+
+
 def _write_all(run_step: RunStep, services: Services, interview_id: str) -> Outcome:
-    """All three writes in order. One that will never work does not keep the others from being made."""
+    """All three writes in order. One that will not work does not keep the others from being made: neither one
+    that never will, nor one that waits for a person to mend a setting, such as a single permission."""
+    held: Outcome | None = None
     failed: Outcome | None = None
     remark: str | None = None
     for name, write in _WRITES:
         outcome: Outcome = run_step(name, write, services, interview_id)
-        if outcome["kind"] == "permanent":
+        if outcome["kind"] == "credentials":
+            held = held or outcome
+        elif outcome["kind"] == "permanent":
             failed = failed or outcome
         elif outcome["kind"] != "done":
-            return outcome
+            return held or outcome
         elif outcome["reason"] in write_back.REMARKS:
             remark = outcome["reason"]
-    return failed or outcomes.done(remark)
+    return held or failed or outcomes.done(remark)
 
 
 def _read_workspace(services: Services) -> Outcome:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import uuid
+from collections.abc import Collection
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any, TypedDict
@@ -10,7 +11,7 @@ from typing import Any, TypedDict
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from canvas_app import store
+from canvas_app import gates, store
 from canvas_app.interviews.states import (
     ENDED_WITHOUT_ANSWER,
     EXPIRING_STATES,
@@ -18,8 +19,11 @@ from canvas_app.interviews.states import (
     OPEN_STATES,
     State,
 )
-from canvas_app.interviews.tables import interviews, workers, workspaces
+from canvas_app.interviews.tables import interviews, unfinished, workers, workspaces
 from canvas_app.koji.results import KojiResult
+
+# How long the last question to Koji is waited for, when an interview's time is over.
+LAST_CHECK_WITHIN = timedelta(days=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +61,11 @@ class Interview:
     contact_tags: dict[str, str] | None
     written_back_at: datetime | None
     public_url: str | None
+    check_at: datetime | None
+    checks: int
+    was_closed: bool | None
+    closed_again_at: datetime | None
+    purged_at: datetime | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +83,8 @@ class Ask:
     contact_name: str | None = None
     contact_email: str | None = None
     personal_line: str | None = None
+    # A person has confirmed it, although the contact was asked not long ago.
+    anyway: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +96,8 @@ class CardFacts:
     token_workspace_id: str | None
     worker_seen_at: datetime | None
     now: datetime
+    # Why a wire is on hold, as a reason code.
+    paused: str | None = None
 
 
 def new_id() -> str:
@@ -140,10 +153,15 @@ def blocking(connection: Connection, ask: Ask) -> Interview | None:
         same = _one(connection, interviews.c.request_key == ask.request_key)
         if same is not None:
             return same
+    return open_one(connection, ask.workspace_id, ask.contact_id)
+
+
+def open_one(connection: Connection, workspace_id: str, contact_id: str) -> Interview | None:
+    """The contact's open interview, if there is one."""
     return _one(
         connection,
-        interviews.c.workspace_id == ask.workspace_id,
-        interviews.c.contact_id == ask.contact_id,
+        interviews.c.workspace_id == workspace_id,
+        interviews.c.contact_id == contact_id,
         interviews.c.state.in_(OPEN_STATES),
     )
 
@@ -171,11 +189,17 @@ def by_token(connection: Connection, token: str) -> Interview | None:
 
 
 def card_facts(
-    connection: Connection, workspace_id: str, contact_id: str, conversation_id: str | None
+    connection: Connection,
+    workspace_id: str,
+    contact_id: str,
+    conversation_id: str | None,
+    *,
+    gate_keys: Collection[str] = (),
 ) -> CardFacts:
     """What the card about a contact shows: this conversation's newest interview, else the contact's newest.
 
     One of this conversation that ended without an answer does not hide what has happened elsewhere since.
+    ``gate_keys``: the gates whose pause is told.
     """
     theirs = sa.and_(interviews.c.workspace_id == workspace_id, interviews.c.contact_id == contact_id)
     in_this = interviews.c.conversation_id == conversation_id
@@ -199,15 +223,11 @@ def card_facts(
             newest.c.workspace_id,
             sa.type_coerce(seen.scalar_subquery(), workers.c.renewed_at.type),
             store.now_expression(connection),
+            gates.reason_query(gate_keys).scalar_subquery(),
         ).select_from(sa.select(sa.literal(1)).subquery().outerjoin(newest, sa.true()))
     ).one()
-    return CardFacts(
-        interview=_interview(row) if row else None,
-        timezone=context[0],
-        token_workspace_id=context[1],
-        worker_seen_at=context[2],
-        now=context[3],
-    )
+    # The columns are in the order of the fields.
+    return CardFacts(_interview(row) if row else None, *context)
 
 
 def change(connection: Connection, interview_id: str, *, only_from: tuple[State, ...], **values: Any) -> bool:
@@ -229,8 +249,11 @@ def move(
     now: datetime,
     **values: Any,
 ) -> bool:
-    """Put an interview into another state, if it is in one of ``only_from``; True when it was."""
-    values = {"reason": None, **values}
+    """Put an interview into another state, if it is in one of ``only_from``; True when it was.
+
+    Where there is nothing more to wait for, Koji is not asked about it any more either.
+    """
+    values = {"reason": None, **({} if to in EXPIRING_STATES else {"check_at": None}), **values}
     return change(connection, interview_id, only_from=only_from, state=to, state_since=now, **values)
 
 
@@ -282,17 +305,21 @@ def for_result(
     """The interview a result belongs to: by our reference, then Koji's id, then the contact.
 
     A contact's id alone fits the newest interview whose link the customer can have; one that Koji knows under
-    another id is not it.
+    another id is not it. One whose personal data was removed is nobody's any more.
     """
     if ref is not None and (found := get(connection, ref, lock=lock)) is not None:
-        return found
+        return found if found.purged_at is None else None
     if koji_interview_id is not None:
         found = _one(connection, interviews.c.koji_interview_id == koji_interview_id, lock=lock)
         if found is not None:
             return found
     if external_id is None:
         return None
-    conditions = [interviews.c.contact_id == external_id, interviews.c.state.in_(MAY_HAVE_REACHED_CUSTOMER)]
+    conditions = [
+        interviews.c.contact_id == external_id,
+        interviews.c.state.in_(MAY_HAVE_REACHED_CUSTOMER),
+        interviews.c.purged_at.is_(None),
+    ]
     if workspace_id is not None:
         conditions.append(interviews.c.workspace_id == workspace_id)
     if koji_interview_id is not None:
@@ -314,20 +341,32 @@ def follow_merge(connection: Connection, interview: Interview, contact_id: str) 
     )
 
 
-def expire(connection: Connection, ask: Ask, *, open_days: int, now: datetime) -> None:
-    """End the contact's open interview if it was not answered in time, so that another can be asked for."""
-    since = now - timedelta(days=open_days)
-    columns = interviews.c
-    connection.execute(
-        sa.update(interviews)
-        .where(
-            columns.workspace_id == ask.workspace_id,
-            columns.contact_id == ask.contact_id,
-            columns.state.in_(EXPIRING_STATES),
-            sa.func.coalesce(columns.sent_at, columns.state_since) < since,
-        )
-        .values(state="expired", state_since=now, reason=None)
-    )
+def expire(
+    connection: Connection, *, open_days: int, now: datetime, ask: Ask | None = None, most: int = 100
+) -> int:
+    """End interviews that were not answered in time, at the moment when their time was over; how many.
+
+    With ``ask`` only those of its contact, so that another can be asked for.
+    """
+    since = sa.func.coalesce(interviews.c.sent_at, interviews.c.state_since)
+    conditions: list[sa.ColumnExpressionArgument[bool]] = [
+        interviews.c.state.in_(EXPIRING_STATES),
+        since < now - timedelta(days=open_days),
+    ]
+    if ask is None:
+        # Koji is to be asked one last time; what it could not be asked for a whole day is not waited for.
+        long_over = since < now - timedelta(days=open_days) - LAST_CHECK_WITHIN
+        conditions += [unfinished, sa.or_(interviews.c.check_at.is_(None), long_over)]
+    else:
+        theirs = interviews.c.workspace_id == ask.workspace_id, interviews.c.contact_id == ask.contact_id
+        conditions += theirs
+    query = sa.select(interviews).where(*conditions).order_by(interviews.c.state_since).limit(most)
+    # What somebody else is changing at this moment is no matter of the clock's; its own turn comes again.
+    rows = connection.execute(query.with_for_update(skip_locked=ask is None)).all()
+    for row in rows:
+        over_at = as_of(_interview(row), now, open_days=open_days).state_since
+        move(connection, row.id, "expired", only_from=EXPIRING_STATES, now=over_at)
+    return len(rows)
 
 
 def newer_result_exists(connection: Connection, interview: Interview) -> bool:
@@ -359,6 +398,14 @@ def earlier_contact_tags(connection: Connection, interview: Interview) -> dict[s
         )
     )
     return {row.id: row.contact_tags for row in rows}
+
+
+def newest(
+    connection: Connection, *conditions: sa.ColumnElement[bool], by: sa.ColumnElement[datetime]
+) -> Interview | None:
+    """The interview among these that is the last one by a moment of its own."""
+    row = connection.execute(sa.select(interviews).where(*conditions).order_by(by.desc()).limit(1)).first()
+    return _interview(row) if row else None
 
 
 def _one(connection: Connection, *conditions: sa.ColumnElement[bool], lock: bool = False) -> Interview | None:

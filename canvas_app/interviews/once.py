@@ -30,6 +30,9 @@ CLAIM_SECONDS = http_outcomes.LONGEST_CALL_SECONDS + 5.0
 _CALL_WITHIN_SECONDS = 5.0
 
 Kind = Literal["message", "note"]
+Repeatable = Literal["attributes", "tags"]
+# What of a result is written to Intercom.
+WRITE_BACK: tuple[Kind | Repeatable, ...] = ("attributes", "note", "tags")
 Forbidden = Callable[[Connection, datetime], str | None]
 
 
@@ -47,16 +50,17 @@ def write_once(
     interview_id: str,
     kind: Kind,
     *,
-    act: Callable[[], object],
+    act: Callable[[float], object],
     is_there: Callable[[], bool | None],
     forbidden: Forbidden = lambda _connection, _now: None,
 ) -> Outcome:
     """Make a write unless it was made before.
 
-    ``act`` makes the call. ``is_there`` asks whether the write is in Intercom: True, False, or None when that
-    cannot be told. ``forbidden`` is asked in the very transaction that makes the claim: a reason not to make
-    the write (any more), or None. Errors of the wires become outcomes; the claim is given back when nothing
-    can have left.
+    ``act`` makes the call; it is given the moment of ``time.monotonic`` after which it must not begin the
+    call any more, but raise LaterError. ``is_there`` asks whether the write is in Intercom: True, False, or
+    None when that cannot be told. ``forbidden`` is asked in the very transaction that makes the claim: a
+    reason not to make the write (any more), or None. Errors of the wires become outcomes; the claim is given
+    back when nothing can have left.
     """
     claim = _take(engine, interview_id, kind, forbidden)
     if not isinstance(claim, _Claim):
@@ -64,9 +68,12 @@ def write_once(
     if claim.must_look:
         try:
             there = is_there()
-        except (LaterError, CredentialsError, NotConfigured, UnknownOutcomeError) as error:
+        except (LaterError, UnknownOutcomeError) as error:
             # Still not known; the claim stays, and somebody looks again.
             return outcomes.later(error.reason, getattr(error, "retry_after", None))
+        except (CredentialsError, NotConfigured) as error:
+            # Likewise, once a person has mended what is in the way.
+            return outcomes.of_error(error)
         except PermanentError as error:
             return outcomes.unknown(error.reason)
         if there:
@@ -78,24 +85,88 @@ def write_once(
         if not isinstance(renewed, _Claim):
             return renewed
         claim = renewed
-    if time.monotonic() - claim.begun > _CALL_WITHIN_SECONDS:
-        _give_back(engine, interview_id, kind, claim.token)
-        return outcomes.later("too_slow")
     try:
-        act()
+        act(claim.begun + _CALL_WITHIN_SECONDS)
     except UnknownOutcomeError as error:
         return outcomes.later(error.reason, CLAIM_SECONDS)
     except (LaterError, PermanentError, CredentialsError, NotConfigured) as error:
-        _give_back(engine, interview_id, kind, claim.token)
+        store.patiently(_give_back, engine, interview_id, kind, claim.token)
         return outcomes.of_error(error)
-    _settle(engine, interview_id, kind, claim.token)
+    # Patiently: were the whole step repeated after an outage, nobody would know any more what the answer was.
+    store.patiently(_settle, engine, interview_id, kind, claim.token)
     return outcomes.done()
 
 
-def is_claimed(connection: Connection, interview_id: str, kind: Kind) -> bool:
+def begin(engine: Engine, interview_id: str, kind: Repeatable) -> bool:
+    """Write down that a write which may be repeated is about to be made; True when this is the first time.
+
+    From now on nobody may say that nothing was written, also where no answer comes.
+    """
+    with store.writing(engine) as connection:
+        return store.insert_ignoring_conflicts(
+            connection,
+            outside_writes,
+            {
+                "interview_id": interview_id,
+                "kind": kind,
+                "claim": uuid.uuid4().hex,
+                "claimed_at": store.now(connection),
+                "tries": 1,
+            },
+        )
+
+
+def was_not_made(engine: Engine, interview_id: str, kind: Repeatable) -> None:
+    """Take back what :func:`begin` wrote down for the first time: the write was surely refused."""
+    with store.writing(engine) as connection:
+        connection.execute(
+            sa.delete(outside_writes).where(
+                outside_writes.c.interview_id == interview_id, outside_writes.c.kind == kind
+            )
+        )
+
+
+def is_claimed(connection: Connection, interview_id: str, kind: Kind | Repeatable) -> bool:
     """Whether the write may have been made: a claim on it is not settled, or it is done."""
     row = connection.execute(_select(interview_id, kind)).first()
     return row is not None and (row.claim is not None or row.done_at is not None)
+
+
+def done_at(connection: Connection, interview_id: str, kind: Kind) -> datetime | None:
+    """When the write was made, as far as that is known."""
+    row = connection.execute(_select(interview_id, kind)).first()
+    return None if row is None else row.done_at
+
+
+def settle_by_word(connection: Connection, interview_id: str, kind: Kind) -> None:
+    """A person has seen the write in Intercom: it is done."""
+    connection.execute(
+        sa.update(outside_writes)
+        .where(
+            outside_writes.c.interview_id == interview_id,
+            outside_writes.c.kind == kind,
+            outside_writes.c.done_at.is_(None),
+        )
+        .values(claim=None, done_at=store.now(connection))
+    )
+
+
+def clear_by_word(
+    connection: Connection, interview_id: str, kind: Kind
+) -> Literal["cleared", "too_early", "done"]:
+    """A person has looked and the write is not in Intercom: it may be made once more.
+
+    Not before its call is surely over, and not where it is known to be made.
+    """
+    row = connection.execute(_select(interview_id, kind).with_for_update()).first()
+    if row is None:
+        return "cleared"
+    if row.done_at is not None:
+        return "done"
+    if row.claim is not None and store.now(connection) - row.claimed_at < timedelta(seconds=CLAIM_SECONDS):
+        return "too_early"
+    connection.execute(_update(interview_id, kind, row.claim).values(claim=None, claimed_at=None))
+    return "cleared"
 
 
 def _take(engine: Engine, interview_id: str, kind: Kind, forbidden: Forbidden) -> _Claim | Outcome:
@@ -161,7 +232,7 @@ def _swap(
     return result.rowcount == 1
 
 
-def _select(interview_id: str, kind: Kind) -> sa.Select[tuple[object, ...]]:
+def _select(interview_id: str, kind: Kind | Repeatable) -> sa.Select[tuple[object, ...]]:
     return sa.select(outside_writes).where(
         outside_writes.c.interview_id == interview_id, outside_writes.c.kind == kind
     )

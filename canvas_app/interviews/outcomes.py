@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import Literal, TypedDict
 
+from canvas_app import http_outcomes
 from canvas_app.errors import (
     CredentialsError,
     LaterError,
@@ -47,6 +48,14 @@ def unknown(reason: str) -> Outcome:
 
 def stop(reason: str) -> Outcome:
     return {"kind": "stop", "reason": reason, "after": None}
+
+
+def is_held(outcome: Outcome) -> bool:
+    """Whether it waits for a person to mend a setting, or for its turn at the gate of a wire.
+
+    That costs next to nothing and says nothing about what is to be done, so it is never given up for it.
+    """
+    return outcome["kind"] == "credentials" or outcome["reason"] in http_outcomes.PUT_OFF
 
 
 def of_error(error: WireError | NotConfigured) -> Outcome:

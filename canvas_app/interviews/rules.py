@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import bisect
 import re
 from collections.abc import Collection
 from dataclasses import dataclass
@@ -25,10 +26,33 @@ _ANALYSIS_PAUSES = (*_FILL_PAUSES, 7_200.0, 21_600.0, 43_200.0, 86_400.0, 86_400
 # How long a result for an interview that is not known (yet) is held.
 _UNKNOWN_PAUSES = (5.0, 30.0, 300.0)
 
+# What waits at a gate comes back after this, or when the gate has said; what waits for a person to mend a
+# setting after that. Neither is ever given up for it.
+_TURN_PAUSE = 30.0
+_MENDING_PAUSE = 600.0
+
+# When Koji is asked about an interview that stays quiet: this long after it was sent, in seconds. Koji may
+# give up on a webhook after three tries, and how soon is not documented. After the last, once a day.
+_CHECKS: tuple[float, ...] = (3_600.0, 10_800.0, 21_600.0, 43_200.0, 86_400.0)
+_CHECKS_AFTER = 86_400.0
+
+# How long after an automatic message its conversation is closed again, and how often that is tried.
+_CLOSING_PAUSES = (0.0, 5.0, 60.0, 600.0, 3_600.0)
+
 _JITTER = 0.2
+
+# Words of Koji's status, which is not documented: one word of the interface, and what such APIs use to say.
+_NOT_OVER = frozenset(
+    {"active", "created", "in_progress", "in-progress", "incomplete", "invited", "not_started", "ongoing"}
+    | {"open", "partial", "pending", "started"}
+)
+_OVER = frozenset({"analysed", "analyzed", "complete", "completed", "done", "ended", "finished"})
 
 # The status of a result that Koji's own quality gate has refused: whatever else comes, nothing is written.
 FAILED_GATE = "failed_quality_gate"
+
+
+AnswerKind = Literal["completed", "analysis_ready", "failed_quality_gate"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,14 +95,54 @@ def result_pause(attempt: int, retry_after: float | None, *, chance: float) -> f
     return _scheduled(_RESULT_PAUSES, attempt, retry_after, chance)
 
 
+def held_pause(retry_after: float | None, *, chance: float) -> float:
+    """Seconds until something is tried again that a gate keeps back. ``retry_after``: when its turn comes, or
+    None where a person has to mend a setting first."""
+    return _pause(_MENDING_PAUSE if retry_after is None else _TURN_PAUSE, retry_after, chance)
+
+
 def fill_pause(fills: int, *, analysed: bool, chance: float) -> float | None:
     """Seconds until Koji is asked again for what a result lacks, or None when no more."""
     return _scheduled(_FILL_PAUSES if analysed else _ANALYSIS_PAUSES, fills, None, chance)
 
 
+def closing_pause(attempt: int) -> float | None:
+    """Seconds until this attempt to close a conversation again, or None when no more."""
+    return _CLOSING_PAUSES[attempt - 1] if attempt <= len(_CLOSING_PAUSES) else None
+
+
 def unknown_pause(attempt: int, *, chance: float) -> float | None:
     """Seconds until an unknown interview is looked for again, or None when no more."""
     return _scheduled(_UNKNOWN_PAUSES, attempt, None, chance)
+
+
+def next_check(since: datetime, now: datetime, *, open_days: int, chance: float) -> datetime | None:
+    """When Koji is to be asked next about an interview that is quiet ``since``, or None when no more.
+
+    The last time is when its time is over, so that an answer of its last day is found too.
+    """
+    over = since + timedelta(days=open_days)
+    if now >= over:
+        return None
+    quiet = (now - since).total_seconds()
+    number = bisect.bisect_right(_CHECKS, quiet)
+    if number < len(_CHECKS):
+        before, after = (0.0, *_CHECKS)[number], _CHECKS[number]
+    else:
+        before = quiet - (quiet - _CHECKS[-1]) % _CHECKS_AFTER
+        after = before + _CHECKS_AFTER
+    return min(since + timedelta(seconds=after + (after - before) * _JITTER * chance), over)
+
+
+def event_for(answer: KojiResult) -> AnswerKind | None:
+    """Which event Koji would have sent about an interview that it describes so; None: it is not answered."""
+    if answer.status == FAILED_GATE:
+        return "failed_quality_gate"
+    if answer.status in _NOT_OVER:
+        return None
+    if answer.analysed:
+        return "analysis_ready"
+    return "completed" if answer.status in _OVER else None
 
 
 def _scheduled(
@@ -89,7 +153,17 @@ def _scheduled(
 
 def _pause(base: float, retry_after: float | None, chance: float) -> float:
     # Never sooner than the other side said, and never all at the same moment.
-    return max(base, retry_after or 0.0) * (1.0 + _JITTER * chance)
+    return (base if retry_after is None else max(base, retry_after)) * (1.0 + _JITTER * chance)
+
+
+def ask_again_from(asked_at: datetime, *, ask_again_days: int) -> datetime:
+    """From when on a contact who was asked at ``asked_at`` may be asked again without a person's word."""
+    return asked_at + timedelta(days=ask_again_days)
+
+
+def asked_recently(asked_at: datetime, now: datetime, *, ask_again_days: int) -> bool:
+    """Whether it is too early to ask again. Zero days mean that it never is."""
+    return ask_again_days > 0 and now < ask_again_from(asked_at, ask_again_days=ask_again_days)
 
 
 def worker_alive(seen_at: datetime | None, now: datetime, *, silent_after: float) -> bool:

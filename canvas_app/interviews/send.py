@@ -7,12 +7,13 @@ from __future__ import annotations
 
 import logging
 from datetime import datetime, timedelta
+from typing import Any
 
 from sqlalchemy.engine import Connection
 
 from canvas_app import log, store
 from canvas_app.errors import NotConfigured, PermanentError, WireError
-from canvas_app.interviews import ledger, links, once, outcomes, rules, wording, workspace
+from canvas_app.interviews import closing, ledger, links, once, outcomes, rules, wording, workspace
 from canvas_app.interviews.ask import enqueue_send
 from canvas_app.interviews.ledger import Interview
 from canvas_app.interviews.outcomes import Outcome
@@ -27,7 +28,7 @@ logger = logging.getLogger(__name__)
 _OVER = ("not_to_be_sent", "too_late")
 
 # For this long after a send's time is up, a message of unknown fate is still looked for.
-_LOOK_FOR = timedelta(hours=1)
+LOOK_FOR = timedelta(hours=1)
 
 # An attempt that is only to find that the time is up comes this long after it.
 _MOMENT_SECONDS = 1.0
@@ -80,6 +81,7 @@ def post(services: Services, interview_id: str) -> Outcome:
         ours = workspace.known(services)
         # The token may have been exchanged since the interview was started.
         workspace.must_match(ours, interview.workspace_id)
+        closing.remember(services, interview, interview.conversation_id)
         configured_admin = ours.admin_id
         author = interview.written_as_id or interview.asked_by_id or configured_admin
         outcome = _post_as(services, interview, interview.conversation_id, author)
@@ -115,7 +117,9 @@ def _post_as(services: Services, interview: Interview, conversation_id: str, aut
         services.engine,
         interview.id,
         "message",
-        act=lambda: services.intercom.reply(conversation_id, admin_id=author, body=body),
+        act=lambda begin_by: services.intercom.reply(
+            conversation_id, admin_id=author, body=body, begin_by=begin_by
+        ),
         is_there=is_there,
         forbidden=lambda connection, now: _forbidden(connection, interview.id, now),
     )
@@ -124,7 +128,8 @@ def _post_as(services: Services, interview: Interview, conversation_id: str, aut
 def _forbidden(connection: Connection, interview_id: str, now: datetime) -> str | None:
     """Why the message is not to go out any more: what the card has said in the meantime must stay true."""
     interview = ledger.existing(connection, interview_id, lock=True)
-    if interview.state != "sending":
+    # Whoever opens the link has the message: also where a person could not find it.
+    if interview.state != "sending" or interview.opened_at is not None:
         return "not_to_be_sent"
     return "too_late" if now > interview.send_before else None
 
@@ -137,29 +142,51 @@ def settle(services: Services, interview_id: str, attempt: int, outcome: Outcome
         if interview is None or not ledger.take_attempt(connection, interview_id, attempt):
             return
         now = store.now(connection)
+        check_at = first_check(services, now)
         claimed = once.is_claimed(connection, interview_id, "message")
+        may_be_looked_for = claimed and interview.opened_at is None
         if kind == "done":
             # A quick customer may have opened the link before this was written down.
             state: State = "sent" if interview.opened_at is None else "opened"
-            ledger.move(connection, interview_id, state, only_from=("sending",), now=now, sent_at=now)
-        elif kind == "later" or (kind == "credentials" and now <= interview.send_before):
+            ledger.move(
+                connection,
+                interview_id,
+                state,
+                only_from=("sending",),
+                now=now,
+                sent_at=now,
+                check_at=check_at,
+            )
+            closing.enqueue(connection, services.jobs, interview)
+        elif kind == "later" or (
+            kind == "credentials" and (now <= interview.send_before or may_be_looked_for)
+        ):
             pause = rules.send_pause(attempt, outcome["after"], chance=services.chance())
             if not claimed:
                 # A longer wait would end in giving up as well; the rep is told when the time is up.
                 pause = min(pause, (interview.send_before - now).total_seconds() + _MOMENT_SECONDS)
-            if now <= interview.send_before or (claimed and now <= interview.send_before + _LOOK_FOR):
+            if now <= interview.send_before or (claimed and now <= interview.send_before + LOOK_FOR):
                 enqueue_send(connection, services.jobs, interview, attempt=attempt + 1, delay=pause)
                 ledger.change(connection, interview_id, only_from=("queued", "sending"), reason=reason)
             elif claimed:
-                _end(connection, interview_id, "unknown", reason or "outcome_unknown", now)
+                _end(connection, interview_id, "unknown", reason or "outcome_unknown", now, check_at)
             else:
                 _end(connection, interview_id, "failed", reason or "too_late", now)
         elif interview.opened_at is not None and kind in ("unknown", "permanent", "credentials"):
             # The customer has opened the link, so the message is there, whatever could not be learnt.
-            ledger.move(connection, interview_id, "opened", only_from=("sending",), now=now, sent_at=now)
+            ledger.move(
+                connection,
+                interview_id,
+                "opened",
+                only_from=("sending",),
+                now=now,
+                sent_at=now,
+                check_at=check_at,
+            )
+            closing.enqueue(connection, services.jobs, interview)
         elif kind == "unknown" or (kind in ("permanent", "credentials") and claimed):
             # Whatever is in the way now, an earlier attempt may have posted the message.
-            _end(connection, interview_id, "unknown", reason or "outcome_unknown", now)
+            _end(connection, interview_id, "unknown", reason or "outcome_unknown", now, check_at)
         elif kind in ("permanent", "credentials"):
             _end(connection, interview_id, "failed", reason or "refused", now)
     log.event(
@@ -173,8 +200,42 @@ def settle(services: Services, interview_id: str, attempt: int, outcome: Outcome
     )
 
 
-def _end(connection: Connection, interview_id: str, state: State, reason: str, now: datetime) -> None:
-    ledger.move(connection, interview_id, state, only_from=("queued", "sending"), now=now, reason=reason)
+def give_up(services: Services, connection: Connection, interview: Interview, now: datetime) -> State | None:
+    """End a send that nobody is at any more, by what is known of its message. None: it has ended before."""
+    state, values = _fate(connection, interview)
+    if state != "failed":
+        values["check_at"] = first_check(services, now)
+    moved = ledger.move(connection, interview.id, state, only_from=("queued", "sending"), now=now, **values)
+    return state if moved else None
+
+
+def _fate(connection: Connection, interview: Interview) -> tuple[State, dict[str, Any]]:
+    written_at = once.done_at(connection, interview.id, "message")
+    if interview.opened_at is not None:
+        return "opened", {"sent_at": written_at or interview.opened_at}
+    if written_at is not None:
+        return "sent", {"sent_at": written_at}
+    claimed = once.is_claimed(connection, interview.id, "message")
+    return ("unknown" if claimed else "failed"), {"reason": "given_up"}
+
+
+def first_check(services: Services, now: datetime) -> datetime | None:
+    """When Koji is asked for the first time about an interview that is sent now."""
+    return rules.next_check(now, now, open_days=services.settings.open_days, chance=services.chance())
+
+
+def _end(
+    connection: Connection,
+    interview_id: str,
+    state: State,
+    reason: str,
+    now: datetime,
+    check_at: datetime | None = None,
+) -> None:
+    only_from: tuple[State, ...] = ("queued", "sending")
+    ledger.move(
+        connection, interview_id, state, only_from=only_from, now=now, reason=reason, check_at=check_at
+    )
 
 
 def _start_at_koji(services: Services, interview: Interview) -> Started:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import hashlib
 import random
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from sqlalchemy.engine import Engine
 
+from canvas_app import gates
 from canvas_app.engine import Jobs
 from canvas_app.errors import NotConfigured
 from canvas_app.intercom.client import IntercomClient
@@ -49,4 +49,4 @@ class Services:
         """Tells one access token from another without giving it away."""
         token = self.settings.intercom_access_token
         secret = token.get_secret_value() if token else ""
-        return hashlib.sha256(b"intercom token\0" + secret.encode()).hexdigest()[:16]
+        return gates.fingerprint("intercom token", secret)

@@ -24,6 +24,9 @@ STATES: Final[tuple[State, ...]] = get_args(State)
 # While one of a contact's interviews is in one of these, no other may be started for that contact.
 OPEN_STATES: Final[tuple[State, ...]] = ("queued", "sending", "sent", "opened", "unknown")
 
+# Something is still to happen to these, if only that their time runs out.
+UNFINISHED_STATES: Final[tuple[State, ...]] = (*OPEN_STATES, "completed", "analysed")
+
 # A result may arrive for any interview that Koji may know of: also for one whose sending is not recorded yet,
 # or was given up, or that expired before the customer answered after all.
 AWAITING_RESULT: Final[tuple[State, ...]] = (
@@ -38,6 +41,10 @@ AWAITING_RESULT: Final[tuple[State, ...]] = (
 )
 # An unanswered interview expires from these.
 EXPIRING_STATES: Final[tuple[State, ...]] = ("sent", "opened", "unknown")
+# On its way to the customer.
+SENDING_STATES: Final[tuple[State, ...]] = ("queued", "sending")
+# Its message is there and its link works: it can be withdrawn, and another one can take its place.
+REPLACEABLE_STATES: Final[tuple[State, ...]] = ("sent", "opened")
 ENDED_WITHOUT_ANSWER: Final[tuple[State, ...]] = ("skipped", "expired", "cancelled", "failed")
 # The link works in these: the customer may have the message even where we are not sure of it.
 LINK_STATES: Final[tuple[State, ...]] = ("queued", "sending", "sent", "opened", "unknown")

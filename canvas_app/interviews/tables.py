@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import sqlalchemy as sa
 
-from canvas_app.interviews.states import OPEN_STATES
+from canvas_app.interviews.states import OPEN_STATES, UNFINISHED_STATES
 from canvas_app.store import UtcDateTime
 
 # The newest migration that this code is written for; a test holds it against migrations/versions.
-SCHEMA_VERSION = "0001"
+SCHEMA_VERSION = "0002"
 
 metadata = sa.MetaData(
     naming_convention={
@@ -23,7 +23,15 @@ metadata = sa.MetaData(
     }
 )
 
-_open = sa.text("state IN (" + ", ".join(f"'{state}'" for state in OPEN_STATES) + ")")
+
+def _in(states: tuple[str, ...]) -> sa.TextClause:
+    return sa.text("state IN (" + ", ".join(f"'{state}'" for state in states) + ")")
+
+
+_open = _in(OPEN_STATES)
+# SQLite takes a partial index only for a query that says its condition in the same words.
+unfinished = _in(UNFINISHED_STATES)
+stored = sa.text("state = 'stored'")
 
 interviews = sa.Table(
     "interviews",
@@ -70,6 +78,14 @@ interviews = sa.Table(
     sa.Column("written_back_at", UtcDateTime),
     # The base of the personal link, as the web process knew it when the interview was asked for.
     sa.Column("public_url", sa.String(255)),
+    # When Koji is to be asked about it for want of a webhook, and how often that was done.
+    sa.Column("check_at", UtcDateTime),
+    sa.Column("checks", sa.Integer, nullable=False, server_default="0"),
+    # Whether the conversation was closed before a message that no person sent; and when it was closed again.
+    sa.Column("was_closed", sa.Boolean),
+    sa.Column("closed_again_at", UtcDateTime),
+    # When its personal data was removed.
+    sa.Column("purged_at", UtcDateTime),
 )
 # At most one open interview a contact, whatever the door, the tab or the process.
 sa.Index(
@@ -81,6 +97,19 @@ sa.Index(
     postgresql_where=_open,
 )
 sa.Index("ix_interviews_contact", interviews.c.workspace_id, interviews.c.contact_id, interviews.c.created_at)
+# What the clock has to look at: small, however large the ledger becomes.
+sa.Index(
+    "ix_interviews_unfinished",
+    interviews.c.state_since,
+    sqlite_where=unfinished,
+    postgresql_where=unfinished,
+)
+_to_check = sa.text("check_at IS NOT NULL")
+sa.Index("ix_interviews_check_at", interviews.c.check_at, sqlite_where=_to_check, postgresql_where=_to_check)
+_unpurged = sa.text("purged_at IS NULL")
+sa.Index(
+    "ix_interviews_unpurged", interviews.c.created_at, sqlite_where=_unpurged, postgresql_where=_unpurged
+)
 
 outside_writes = sa.Table(
     "outside_writes",
@@ -103,7 +132,7 @@ deliveries = sa.Table(
     # What makes two deliveries the same delivery.
     sa.Column("dedupe_key", sa.String(300), nullable=False),
     sa.Column("event", sa.String(64), nullable=False),
-    sa.Column("interview_id", sa.String(32)),
+    sa.Column("interview_id", sa.String(32), index=True),
     sa.Column("state", sa.String(16), nullable=False),
     sa.Column("reason", sa.String(64)),
     # What we work with of the body, parsed. The body itself is never stored: it may hold a transcript.
@@ -118,6 +147,7 @@ deliveries = sa.Table(
     sa.Column("finished_at", UtcDateTime),
     sa.UniqueConstraint("door", "dedupe_key"),
 )
+sa.Index("ix_deliveries_unfinished", deliveries.c.received_at, sqlite_where=stored, postgresql_where=stored)
 
 workspaces = sa.Table(
     "workspaces",
@@ -147,4 +177,27 @@ workers = sa.Table(
     # One row for each living worker, see canvas_app.leases.
     sa.Column("executor_id", sa.String(32), primary_key=True),
     sa.Column("renewed_at", UtcDateTime, nullable=False),
+)
+
+gates = sa.Table(
+    "gates",
+    metadata,
+    # One row for each wire and key, shared by all workers, see canvas_app.gates.
+    sa.Column("key", sa.String(80), primary_key=True),
+    # When the calls that were let through so far would all have been made at the steady rate.
+    sa.Column("due_at", UtcDateTime, nullable=False),
+    # The vendor has said: not before.
+    sa.Column("blocked_until", UtcDateTime),
+)
+
+pauses = sa.Table(
+    "pauses",
+    metadata,
+    # What a vendor refuses for want of a valid token ("*", every call) or of a permission (one operation).
+    sa.Column("gate", sa.String(80), primary_key=True),
+    sa.Column("operation", sa.String(80), primary_key=True),
+    sa.Column("reason", sa.String(64), nullable=False),
+    sa.Column("since", UtcDateTime, nullable=False),
+    # When one call may try whether it has been mended.
+    sa.Column("probe_at", UtcDateTime, nullable=False),
 )

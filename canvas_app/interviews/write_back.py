@@ -15,6 +15,7 @@ import sqlalchemy as sa
 from canvas_app import log, store
 from canvas_app.errors import (
     ContactMerged,
+    CredentialsError,
     LaterError,
     NotConfigured,
     PermanentError,
@@ -65,7 +66,13 @@ def write_attributes(services: Services, interview_id: str) -> Outcome:
         with store.reading(services.engine) as connection:
             if ledger.newer_result_exists(connection, replace(interview, contact_id=contact_id)):
                 return False
-        _put(services, contact_id, values)
+        first = once.begin(services.engine, interview_id, "attributes")
+        try:
+            _put(services, contact_id, values)
+        except (PermanentError, CredentialsError):
+            if first:
+                once.was_not_made(services.engine, interview_id, "attributes")
+            raise
         return True
 
     try:
@@ -110,7 +117,9 @@ def write_note(services: Services, interview_id: str) -> Outcome:
         services.engine,
         interview_id,
         "note",
-        act=lambda: services.intercom.note(conversation_id, admin_id=admin_id, body=body),
+        act=lambda begin_by: services.intercom.note(
+            conversation_id, admin_id=admin_id, body=body, begin_by=begin_by
+        ),
         is_there=is_there,
     )
     if outcome["kind"] == "unknown":
@@ -135,12 +144,18 @@ def write_tags(services: Services, interview_id: str) -> Outcome:
         # A result may be corrected after it was written.
         outdated[interview.id] = interview.contact_tags
     names = rules.tags_for(result_of(interview), allowed_themes=allowed)
+    failed: Outcome | None = None
     try:
         admin_id = _author(services, interview)
         tags = {services.intercom.ensure_tag(name): name for name in names}
+        if tags:
+            # One of several tags may be put on and the next refused, so that this is not taken back.
+            once.begin(services.engine, interview_id, "tags")
         if interview.conversation_id is not None:
             outdated_here = set(interview.contact_tags or ()) - set(tags)
-            _tag_conversation(services, interview.conversation_id, list(tags), outdated_here, admin_id)
+            failed = _tag_conversation(
+                services, interview.conversation_id, list(tags), outdated_here, admin_id
+            )
         # The contact carries the newest interview's tags, as it carries the newest one's attributes.
         if services.settings.tag_contact and not newer:
             _following_merges(
@@ -149,7 +164,7 @@ def write_tags(services: Services, interview_id: str) -> Outcome:
             _remember_tags(services, interview, tags, outdated)
     except (WireError, NotConfigured) as error:
         return outcomes.of_error(error)
-    return outcomes.done()
+    return failed or outcomes.done()
 
 
 def attributes(
@@ -220,7 +235,9 @@ def _following_merges(services: Services, interview: Interview, write: Callable[
 
 def _tag_conversation(
     services: Services, conversation_id: str, tag_ids: list[str], outdated: set[str], admin_id: str
-) -> None:
+) -> Outcome | None:
+    """Tag the conversation. What will never work is given back, so that the contact gets its tags all the
+    same; None where it is done, or the conversation is gone."""
     try:
         for tag_id in sorted(outdated):
             services.intercom.untag_conversation(conversation_id, tag_id, admin_id)
@@ -228,8 +245,9 @@ def _tag_conversation(
             services.intercom.tag_conversation(conversation_id, tag_id, admin_id)
     except PermanentError as error:
         if error.status != 404:
-            raise
+            return outcomes.of_error(error)
         log.event(logger, logging.WARNING, "conversation_gone", reason=error.reason)
+    return None
 
 
 def _tag_contact(

@@ -9,7 +9,6 @@ import re
 import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
-from urllib.parse import quote
 
 from canvas_app import http_outcomes
 from canvas_app.errors import BodyRefused, CredentialsError, PermanentError
@@ -21,7 +20,7 @@ if TYPE_CHECKING:
 
     import httpx
 
-    from canvas_app.http_outcomes import Answer
+    from canvas_app.http_outcomes import Answer, Gate
 
 SERVICE: Final = "Koji"
 # No page of the API names the link in the answer, though the Intercom guide says that there is one. Never
@@ -48,16 +47,23 @@ class Started:
 class KojiClient:
     """Calls with one study's key. Every method raises a WireError when the call did not do what it should.
 
-    ``clock`` gives the time as unix seconds.
+    ``clock`` gives the time as unix seconds. Every call passes ``gate``.
     """
 
     def __init__(
-        self, *, base_url: str, key: str, http: httpx.Client, clock: Callable[[], float] = time.time
+        self,
+        *,
+        base_url: str,
+        key: str,
+        http: httpx.Client,
+        clock: Callable[[], float] = time.time,
+        gate: Gate = http_outcomes.OPEN_GATE,
     ) -> None:
         self._base_url = base_url.rstrip("/")
         self._key = key
         self._http = http
         self._clock = clock
+        self._gate = gate
 
     def start(
         self,
@@ -82,7 +88,8 @@ class KojiClient:
             body["mode"] = mode
         if locale:
             body["locale"] = locale
-        answer = self._call("POST", "/api/v1/interviews/start", body, accept=(409,))
+        path = "/api/v1/interviews/start"
+        answer = self._call("POST", path, body, operation=f"POST {path}", accept=(409,))
         data = answer.json_object()
         interview_id = _started_id(data)
         if interview_id is not None:
@@ -111,7 +118,12 @@ class KojiClient:
         # https://www.koji.so/docs/managing-api-keys (the permission interview:read)
         if not _INTERVIEW_ID.fullmatch(interview_id):
             raise PermanentError("An id is not of Koji's form; no call was made.", reason="id_malformed")
-        answer = self._call("GET", f"/api/v1/interviews/{quote(interview_id, safe='')}", accept=(404,))
+        answer = self._call(
+            "GET",
+            f"/api/v1/interviews/{interview_id}",
+            operation="GET /api/v1/interviews/{id}",
+            accept=(404,),
+        )
         if answer.status == 404:
             raise PermanentError(
                 "Koji does not know this interview (any more).",
@@ -134,9 +146,16 @@ class KojiClient:
         path: str,
         body: Mapping[str, object] | None = None,
         *,
+        operation: str,
         accept: tuple[int, ...] = (),
     ) -> Answer:
-        """One call; any status but 2xx and those of ``accept`` is raised as the error it stands for."""
+        """One call through the gate; any status but 2xx and those of ``accept`` is raised as its error."""
+        with self._gate.passage(operation):
+            return self._exchange(method, path, body, accept=accept)
+
+    def _exchange(
+        self, method: str, path: str, body: Mapping[str, object] | None, *, accept: tuple[int, ...]
+    ) -> Answer:
         if not http_outcomes.token_is_sendable(self._key):
             raise CredentialsError(
                 "The Koji API key is empty or holds a character that no key has.",

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 from urllib.parse import quote
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
+    from collections.abc import Collection, Mapping
 
 LONGEST_LINK: Final = 2048
 # A name is the customer's own free text; more of it would only make the link unusable.
@@ -55,8 +55,22 @@ def from_template(
     Raises ValueError for a placeholder that does not exist and for a result longer than 2048 characters.
     Whether the link's host is an allowed one remains to be checked.
     """
-    values = {"interview_id": interview_id, "contact_id": contact_id, "email": email, "name": name}
+    return _filled(
+        template, {"interview_id": interview_id, "contact_id": contact_id, "email": email, "name": name}
+    )
 
+
+def check_template(template: str) -> None:
+    """Raises ValueError when a template cannot be used, whatever is filled in."""
+    _filled(template, dict.fromkeys(PLACEHOLDERS))
+
+
+def is_host(entry: str) -> bool:
+    """Whether an entry of a list of allowed hosts can match a link at all: ``host`` or ``host:port``."""
+    return _ENTRY.fullmatch(entry.strip()) is not None
+
+
+def _filled(template: str, values: Mapping[str, str | None]) -> str:
     def fill(match: re.Match[str]) -> str:
         if match[1] not in values:
             raise ValueError(f"the link template has an unknown placeholder {{{match[1]}}}")
@@ -68,16 +82,6 @@ def from_template(
     if len(link) > LONGEST_LINK:
         raise ValueError(f"the link would be longer than {LONGEST_LINK} characters")
     return link
-
-
-def is_host(entry: str) -> bool:
-    """Whether an entry of a list of allowed hosts can match a link at all: ``host`` or ``host:port``."""
-    return _ENTRY.fullmatch(entry.strip()) is not None
-
-
-def check_template(template: str) -> None:
-    """Raises ValueError when a template cannot be used, whatever is filled in."""
-    from_template(template, interview_id="", contact_id="", email="", name="")
 
 
 def _is_entry(entry: str, host: str, port: int, default_port: int) -> bool:

@@ -90,7 +90,8 @@ def parse_result(obj: Mapping[str, Any]) -> KojiResult:
     envelope, body = split_envelope(obj)
     # The envelope's own "id", "status" and "url" speak of the delivery, so it is asked for little.
     inner = [body, *_children(body, ("interview", "analysis", "results", "result"))]
-    every = inner if envelope is body else [*inner, envelope, *_children(envelope, ("interview",))]
+    # Without an envelope some stand in here twice, which changes nothing.
+    every = [*inner, envelope, *_children(envelope, ("interview",))]
     people = [person for scope in every for person in _children(scope, _PEOPLE)]
     attached = [
         extra
@@ -184,7 +185,7 @@ def _identity(
             if name not in scope:
                 continue
             value = scope[name]
-            address = reading.clean(value, 320) if isinstance(value, str) else None
+            address = reading.clean(value, 320)
             if address and "@" in address:
                 addresses.append(address)
             else:

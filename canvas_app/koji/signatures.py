@@ -58,7 +58,7 @@ def verify(
         timestamp, given = _timestamped(value)
         signed = timestamp + b"." + raw
     if not hmacs.any_match([hmacs.sha256(key, signed) for key in keys], given):
-        raise SignatureRefused(reason="signature_mismatch")
+        raise SignatureRefused
     # The time is looked at last: until the signature holds, it is only somebody's claim.
     if timestamp is not None and abs(now - _unix_seconds(timestamp)) > tolerance:
         raise SignatureRefused("The signature is too old, or a clock is wrong.", reason="signature_stale")
@@ -66,23 +66,23 @@ def verify(
 
 def sign(raw: bytes, secret: str) -> str:
     """A signature of this body in the plainest form that verify understands: 64 hexadecimal digits."""
-    return hmacs.sha256(secret.encode("utf-8", "surrogateescape"), raw).hex()
+    return hmacs.sha256(hmacs.key_of(secret), raw).hex()
 
 
 def _digest(text: bytes) -> bytes | None:
     """The 32 bytes that a hexadecimal or base64 text stands for, None when it is neither."""
     if _HEX.fullmatch(text):
-        return bytes.fromhex(text.decode("ascii"))
+        return bytes.fromhex(text.decode())
     if _BASE64.fullmatch(text):
-        altchars = b"+/"
+        altchars = None
     elif _BASE64_URLSAFE.fullmatch(text):
         altchars = b"-_"
     else:
         return None
-    unpadded = text.rstrip(b"=")
+    unpadded = text.removesuffix(b"=")
     digest = base64.b64decode(unpadded + b"=", altchars=altchars)
     # The last character has two bits to spare; only the spelling with zeros there is a digest's own.
-    return digest if base64.b64encode(digest, altchars).rstrip(b"=") == unpadded else None
+    return digest if base64.b64encode(digest, altchars).removesuffix(b"=") == unpadded else None
 
 
 def _timestamped(value: bytes) -> tuple[bytes, list[bytes]]:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
-from canvas_app.canvas.cards import (
+from canvas_app.canvas.card_states import (
+    AskedRecently,
     CardState,
     Completed,
+    ConfirmSend,
+    ConfirmWithdraw,
     Ended,
     Failed,
     NoContact,
@@ -58,6 +61,14 @@ EXAMPLES: dict[str, CardState] = {
         author_note="Written in the name of Operations, because Sam Okafor is no longer in this workspace.",
     ),
     "sent by a rule": Sent(asked_by=None, sent_at=NOON, opened_at=None, expires_at=None, author_note=None),
+    "sent elsewhere": Sent(
+        asked_by="Sam Okafor",
+        sent_at=NOON,
+        opened_at=None,
+        expires_at=DECEMBER,
+        author_note=None,
+        elsewhere=True,
+    ),
     "completed": Completed(completed_at=EVENING),
     "result": Result(
         sentiment="negative",
@@ -107,6 +118,7 @@ EXAMPLES: dict[str, CardState] = {
         customer_received="no",
         can_try_again=True,
         failed_at=NOON,
+        token="t-1",
     ),
     "failed for good": Failed(
         reason_text="This contact was deleted in Intercom.",
@@ -120,9 +132,46 @@ EXAMPLES: dict[str, CardState] = {
         can_try_again=True,
         failed_at=NOON,
     ),
-    "outcome unknown": OutcomeUnknown(since=NOON),
+    "outcome unknown": OutcomeUnknown(since=NOON, token="t-2"),
+    "outcome unknown, too early": OutcomeUnknown(since=NOON, token="t-2", too_early=True),
+    "outcome unknown elsewhere": OutcomeUnknown(since=NOON, elsewhere=True),
     "expired": Ended(kind="expired", at=DECEMBER),
     "cancelled": Ended(kind="cancelled", at=EVENING),
+    "asked recently": AskedRecently(
+        contact_name="Mia Chen",
+        asked_by="Sam Okafor",
+        asked_at=NOON,
+        again_from=NOON + timedelta(days=30),
+        elsewhere=False,
+    ),
+    "asked recently elsewhere": AskedRecently(
+        contact_name=None,
+        asked_by=None,
+        asked_at=NOON,
+        again_from=NOON + timedelta(days=30),
+        elsewhere=True,
+        personal_line="Great [talk].",
+    ),
+    "confirm sending": ConfirmSend(
+        preview=PREVIEW,
+        contact_name="Mia Chen",
+        asked_by="Sam Okafor",
+        asked_at=NOON,
+        replaces=False,
+        token="t-3",
+    ),
+    "confirm replacing": ConfirmSend(
+        preview=PREVIEW,
+        contact_name="Mia Chen",
+        asked_by="Sam Okafor",
+        asked_at=NOON,
+        replaces=True,
+        token="t-3",
+        personal_line="Great talk.",
+    ),
+    "confirm withdrawing": ConfirmWithdraw(
+        asked_by="Sam Okafor", sent_at=NOON, opened_at=EVENING, token="t-4"
+    ),
     "not set up": NotSetUp(
         missing=(
             "SECRET_KEY",
@@ -189,6 +238,27 @@ HOSTILE: dict[str, CardState] = {
     ),
     "outcome unknown": OutcomeUnknown(since=NOON),
     "ended": Ended(kind="expired", at=NOON),
+    "asked recently": AskedRecently(
+        contact_name=LONG,
+        asked_by=LONG,
+        asked_at=NOON,
+        again_from=NOON,
+        elsewhere=True,
+        personal_line=LONG,
+    ),
+    "confirm sending": ConfirmSend(
+        preview=(NASTY, LONG, "", NOTHING),
+        contact_name=LONG,
+        asked_by=LONG,
+        asked_at=NOON,
+        replaces=False,
+        token="t",
+        personal_line=LONG,
+    ),
+    "confirm replacing, nothing known": ConfirmSend(
+        preview=(), contact_name=NOTHING, asked_by=NOTHING, asked_at=NOON, replaces=True, token=""
+    ),
+    "confirm withdrawing": ConfirmWithdraw(asked_by=LONG, sent_at=NOON, opened_at=NOON, token="t"),
     "not set up": NotSetUp(missing=(LONG,) * 300),
     "not set up, nothing named": NotSetUp(missing=(NOTHING,)),
     "no contact": NoContact(),

@@ -10,14 +10,36 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from canvas_app.canvas import cards
-from canvas_app.canvas.cards import CardState, Failed, Ready, Result, draw
+from canvas_app.canvas.card_states import (
+    AskedRecently,
+    CardState,
+    ConfirmSend,
+    ConfirmWithdraw,
+    Failed,
+    NoContact,
+    NoConversation,
+    NotSetUp,
+    OutcomeUnknown,
+    Problem,
+    Ready,
+    Result,
+)
+from canvas_app.canvas.cards import draw
 from canvas_app.canvas.kit import Button, Canvas, CanvasResponse, DataTable, Image, Input, Text, UrlAction
-from tests.canvas.examples import EXAMPLES, HOSTILE, NOON, PREVIEW
+from tests.canvas.examples import EXAMPLES, HOSTILE, LONG, NOON, PREVIEW
 from tests.canvas.heights import estimated_height
 
 BERLIN = ZoneInfo("Europe/Berlin")
 ELSEWHERE = "Question about the invoice of October 2026"
+# As long as a pause's words get.
+NOTICE = (
+    "The study's Koji key lacks a permission, or the plan has no API. Please tell the person who set the app"
+)
 MAX_HEIGHT = 400
+# No first card, and the whole message is to be seen on it.
+MAX_CONFIRM_HEIGHT = 500
+# Cards that only a tap leads to, or that are drawn where nothing of a pause is known.
+NOT_FIRST = (AskedRecently, ConfirmSend, ConfirmWithdraw, NotSetUp, NoContact, NoConversation, Problem)
 ALL = {**EXAMPLES, **{f"hostile {name}": state for name, state in HOSTILE.items()}}
 
 every_state = pytest.mark.parametrize("state", ALL.values(), ids=ALL.keys())
@@ -58,8 +80,16 @@ class TestEveryState:
     @every_state
     def test_has_a_way_on(self, state: CardState) -> None:
         ways = [button for button in buttons(draw(state, zone=BERLIN)).values() if not button.disabled]
-        known = {cards.SEND, cards.SEND_AGAIN, cards.TRY_AGAIN, cards.REFRESH}
-        assert known & {way.id for way in ways if way.action.type == "submit"}
+        assert cards.ACTIONS & {way.id for way in ways if way.action.type == "submit"}
+
+    def test_every_action_is_on_some_card_and_every_button_is_an_action(self) -> None:
+        on_cards = {
+            button.id
+            for state in ALL.values()
+            for button in buttons(draw(state, zone=BERLIN)).values()
+            if button.action.type == "submit"
+        }
+        assert on_cards == cards.ACTIONS
 
     @every_state
     def test_keeps_the_reviewers_rules(self, state: CardState) -> None:
@@ -72,11 +102,32 @@ class TestEveryState:
     @pytest.mark.parametrize("elsewhere", [None, ELSEWHERE])
     def test_is_not_too_tall(self, state: CardState, elsewhere: str | None) -> None:
         zone = ZoneInfo("America/Argentina/Buenos_Aires")  # Its "UTC-03" is longer than most abbreviations.
-        assert estimated_height(draw(state, zone=zone, elsewhere=elsewhere)) < MAX_HEIGHT
+        height = MAX_CONFIRM_HEIGHT if isinstance(state, ConfirmSend) else MAX_HEIGHT
+        assert estimated_height(draw(state, zone=zone, elsewhere=elsewhere)) < height
+
+    @every_state
+    @pytest.mark.parametrize("notice", [NOTICE, LONG])
+    def test_shows_a_notice_and_takes_no_way_on_away(self, state: CardState, notice: str) -> None:
+        canvas = draw(state, zone=BERLIN, notice=notice)
+        assert isinstance(canvas.components[0], Text)
+        assert canvas.components[0].style == "error"
+        assert (canvas.components[0].text == NOTICE) == (notice == NOTICE)
+        assert list(buttons(canvas)) == list(buttons(draw(state, zone=BERLIN)))
+
+    @every_state
+    @pytest.mark.parametrize("elsewhere", [None, "Nov 22, 2026 at 12:05 PM UTC-03"])
+    def test_has_room_for_a_notice_on_a_first_card(self, state: CardState, elsewhere: str | None) -> None:
+        here_alone = isinstance(state, Ready) or (isinstance(state, OutcomeUnknown) and not state.elsewhere)
+        if isinstance(state, NOT_FIRST) or (elsewhere and here_alone):
+            return
+        zone = ZoneInfo("America/Argentina/Buenos_Aires")
+        canvas = draw(state, zone=zone, elsewhere=elsewhere, notice=NOTICE)
+        assert estimated_height(canvas) < MAX_HEIGHT
 
     @every_state
     def test_draws_no_markdown(self, state: CardState) -> None:
-        canvas = draw(state, zone=BERLIN, elsewhere="[Sam](https://evil.example) **b**\n__u__")
+        nasty = "[Sam](https://evil.example) **b**\n__u__"
+        canvas = draw(state, zone=BERLIN, elsewhere=nasty, notice=nasty)
         for text in shown(canvas):
             assert not re.search(r"[\[\]<>*`\\\n\0\u202e]|__", text)
 
@@ -88,7 +139,7 @@ class TestEveryState:
     def test_names_the_other_conversation_first(self, state: CardState) -> None:
         here = draw(state, zone=BERLIN)
         there = draw(state, zone=BERLIN, elsewhere="Invoice")
-        assert shown(there) == ["In another conversation: Invoice", *shown(here)]
+        assert shown(there) == ["In another conversation, asked for on Invoice.", *shown(here)]
 
     def test_says_elsewhere_even_without_a_name(self) -> None:
         assert shown(drawn("completed", elsewhere="\u200b"))[0] == "In another conversation."
@@ -158,6 +209,14 @@ class TestSent:
         said = shown(drawn("sent and opened"))
         assert "The customer opened it on Nov 22, 2026 at 7:40 PM CET." in said
         assert said[-1].startswith("Written in the name of Operations")
+
+    def test_can_be_withdrawn(self) -> None:
+        assert list(buttons(drawn("sent"))) == ["refresh", "withdraw"]
+
+    def test_elsewhere_another_one_can_be_sent_in_its_place(self) -> None:
+        canvas = drawn("sent elsewhere")
+        assert list(buttons(canvas)) == ["send_anyway", "refresh", "withdraw"]
+        assert "Sent by Sam Okafor on Nov 22, 2026 at 1:05 PM CET." in shown(canvas)
 
     def test_nobody_is_named_who_did_not_ask(self) -> None:
         assert "Sent on Nov 22, 2026 at 1:05 PM CET." in shown(drawn("sent by a rule"))
@@ -250,13 +309,74 @@ class TestFailed:
         assert list(buttons(canvas)) == ["refresh"]
         assert "We do not know whether the customer got the message." in shown(canvas)[-1]
 
+    def test_is_bound_to_what_failed(self) -> None:
+        assert drawn("failed").stored_data == {"token": "t-1"}
+
+
+class TestAskedRecently:
+    def test_says_who_asked_when_and_from_when_again(self) -> None:
+        canvas = drawn("asked recently")
+        assert shown(canvas) == [
+            "Asked recently",
+            "Mia Chen was asked by Sam Okafor on Nov 22, 2026 at 1:05 PM CET.",
+            "So that nobody is asked too often, the next one can go out from Dec 22, 2026 at 1:05 PM CET.",
+        ]
+        assert list(buttons(canvas)) == ["send_anyway", "back"]
+
+    def test_says_that_it_was_in_another_conversation(self) -> None:
+        assert shown(drawn("asked recently elsewhere"))[1] == (
+            "This customer was asked on Nov 22, 2026 at 1:05 PM CET, in another conversation."
+        )
+
+    def test_keeps_what_was_typed(self) -> None:
+        canvas = drawn("asked recently elsewhere")
+        assert canvas.stored_data == {"personal_line": "Great [talk]."}
+        assert "talk" not in " ".join(shown(canvas))
+
+
+class TestConfirm:
+    def test_sending_shows_the_message_and_whom_it_goes_to_again(self) -> None:
+        canvas = drawn("confirm sending")
+        said = shown(canvas)
+        assert said[0] == (
+            "Mia Chen was asked by Sam Okafor on Nov 22, 2026 at 1:05 PM CET. Send another one now?"
+        )
+        assert said[1:3] == ["Sent in your name:", "Hi Maximiliane,"]
+        assert canvas.ids() == ["personal_line", "confirm_send", "back"]
+        assert (buttons(canvas)["confirm_send"].label, buttons(canvas)["back"].label) == (
+            "Send anyway",
+            "Cancel",
+        )
+        assert canvas.stored_data == {"token": "t-3"}
+
+    def test_replacing_says_that_the_other_link_ends(self) -> None:
+        said = shown(drawn("confirm replacing"))[0]
+        assert said == (
+            "Sent by Sam Okafor on Nov 22, 2026 at 1:05 PM CET, and still open. "
+            "Its link stops working when you send this one."
+        )
+
+    def test_withdrawing_says_what_the_customer_will_find(self) -> None:
+        canvas = drawn("confirm withdrawing")
+        assert "leads to a page that says the interview is over" in shown(canvas)[-1]
+        assert any("They may be answering it now." in text for text in shown(canvas))
+        assert list(buttons(canvas)) == ["confirm_withdraw", "back"]
+        assert canvas.stored_data == {"token": "t-4"}
+
 
 class TestOtherStates:
     def test_completed(self) -> None:
         assert "Koji is analysing it" in shown(drawn("completed"))[-1]
 
     def test_outcome_unknown_says_where_to_look(self) -> None:
-        assert "Please look in the conversation." in " ".join(shown(drawn("outcome unknown")))
+        canvas = drawn("outcome unknown")
+        assert "Please look in this conversation" in " ".join(shown(canvas))
+        assert list(buttons(canvas)) == ["it_is_there", "send_after_all"]
+        assert canvas.stored_data == {"token": "t-2"}
+
+    @pytest.mark.parametrize("name", ["outcome unknown elsewhere", "outcome unknown, too early"])
+    def test_outcome_unknown_offers_no_way_to_who_cannot_know(self, name: str) -> None:
+        assert list(buttons(drawn(name))) == ["refresh"]
 
     @pytest.mark.parametrize(("name", "word"), [("expired", "not answered"), ("cancelled", "withdrawn")])
     def test_ended(self, name: str, word: str) -> None:

@@ -6,7 +6,7 @@ import re
 
 import pytest
 
-from canvas_app import errors
+from canvas_app import errors, http_outcomes
 from canvas_app.canvas import reasons
 from canvas_app.canvas.cards import SENTENCE_LIMIT
 from canvas_app.settings import PROJECT_ROOT
@@ -36,7 +36,10 @@ def codes() -> list[str]:
     # Some are put together of a wire's name and an ending.
     endings = ("token_refused", "scope_missing", "refused")
     found |= {f"{wire}_{ending}" for wire in ("intercom", "koji") for ending in endings}
-    found |= {errors.ContactMerged.default_reason, errors.UnknownAttribute.default_reason}
+    found |= set(http_outcomes.PUT_OFF) | {
+        errors.ContactMerged.default_reason,
+        errors.UnknownAttribute.default_reason,
+    }
     return sorted(found - _UNSEEN)
 
 

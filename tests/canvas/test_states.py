@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from canvas_app.canvas import cards, reasons, states
-from canvas_app.canvas.cards import (
+from canvas_app.canvas.card_states import (
     CardState,
     Completed,
     Ended,
@@ -120,6 +120,7 @@ def state_of(row: Interview, *, worker_alive: bool = True, settings: Settings = 
             NotWritten("quality_unknown", ANSWERED, None, 3.5),
         ),
         (interview("expired"), Ended("expired", SINCE)),
+        (interview("cancelled", reason="withdrawn"), Ended("cancelled", SINCE)),
         (interview("cancelled"), Ended("cancelled", SINCE)),
         (interview("unknown"), OutcomeUnknown(SINCE)),
         (
@@ -142,6 +143,17 @@ def test_each_state_of_the_ledger_gives_the_state_that_shows_it(row: Interview, 
 def test_every_state_can_be_drawn(state: str, result: dict[str, Any] | None) -> None:
     canvas = cards.draw(state_of(interview(state, result=result, asked_by_name=None)), zone=ZoneInfo("UTC"))
     assert any(component.type == "button" for component in canvas.components), "a way on"
+
+
+def test_what_can_be_done_about_it_depends_on_whose_conversation_it_is() -> None:
+    def state(name: str, *, here: bool) -> CardState:
+        row = interview(name, sent_at=SENT)
+        return states.of_interview(row, worker_alive=True, settings=SETTINGS, here=here, token="t")
+
+    assert state("unknown", here=True) == OutcomeUnknown(SINCE, token="t")
+    assert state("unknown", here=False) == OutcomeUnknown(SINCE, elsewhere=True)
+    assert state("sent", here=True) == Sent("Ada Byrne", SENT, None, SENT + OPEN, None)
+    assert state("sent", here=False) == Sent("Ada Byrne", SENT, None, SENT + OPEN, None, elsewhere=True)
 
 
 def test_without_a_worker_the_rep_is_told() -> None:
@@ -181,8 +193,11 @@ def test_a_time_zone_that_nobody_knows_is_utc(name: str | None, key: str) -> Non
 def test_only_an_interview_of_another_conversation_is_named_as_such(
     at: str | None, here: str, named: bool
 ) -> None:
-    line = states.elsewhere(interview("sent", conversation_id=at), here, ZoneInfo("Europe/Berlin"))
+    zone = ZoneInfo("Europe/Berlin")
+    line = states.elsewhere(interview("written_back", conversation_id=at), here, zone)
     assert line == ("Nov 22, 2026 at 1:00 PM CET" if named else None)
+    # The card of an open one says when by itself.
+    assert states.elsewhere(interview("sent", conversation_id=at), here, zone) == ("" if named else None)
 
 
 def test_the_offer_shows_the_message_that_would_go_out() -> None:

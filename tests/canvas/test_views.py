@@ -17,9 +17,9 @@ import sqlalchemy as sa
 from itsdangerous import TimestampSigner, URLSafeSerializer, URLSafeTimedSerializer
 from sqlalchemy.engine import Connection
 
-from canvas_app import create_app, store
-from canvas_app.canvas import views
-from canvas_app.interviews.tables import interviews, workers, workspaces
+from canvas_app import create_app, gates, store
+from canvas_app.canvas import reasons, views
+from canvas_app.interviews.tables import interviews, pauses, workers, workspaces
 from tests.support.world import CONTACT, WORKSPACE, World, component, full_settings, texts
 
 OTHER = {"type": "contact", "id": "contact2", "name": "Noah Park"}
@@ -64,8 +64,14 @@ def worker_seen(world: World, **ago: float) -> None:
 # Both databases
 
 
-@pytest.mark.parametrize("state", [None, "queued", "sent", "written_back", "failed"])
-def test_initialize_reads_twice_writes_nothing_and_calls_nobody(world: World, state: str | None) -> None:
+@pytest.mark.parametrize("conversation", ["501", "502"], ids=["here", "elsewhere"])
+@pytest.mark.parametrize(
+    "state",
+    [None, "queued", "sent", "opened", "unknown", "written_back", "not_written", "failed", "cancelled"],
+)
+def test_initialize_reads_twice_writes_nothing_and_calls_nobody(
+    world: World, state: str | None, conversation: str
+) -> None:
     if state:
         world.initialize()
         world.submit("send")
@@ -74,7 +80,7 @@ def test_initialize_reads_twice_writes_nothing_and_calls_nobody(world: World, st
         )
     before = rows(world)
     with statements(world) as said:
-        world.initialize()
+        world.initialize(conversation={"id": conversation})
     assert len(said) <= 2
     assert all(statement.startswith("SELECT") for statement in said)
     assert rows(world) == before
@@ -285,6 +291,25 @@ def test_a_rep_who_waits_is_told_when_no_worker_runs(
     assert ("is not running" in texts(world.submit("send"))) is told
 
 
+def test_a_pause_is_told_on_the_card_and_the_offer_stays(sqlite_world: World) -> None:
+    world = sqlite_world
+    with store.writing(world.engine) as connection:
+        now = store.now(connection)
+        connection.execute(
+            sa.insert(pauses).values(
+                gate=gates.keys_of(world.settings)["intercom"],
+                operation=gates.EVERYTHING,
+                reason="intercom_token_refused",
+                since=now,
+                probe_at=now,
+            )
+        )
+    card = world.initialize()
+    [notice, *_] = card["content"]["components"]
+    assert (notice["text"], notice["style"]) == (reasons.in_words("intercom_token_refused"), "error")
+    assert component(card, "send") is not None
+
+
 # The offer, and how long it is good for
 
 
@@ -370,6 +395,8 @@ def _signed(key: str, salt: str) -> str:
         _signed("new-key", "offer")[:-1],
         "A" + _signed("new-key", "offer"),
     ],
+    # The signatures hold the time, and two workers that share the tests must call them the same.
+    ids=range(11),
 )
 def test_an_offer_that_is_not_ours_is_drawn_anew_and_nothing_is_sent(sqlite_world: World, nonce: str) -> None:
     world = sqlite_world

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import re
+import time
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 import httpx
@@ -24,7 +27,7 @@ from tests.intercom.conftest import BASE, NOW, TOKEN, error_list, sample
 from tests.support.httpx_responses import ResponsesTransport
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
 every_call = pytest.mark.parametrize("call", CALLS.values(), ids=CALLS.keys())
 
@@ -120,7 +123,23 @@ class TestEveryCall:
         assert type(found) is LaterError
         assert found.reason == "unreachable"
 
-    @pytest.mark.parametrize("body", ["", "<html>", "[]", '{"unfinished'])
+    @pytest.mark.parametrize(
+        "page",
+        [
+            {"body": "Please wait", "content_type": "text/html; charset=utf-8"},
+            {"body": "\n<!doctype html><title>Please wait</title>", "content_type": "application/json"},
+        ],
+        ids=["by its type", "by its content"],
+    )
+    def test_a_page_for_people_is_no_answer_of_intercoms(
+        self, client: IntercomClient, intercom: responses.RequestsMock, call: Call, page: dict[str, str]
+    ) -> None:
+        found = fails(client, intercom, call, **page)
+        # A message is looked for then, and neither taken for sent nor sent again.
+        assert type(found) is (LaterError if call.repeatable else UnknownOutcomeError)
+        assert found.reason == "answer_unreadable"
+
+    @pytest.mark.parametrize("body", ["", "[]", '{"unfinished'])
     def test_a_success_that_cannot_be_read(
         self, client: IntercomClient, intercom: responses.RequestsMock, call: Call, body: str
     ) -> None:
@@ -276,3 +295,76 @@ class TestIds:
         with pytest.raises(PermanentError) as caught:
             client.admin_exists(bad)
         assert caught.value.reason == "id_malformed"
+
+
+class RecordingGate:
+    """Lets every call through, after having done something, and remembers which."""
+
+    def __init__(self, before: Callable[[], object] = lambda: None) -> None:
+        self.passed: list[str] = []
+        self.ended: list[str | None] = []
+        self.before = before
+
+    @contextmanager
+    def passage(self, operation: str) -> Iterator[None]:
+        self.passed.append(operation)
+        self.before()
+        try:
+            yield
+        except WireError as error:
+            self.ended.append(error.reason)
+            raise
+        self.ended.append(None)
+
+
+def through(gate: RecordingGate, http: httpx.Client, token: str = TOKEN) -> IntercomClient:
+    return IntercomClient(base_url=BASE, token=token, version="2.16", http=http, gate=gate)
+
+
+class TestTheGate:
+    @pytest.mark.parametrize("name", CALLS)
+    def test_every_call_passes_it_under_a_name_without_ids(
+        self, intercom: responses.RequestsMock, name: str
+    ) -> None:
+        call, gate = CALLS[name], RecordingGate()
+        intercom.add(call.method, BASE + call.path, json=call.answer)
+        with make_http_client(ResponsesTransport()) as http:
+            call.make(through(gate, http))
+        [operation] = gate.passed
+        method, path = operation.split(" ")
+        assert method == call.method
+        assert re.fullmatch(path.replace("{id}", "[0-9a-f]+"), call.path)
+        assert not re.search("[0-9]", path)
+        assert gate.ended == [None]
+
+    def test_is_told_what_came_of_the_call(self, intercom: responses.RequestsMock) -> None:
+        intercom.get(f"{BASE}/me", status=401, json=error_list("unauthorized"))
+        gate = RecordingGate()
+        with make_http_client(ResponsesTransport()) as http:
+            for token in (TOKEN, "not a token"):
+                with pytest.raises(CredentialsError):
+                    through(gate, http, token).me()
+        assert gate.ended == ["intercom_token_refused", "intercom_token_malformed"]
+
+    @pytest.mark.parametrize("say", ["reply", "note"])
+    @pytest.mark.parametrize("waits", [4.0, 5.1])
+    def test_a_message_that_had_to_wait_there_for_too_long_is_not_made(
+        self, intercom: responses.RequestsMock, monkeypatch: pytest.MonkeyPatch, say: str, waits: float
+    ) -> None:
+        intercom.assert_all_requests_are_fired = False
+        intercom.post(f"{BASE}/conversations/503/reply", json=CALLS["reply"].answer)
+        now = time.monotonic()
+        gate = RecordingGate(
+            before=lambda: monkeypatch.setattr(
+                "canvas_app.intercom.client.time.monotonic", lambda: now + waits
+            )
+        )
+        with make_http_client(ResponsesTransport()) as http:
+            write = getattr(through(gate, http), say)
+            if waits < 5:
+                write("503", admin_id="7", body="<p>hi</p>", begin_by=now + 5.0)
+            else:
+                with pytest.raises(LaterError) as refused:
+                    write("503", admin_id="7", body="<p>hi</p>", begin_by=now + 5.0)
+                assert refused.value.reason == "too_slow"
+        assert len(intercom.calls) == (1 if waits < 5 else 0)

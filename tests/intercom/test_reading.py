@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from canvas_app.intercom import reading
-from canvas_app.intercom.models import Conversation
+from canvas_app.intercom.models import Conversation, Tag
 
 SAMPLES = Path(__file__).resolve().parents[1] / "samples" / "intercom"
 
@@ -39,6 +39,11 @@ class TestMe:
     @pytest.mark.parametrize("data", [{}, {"id": "1"}, {"id": "1", "app": None}, {"app": {"id_code": "x"}}])
     def test_without_an_id_it_is_of_no_use(self, data: dict[str, Any]) -> None:
         assert reading.me(data) is None
+
+    def test_what_describes_the_workspace_may_be_missing(self) -> None:
+        me = reading.me({"id": 1, "app": {"id_code": "x"}})
+        assert me is not None
+        assert (me.workspace_name, me.region, me.timezone) == ("", "", "")
 
 
 class TestConversation:
@@ -74,6 +79,18 @@ class TestConversation:
         assert conversation is not None
         assert conversation.parts_html == ("<p>first</p>",)
         assert conversation.complete
+
+    def test_a_body_of_another_form_is_no_text(self) -> None:
+        conversation = reading.conversation(
+            parts({"id": "2", "body": ""}, {"id": "3", "body": 5}, {"id": "4", "body": ["a"]}, total=3)
+        )
+        assert conversation is not None
+        assert conversation.parts_html == ("<p>first</p>",)
+
+    def test_an_id_is_all_it_needs(self) -> None:
+        assert reading.conversation({"id": "1"}) == Conversation(
+            state="", parts_html=(), total_parts=0, complete=False
+        )
 
     def test_no_conversation(self) -> None:
         assert reading.conversation({"type": "error.list"}) is None
@@ -123,7 +140,7 @@ class TestNewestPart:
         assert reading.newest_part_id({}, "7") is None
 
     def test_an_odd_time_is_the_oldest(self) -> None:
-        assert reading.newest_part_id(parts(self.part("1", 10), self.part("2", "later")), "7") == "1"
+        assert reading.newest_part_id(parts(self.part("1", 1), self.part("2", "later")), "7") == "1"
 
 
 class TestContact:
@@ -173,9 +190,11 @@ class TestAttributes:
                     item("d"),
                     item("d", archived=True),
                     item("company_only", model="company"),
+                    {"name": "model_not_said", "data_type": "string"},
                     item(None),
                     item("e", data_type=None),
                     "nonsense",
+                    item("after_the_odd_ones"),
                 ]
             }
         )
@@ -185,6 +204,8 @@ class TestAttributes:
             "b": ("float", True),
             "c": ("string", False),
             "d": ("string", False),
+            "model_not_said": ("string", False),
+            "after_the_odd_ones": ("string", False),
         }
 
     def test_no_list(self) -> None:
@@ -198,6 +219,7 @@ def test_tags() -> None:
     assert reading.tags({"data": [{"name": "no id"}, 5]}) == []
     assert reading.tags({}) is None
     assert reading.tag({"id": 105, "name": "test"}) is not None
+    assert reading.tag({"id": 105}) == Tag(id="105", name="")
     assert reading.tag({}) is None
 
 
@@ -233,3 +255,33 @@ def test_no_answer_is_an_accident(data: dict[str, Any]) -> None:
         assert value is None or value is not data
     part_id = reading.newest_part_id(data, "1")
     assert part_id is None or isinstance(part_id, str)
+
+
+@pytest.mark.parametrize(
+    ("parts", "last"),
+    [
+        ([], ""),
+        ([("comment", "one", 1), ("comment", "two", 2)], "two"),
+        ([("comment", "one", 2), ("comment", "two", 1)], "one"),
+        ([("comment", "one", 1), ("comment", "two", 1)], "two"),
+        ([("comment", "one", 1), ("note", "two", 2)], "one"),
+        ([("comment", "one", 1), ("open", "two", 2)], "two"),
+        ([("comment", "one", 1), ("close", None, 2), ("assignment", "", 3)], "one"),
+        ([("note", "one", 1)], ""),
+    ],
+)
+def test_the_last_message_of_a_conversation_is_no_note(
+    parts: list[tuple[str, str | None, int]], last: str
+) -> None:
+    listed = [{"part_type": kind, "body": body, "created_at": at} for kind, body, at in parts]
+    read = reading.conversation({"id": "1", "conversation_parts": {"conversation_parts": listed}})
+    assert read is not None
+    assert read.last_said_html == last
+
+
+def test_what_was_said_last_is_found_under_its_escapes() -> None:
+    part = {"part_type": "comment", "body": '<a href="https://x/i/a&amp;b">x</a>'}
+    read = reading.conversation({"id": "1", "conversation_parts": {"conversation_parts": [part]}})
+    assert read is not None
+    assert read.was_said_last("/i/a&b")
+    assert not read.was_said_last("/i/c")

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import hashlib
+import hmac
 import json
 
 import pytest
@@ -27,6 +29,34 @@ def test_the_known_vector() -> None:
     assert sign_hub(RAW, SECRET) == HUB_SIGNATURE
     verify_body_signature(RAW, BODY_SIGNATURE, [SECRET])
     verify_hub_signature(RAW, HUB_SIGNATURE, [SECRET])
+
+
+def test_a_secret_that_is_not_utf8_signs_with_its_own_bytes() -> None:
+    secret = b"\xff\xfe".decode("utf-8", "surrogateescape")
+    assert sign_body(RAW, secret) == hmac.new(b"\xff\xfe", RAW, hashlib.sha256).hexdigest()
+    assert sign_hub(RAW, secret) == "sha1=" + hmac.new(b"\xff\xfe", RAW, hashlib.sha1).hexdigest()
+
+
+@pytest.mark.parametrize(
+    ("headers", "reason", "message"),
+    [
+        ((None, None), "signature_missing", "The request carries no signature."),
+        (("☃", "☃"), "signature_malformed", "The signature is not of Intercom's form."),
+        (("odd", "odd"), "signature_malformed", "The signature is not of Intercom's form."),
+        (
+            ("0" * 64, "sha1=" + "0" * 40),
+            "signature_mismatch",
+            "The request is not signed with the secret this app was given.",
+        ),
+    ],
+)
+def test_a_refusal_says_what_is_wrong(
+    headers: tuple[str | None, str | None], reason: str, message: str
+) -> None:
+    for verify, header in zip((verify_body_signature, verify_hub_signature), headers, strict=True):
+        with pytest.raises(SignatureRefused) as caught:
+            verify(RAW, header, [SECRET])
+        assert (caught.value.reason, str(caught.value)) == (reason, message)
 
 
 @pytest.mark.parametrize("hub", [False, True])

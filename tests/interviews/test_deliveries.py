@@ -257,7 +257,7 @@ class TestGivenUp:
 
     def test_because_writing_failed_it_is_taken_up_and_written(self, world: World) -> None:
         body = result_event(world)
-        world.outside.upsert("PUT", PUT, status=403)
+        world.outside.upsert("PUT", PUT, status=400)
         assert keep(world, body)
         self.until_the_end(world)
         assert (rows(world)[0].state, world.interview().state) == ("failed", "failed")

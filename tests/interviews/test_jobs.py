@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from datetime import timedelta
 from typing import Any
 
 import pytest
 
+from canvas_app import store
 from canvas_app.interviews import jobs, outcomes, write_back
 from canvas_app.interviews.forward import NOT_TAKEN_IN
 from canvas_app.interviews.outcomes import Outcome
+from tests.support.world import World
 
 SERVICES: Any = object()
 WRITE = {"interview_id": "i1", "verdict": "write", "reason": None, "after": None}
@@ -142,3 +145,90 @@ def test_a_fault_while_writing_is_tried_again() -> None:
     steps = Steps(take_in=WRITE, attributes=KeyError("x"))
     jobs.forward(steps, SERVICES, "d1", 1)
     assert steps.outcome == outcomes.later("internal_error")
+
+
+@pytest.mark.parametrize(
+    ("ends", "kind", "reason"),
+    [
+        (["done", "credentials", "done"], "credentials", "note"),
+        (["credentials", "credentials", "credentials"], "credentials", "attributes"),
+        (["permanent", "credentials", "done"], "credentials", "note"),
+        (["credentials", "permanent", "done"], "credentials", "attributes"),
+        (["done", "credentials", "later"], "credentials", "note"),
+        (["permanent", "done", "done"], "permanent", "attributes"),
+        (["permanent", "later", "done"], "later", "note"),
+        (["later", "done", "done"], "later", "attributes"),
+        (["done", "done", "done"], "done", None),
+    ],
+)
+def test_what_waits_for_a_setting_keeps_nothing_else_from_being_written(
+    ends: list[str], kind: str, reason: str | None
+) -> None:
+    ran: list[str] = []
+
+    def run_step(name: str, *_args: Any) -> dict[str, Any]:
+        ran.append(name)
+        end = ends[len(ran) - 1]
+        return {"kind": end, "reason": None if end == "done" else name, "after": None}
+
+    outcome = jobs._write_all(run_step, SERVICES, "an interview")
+    assert (outcome["kind"], outcome["reason"]) == (kind, reason)
+    # Only "later" ends it: the vendor is to be left alone for now.
+    until = ends.index("later") + 1 if "later" in ends else 3
+    assert ran == ["attributes", "note", "tags"][:until]
+
+
+# The clock
+
+NOON = "2026-11-22T12:00:00Z"
+CLOCK = ("probe", "ask_about_the_quiet", "expire", "end_abandoned_sends", "revive_deliveries", "lead_on")
+
+
+def test_a_tick_looks_after_everything_and_asks_before_it_expires() -> None:
+    steps = Steps(is_due=True, **dict.fromkeys(CLOCK, 0))
+    jobs.tick_reconcile(steps, SERVICES, NOON)
+    assert steps.ran == ["is_due", *CLOCK]
+
+
+@pytest.mark.parametrize("tick", [jobs.tick_reconcile, jobs.tick_purge])
+def test_a_tick_that_comes_too_late_does_nothing(tick: Callable[..., None]) -> None:
+    steps = Steps(is_due=False)
+    tick(steps, SERVICES, NOON)
+    assert steps.ran == ["is_due"]
+
+
+def test_a_fault_of_ours_in_one_step_of_a_tick_does_not_keep_the_others_from_being_run() -> None:
+    steps = Steps(is_due=True, **{**dict.fromkeys(CLOCK, 1), "expire": ZeroDivisionError()})
+    jobs.tick_reconcile(steps, SERVICES, NOON)
+    assert steps.ran == ["is_due", *CLOCK]
+
+
+def test_a_purge_goes_on_as_long_as_there_is_more() -> None:
+    left = {"purge_ledger": 2, "purge_deliveries": 0, "purge_history": 3}
+    ran = []
+
+    def run_step(name: str, *_args: Any) -> bool:
+        ran.append(name)
+        if name == "is_due":
+            return True
+        left[name] -= 1
+        return left[name] >= 0
+
+    jobs.tick_purge(run_step, SERVICES, NOON)
+    assert ran == ["is_due", *["purge_ledger"] * 3, "purge_deliveries", *["purge_history"] * 4]
+
+
+def test_a_purge_that_finds_ever_more_ends_all_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(jobs, "_MOST_PURGE_STEPS", 5)
+    steps = Steps(is_due=True, purge_ledger=True, purge_deliveries=True, purge_history=True)
+    jobs.tick_purge(steps, SERVICES, NOON)
+    assert len(steps.ran) == 1 + 3 * 5
+
+
+@pytest.mark.parametrize(("minutes", "due"), [(-1, True), (0, True), (4, True), (6, False), (600, False)])
+def test_a_tick_is_due_for_a_while_by_the_databases_clock(world: World, minutes: int, due: bool) -> None:
+    with store.reading(world.engine) as connection:
+        scheduled_at = store.now(connection) - timedelta(minutes=minutes)
+    # As the durable engine writes it.
+    written = scheduled_at.isoformat().replace("+00:00", "Z")
+    assert jobs._is_due(world.services, written, 300) is due

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable
 from datetime import datetime, timedelta
 
 import pytest
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection, Engine
+from sqlalchemy.exc import OperationalError
 
 from canvas_app import http_outcomes, store
 from canvas_app.errors import (
@@ -43,7 +45,9 @@ class Write:
         kind: once.Kind = "message",
         forbidden: str | None = None,
     ) -> Outcome:
-        def act() -> None:
+        def act(begin_by: float) -> None:
+            if time.monotonic() > begin_by:
+                raise http_outcomes.too_slow()
             self.made += 1
             if raises is not None:
                 raise raises
@@ -111,6 +115,28 @@ def test_a_write_that_surely_was_not_made_may_be_made_at_once(
     assert (attempt.made, attempt.looked) == (2, 0)
 
 
+@pytest.mark.parametrize(
+    ("error", "kind"), [(None, "done"), (LaterError(), "later")], ids=["made", "not made"]
+)
+def test_what_became_of_a_call_is_not_forgotten_while_the_database_is_away(
+    attempt: Write, monkeypatch: pytest.MonkeyPatch, error: Exception | None, kind: str
+) -> None:
+    slept: list[float] = []
+    monkeypatch.setattr("canvas_app.store.time.sleep", slept.append)
+
+    def away(_connection: Connection, _cursor: object, statement: str, *_rest: object) -> None:
+        if attempt.made and statement.startswith("UPDATE outside_writes") and len(slept) < 3:
+            raise OperationalError("", {}, Exception())
+
+    sa.event.listen(attempt.engine, "before_cursor_execute", away)
+    assert attempt(raises=error)["kind"] == kind
+    sa.event.remove(attempt.engine, "before_cursor_execute", away)
+    assert len(slept) == 3
+    # Without the answer in mind it would have to be looked for, 40 seconds later.
+    assert attempt()["kind"] == "done"
+    assert (attempt.made, attempt.looked) == (1 if error is None else 2, 0)
+
+
 def test_a_call_is_surely_over_when_its_claim_is_old_enough_to_be_looked_into() -> None:
     # The call begins within this time after the claim, or not at all.
     assert once.CLAIM_SECONDS >= http_outcomes.LONGEST_CALL_SECONDS + once._CALL_WITHIN_SECONDS
@@ -150,8 +176,8 @@ def test_a_write_that_is_surely_not_there_is_made_again_under_a_new_claim(attemp
         (None, "unknown", "cannot_be_told"),
         (PermanentError(reason="not_found"), "unknown", "not_found"),
         (LaterError(reason="server_error"), "later", "server_error"),
-        (CredentialsError(reason="intercom_token_refused"), "later", "intercom_token_refused"),
-        (NotConfigured([]), "later", "not_configured"),
+        (CredentialsError(reason="intercom_token_refused"), "credentials", "intercom_token_refused"),
+        (NotConfigured([]), "credentials", "not_configured"),
     ],
 )
 def test_where_it_cannot_be_told_the_write_is_not_made_again(
@@ -219,7 +245,7 @@ def test_what_forbids_it_is_asked_in_the_very_transaction_that_makes_the_claim(e
         assert not once.is_claimed(connection, id_, "message")
         connection.execute(sa.update(interviews).values(reason="seen with the claim"))
 
-    def act() -> None:
+    def act(_begin_by: float) -> None:
         with store.reading(engine) as connection:
             assert once.is_claimed(connection, id_, "message")
             assert connection.execute(sa.select(interviews.c.reason)).scalar_one() == "seen with the claim"
@@ -279,7 +305,7 @@ def test_of_two_that_look_at_once_one_makes_the_write(attempt: Write) -> None:
         both_have_looked.wait(10)
         return False
 
-    def act() -> None:
+    def act(_begin_by: float) -> None:
         attempt.made += 1
 
     outcomes = at_once(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 
 import pytest
 
@@ -17,6 +18,28 @@ from canvas_app.errors import (
     WireError,
 )
 from canvas_app.interviews import outcomes
+
+
+@pytest.mark.parametrize(
+    ("make", "arguments", "kind", "reason", "after"),
+    [
+        (outcomes.done, (), "done", None, None),
+        (outcomes.done, ("already_written",), "done", "already_written", None),
+        (outcomes.later, ("not_yet",), "later", "not_yet", None),
+        (outcomes.later, ("rate_limited", 7.0), "later", "rate_limited", 7.0),
+        (outcomes.permanent, ("not_found",), "permanent", "not_found", None),
+        (outcomes.unknown, ("no_answer",), "unknown", "no_answer", None),
+        (outcomes.stop, ("expired",), "stop", "expired", None),
+    ],
+)
+def test_every_outcome_is_a_plain_value_of_one_shape(
+    make: Callable[..., outcomes.Outcome],
+    arguments: tuple[object, ...],
+    kind: str,
+    reason: str | None,
+    after: float | None,
+) -> None:
+    assert make(*arguments) == {"kind": kind, "reason": reason, "after": after}
 
 
 @pytest.mark.parametrize(
@@ -45,3 +68,22 @@ def test_an_error_of_unknown_kind_is_not_taken_for_an_outcome() -> None:
     with pytest.raises(WireError) as raised:
         outcomes.of_error(error)
     assert raised.value is error
+
+
+@pytest.mark.parametrize(
+    ("error", "held"),
+    [
+        (CredentialsError(reason="intercom_token_refused", status=401), True),
+        (NotConfigured(["KOJI_API_KEY"]), True),
+        (LaterError(reason="gate_full", retry_after=3.0), True),
+        (LaterError(reason="gate_blocked", retry_after=3.0), True),
+        (LaterError(reason="rate_limited", status=429), False),
+        (LaterError(reason="server_error", status=503), False),
+        (UnknownOutcomeError(reason="no_answer"), False),
+        (PermanentError(reason="not_found", status=404), False),
+    ],
+)
+def test_what_waits_for_a_setting_or_for_its_turn_is_told_from_what_was_tried(
+    error: WireError | NotConfigured, held: bool
+) -> None:
+    assert outcomes.is_held(outcomes.of_error(error)) is held

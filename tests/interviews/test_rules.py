@@ -69,6 +69,12 @@ def test_no_attempt_is_made_sooner_than_the_other_side_said() -> None:
         assert (rules.result_pause(1, 45.0, chance=chance) or 0.0) >= 45.0
 
 
+@pytest.mark.parametrize("retry_after", [0.0, 1.0])
+def test_a_short_wait_that_the_other_side_asks_for_shortens_nothing(retry_after: float) -> None:
+    assert rules.send_pause(1, retry_after, chance=0.0) == 2.0
+    assert rules.result_pause(1, retry_after, chance=0.0) == 5.0
+
+
 def test_pauses_are_spread_so_that_not_all_come_back_at_once() -> None:
     spread = {rules.send_pause(3, None, chance=chance / 10) for chance in range(10)}
     assert len(spread) == 10
@@ -122,6 +128,16 @@ def test_a_worker_that_was_not_heard_of_lately_is_not_alive(silent_for: float | 
 
 
 @pytest.mark.parametrize(
+    ("days", "after", "early"), [(30, 0, True), (30, 29.9, True), (30, 30, False), (0, 0, False)]
+)
+def test_a_contact_is_asked_again_when_the_days_are_over(days: int, after: float, early: bool) -> None:
+    asked_at = datetime(2026, 11, 1, tzinfo=UTC)
+    now = asked_at + timedelta(days=after)
+    assert rules.asked_recently(asked_at, now, ask_again_days=days) is early
+    assert (now < rules.ask_again_from(asked_at, ask_again_days=days)) is early
+
+
+@pytest.mark.parametrize(
     ("theme", "slug"),
     [
         ("Pricing friction!", "pricing_friction"),
@@ -147,3 +163,73 @@ def test_only_themes_of_the_allow_list_become_tags_and_each_once() -> None:
 
 def test_a_result_without_a_sentiment_has_no_sentiment_tag() -> None:
     assert rules.tags_for(FULL.model_copy(update={"sentiment": None}), allowed_themes=()) == []
+
+
+@pytest.mark.parametrize(("retry_after", "pause"), [(None, 600.0), (3.0, 30.0), (900.0, 900.0)])
+def test_what_is_held_comes_back_when_its_turn_comes_or_in_ten_minutes(
+    retry_after: float | None, pause: float
+) -> None:
+    assert rules.held_pause(retry_after, chance=0.0) == pause
+    assert pause < rules.held_pause(retry_after, chance=0.9) <= pause * 1.2
+
+
+# When Koji is asked about a quiet interview
+
+SENT = datetime(2026, 11, 1, 12, 0, tzinfo=UTC)
+
+
+def check_hours(*, open_days: int, chance: float) -> list[float]:
+    """Hours after the sending at which Koji is asked, when each answer says that nothing has happened."""
+    hours = []
+    now = SENT
+    while (check_at := rules.next_check(SENT, now, open_days=open_days, chance=chance)) is not None:
+        now = check_at
+        hours.append((now - SENT) / timedelta(hours=1))
+    return hours
+
+
+def test_koji_is_asked_ever_more_rarely_and_a_last_time_when_the_time_is_over() -> None:
+    assert check_hours(open_days=4, chance=0.0) == [1, 3, 6, 12, 24, 48, 72, 96]
+    assert check_hours(open_days=1, chance=0.0) == [1, 3, 6, 12, 24]
+
+
+@pytest.mark.parametrize("chance", [0.0, 0.5, 0.999])
+def test_chance_spreads_the_checks_and_leaves_none_out(chance: float) -> None:
+    hours = check_hours(open_days=14, chance=chance)
+    assert len(hours) == 5 + 13
+    assert hours == sorted(set(hours))
+    assert hours[0] == pytest.approx(1 + 0.2 * chance)
+    assert hours[7] == pytest.approx(96 + 24 * 0.2 * chance)
+    assert hours[-1] == 14 * 24
+
+
+@pytest.mark.parametrize(("quiet_hours", "next_hours"), [(0.5, 1), (1, 3), (5, 6), (24, 48), (100, 120)])
+def test_checks_that_were_missed_are_not_made_up_for(quiet_hours: float, next_hours: float) -> None:
+    now = SENT + timedelta(hours=quiet_hours)
+    assert rules.next_check(SENT, now, open_days=14, chance=0.0) == SENT + timedelta(hours=next_hours)
+
+
+@pytest.mark.parametrize("days", [14, 15])
+def test_when_the_time_is_over_nobody_is_asked(days: int) -> None:
+    assert rules.next_check(SENT, SENT + timedelta(days=days), open_days=14, chance=0.0) is None
+
+
+@pytest.mark.parametrize(
+    ("answer", "kind"),
+    [
+        (KojiResult(), None),
+        (KojiResult(status="in_progress"), None),
+        (KojiResult(status="in_progress", quality=2), None),
+        (KojiResult(status="partial", themes=("A",)), None),
+        (KojiResult(status="a word of koji's"), None),
+        (KojiResult(status="completed"), "completed"),
+        (KojiResult(status="completed", quality=4), "analysis_ready"),
+        (KojiResult(status="a word of koji's", sentiment="mixed"), "analysis_ready"),
+        (KojiResult(quality=4), "analysis_ready"),
+        (KojiResult(status="failed_quality_gate", quality=1), "failed_quality_gate"),
+    ],
+)
+def test_what_koji_answers_stands_for_the_event_that_it_would_have_sent(
+    answer: KojiResult, kind: str | None
+) -> None:
+    assert rules.event_for(answer) == kind

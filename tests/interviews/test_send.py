@@ -18,6 +18,7 @@ from canvas_app.errors import CredentialsError
 from canvas_app.interviews import ledger, outcomes, send, workspace
 from canvas_app.interviews.outcomes import Outcome
 from canvas_app.interviews.services import Services
+from canvas_app.interviews.tables import outside_writes
 from canvas_app.worker import make_services
 from tests.interviews.asks import read, write
 from tests.support.world import (
@@ -301,3 +302,36 @@ def test_a_link_that_is_opened_while_the_end_is_written_down_counts(
     settling.join(30)
     assert read(engine, row.id).state == "opened"
     engine.dispose()
+
+
+@pytest.mark.parametrize(
+    ("minutes", "claimed", "state"),
+    [
+        (10, False, "sending"),
+        (20, False, "failed"),
+        (20, True, "sending"),
+        (90, True, "unknown"),
+    ],
+)
+def test_a_message_of_unknown_fate_is_looked_for_for_an_hour_also_while_the_token_is_dead(
+    world: World, minutes: int, claimed: bool, state: str
+) -> None:
+    interview = world.interview()
+    world.set_interview(state="sending", koji_link=KOJI_LINK)
+    if claimed:
+        with store.writing(world.engine) as connection:
+            connection.execute(
+                sa.insert(outside_writes).values(
+                    interview_id=interview.id,
+                    kind="message",
+                    claim="c",
+                    claimed_at=store.now(connection),
+                    tries=1,
+                )
+            )
+    world.let_time_pass(minutes=minutes)
+    refused = outcomes.of_error(CredentialsError(reason="intercom_token_refused", status=401))
+    send.settle(world.services, interview.id, 1, refused)
+    assert (world.interview().state, world.interview().reason) == (state, "intercom_token_refused")
+    # The job of the tap itself, and another where there is to be one.
+    assert len(world.pending()) == (2 if state == "sending" else 1)

@@ -386,6 +386,16 @@ def test_a_tag_that_a_corrected_result_still_has_stays_on_the_conversation(world
     assert world.calls("DELETE", "/tags/") == []
 
 
+def test_a_tag_that_the_conversation_never_takes_goes_on_the_contact_all_the_same(world: World) -> None:
+    tags_by_name(world, koji_negative_sentiment="81")
+    refused = {"type": "error.list", "errors": [{"code": "parameter_invalid"}]}
+    world.outside.upsert("POST", f"{INTERCOM}/conversations/{CONVERSATION}/tags", status=400, json=refused)
+    receive(world)
+    assert on_contact(world) == [("on", "81")]
+    assert world.interview().contact_tags == {"81": "koji_negative_sentiment"}
+    assert (world.interview().state, world.interview().reason) == ("failed", "intercom_refused")
+
+
 def test_without_tag_contact_only_the_conversation_is_tagged(world: World) -> None:
     settings = full_settings(world.settings.database_url, tag_contact=False)
     world.services = dataclasses.replace(world.services, settings=settings)

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+from contextlib import AbstractContextManager, nullcontext
 from typing import TYPE_CHECKING, Any
 
 import httpx
@@ -104,6 +105,9 @@ class TestBothCalls:
         error = self.fails(client, koji, method, url, make, status=status, body=body, headers=headers)
         assert type(error) is kind
         assert (error.reason, error.status, error.request_id) == (reason, status, "req-1")
+        assert str(error).startswith("Koji ")
+        # What a code adds is for a person who has to find out why Koji refuses.
+        assert ("(a_code)" in str(error)) is ("a_code" in body and status >= 400 and status != 402)
         assert "zoe@example.com" not in str(error)
         assert KEY not in str(error)
 
@@ -130,6 +134,7 @@ class TestBothCalls:
         found = self.fails(client, koji, method, url, make, body=error)
         assert type(found) is LaterError
         assert found.reason == reason
+        assert str(found).startswith("Koji ")
 
     @pytest.mark.parametrize("body", ["", "<html>", "[]", "{}", "null"])
     def test_a_success_that_cannot_be_read(
@@ -141,9 +146,10 @@ class TestBothCalls:
         make: Callable[[KojiClient], object],
         body: str,
     ) -> None:
-        found = self.fails(client, koji, method, url, make, body=body)
+        found = self.fails(client, koji, method, url, make, body=body, headers={"X-Request-Id": "req-1"})
         assert type(found) is LaterError
-        assert found.reason == "answer_unreadable"
+        assert (found.reason, found.request_id) == ("answer_unreadable", "req-1")
+        assert str(found) == "Koji answered 200 with a body that cannot be used."
 
     def test_an_answer_that_is_too_large(
         self,
@@ -184,7 +190,7 @@ class TestBothCalls:
             {"error": "forbidden", "message": "Credits exhausted"},
         ],
     )
-    @pytest.mark.parametrize("status", [400, 403, 422, 429])
+    @pytest.mark.parametrize("status", [400, 403, 409, 422, 429])
     def test_credits_under_another_status(
         self,
         client: KojiClient,
@@ -198,6 +204,21 @@ class TestBothCalls:
         found = self.fails(client, koji, method, url, make, status=status, json=body)
         assert type(found) is CredentialsError
         assert found.reason == "koji_credits"
+        assert str(found) == "Koji has no credits left for this study, or the plan does not allow the call."
+
+    @pytest.mark.parametrize(("spaces", "reason"), [(491, "koji_credits"), (492, "koji_scope_missing")])
+    def test_the_beginning_of_a_message_is_searched_for_credits(
+        self,
+        client: KojiClient,
+        koji: responses.RequestsMock,
+        method: str,
+        url: str,
+        make: Callable[[KojiClient], object],
+        spaces: int,
+        reason: str,
+    ) -> None:
+        body = {"message": " " * spaces + "no credit"}
+        assert self.fails(client, koji, method, url, make, status=403, json=body).reason == reason
 
     @pytest.mark.parametrize("key", ["", "two words", "line\nfeed"])
     def test_a_key_that_cannot_be_sent(
@@ -206,6 +227,7 @@ class TestBothCalls:
         with make_http_client(ResponsesTransport()) as http, pytest.raises(CredentialsError) as caught:
             make(KojiClient(base_url=BASE, key=key, http=http))
         assert caught.value.reason == "koji_token_malformed"
+        assert str(caught.value) == "The Koji API key is empty or holds a character that no key has."
 
 
 class TestStart:
@@ -252,10 +274,12 @@ class TestStart:
     def test_without_an_id(
         self, client: KojiClient, koji: responses.RequestsMock, answer: dict[str, Any]
     ) -> None:
-        koji.post(START, json=answer)
+        koji.post(START, status=201, json=answer, headers={"X-Request-Id": "req-1"})
         with pytest.raises(PermanentError) as caught:
             start(client)
-        assert caught.value.reason == "koji_no_id"
+        error = caught.value
+        assert (error.reason, error.status, error.request_id) == ("koji_no_id", 201, "req-1")
+        assert str(error) == "Koji started an interview but did not name it."
 
     def test_links_in_order_each_once(self, client: KojiClient, koji: responses.RequestsMock) -> None:
         koji.post(
@@ -295,10 +319,12 @@ class TestStart:
     def test_started_before_but_not_named(
         self, client: KojiClient, koji: responses.RequestsMock, body: str
     ) -> None:
-        koji.post(START, status=409, body=body)
+        koji.post(START, status=409, body=body, headers={"X-Request-Id": "req-1"})
         with pytest.raises(PermanentError) as caught:
             start(client)
-        assert (caught.value.reason, caught.value.status) == ("koji_already_started", 409)
+        error = caught.value
+        assert (error.reason, error.status, error.request_id) == ("koji_already_started", 409, "req-1")
+        assert str(error) == "Koji says that this interview was started before, but not which one it is."
 
     def test_not_found(self, client: KojiClient, koji: responses.RequestsMock) -> None:
         koji.post(START, status=404, json={"error": "not_found"})
@@ -320,16 +346,26 @@ class TestGet:
         assert (result.koji_interview_id, result.status, result.analysed) == ("iv_1", "active", False)
 
     def test_unknown(self, client: KojiClient, koji: responses.RequestsMock) -> None:
-        koji.get(GET, status=404)
+        koji.get(GET, status=404, headers={"X-Request-Id": "req-1"})
         with pytest.raises(PermanentError) as caught:
             client.get_interview("iv_1")
-        assert caught.value.reason == "koji_interview_not_found"
+        error = caught.value
+        assert (error.reason, error.status, error.request_id) == ("koji_interview_not_found", 404, "req-1")
+        assert str(error) == "Koji does not know this interview (any more)."
 
     @pytest.mark.parametrize("bad", ["", "..", "a/b", "a b", "a\n", "a" * 129, "caf\u00e9", "a?b"])
     def test_bad_ids_are_not_asked_for(self, client: KojiClient, bad: str) -> None:
         with pytest.raises(PermanentError) as caught:
             client.get_interview(bad)
         assert caught.value.reason == "id_malformed"
+        assert str(caught.value) == "An id is not of Koji's form; no call was made."
+
+    @pytest.mark.parametrize("slashes", ["", "/", "//"])
+    def test_the_base_address_may_end_with_slashes(self, koji: responses.RequestsMock, slashes: str) -> None:
+        koji.get("https://gateway.example/X/api/v1/interviews/iv_1", json=WHOLE)
+        with make_http_client(ResponsesTransport()) as http:
+            client = KojiClient(base_url="https://gateway.example/X" + slashes, key=KEY, http=http)
+            assert client.get_interview("iv_1") == EXPECTED
 
     @pytest.mark.parametrize("body", [b'{"quality": NaN}', b'{"a": 1, "a": 2}', b"[" * 100_000])
     def test_odd_json(self, client: KojiClient, koji: responses.RequestsMock, body: bytes) -> None:
@@ -337,3 +373,20 @@ class TestGet:
         with pytest.raises(LaterError) as caught:
             client.get_interview("iv_1")
         assert caught.value.reason == "answer_unreadable"
+
+
+def test_each_call_passes_the_gate_under_a_name_without_ids(koji: responses.RequestsMock) -> None:
+    passed: list[str] = []
+
+    class Gate:
+        def passage(self, operation: str) -> AbstractContextManager[None]:
+            passed.append(operation)
+            return nullcontext()
+
+    koji.post(START, status=201, json={"interview_id": "iv_1"})
+    koji.get(GET, json={"interview_id": "iv_1"})
+    with make_http_client(ResponsesTransport()) as http:
+        client = KojiClient(base_url=BASE, key=KEY, http=http, gate=Gate())
+        start(client)
+        get(client)
+    assert passed == ["POST /api/v1/interviews/start", "GET /api/v1/interviews/{id}"]

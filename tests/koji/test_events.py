@@ -43,7 +43,9 @@ class TestKind:
         ],
     )
     def test_set_up_pings(self, body: bytes) -> None:
-        assert parse(body).kind == "ping"
+        event = parse(body)
+        assert event.kind == "ping"
+        assert event.name in {"", "ping", "test", "webhook.test", "endpoint.verification"}
         assert not names_interview_event(body)
 
     @pytest.mark.parametrize("name", ["study.published", "report.generated", "interview.started", "x" * 500])
@@ -53,11 +55,18 @@ class TestKind:
         assert not names_interview_event(raw({"event": name}))
 
     def test_an_interview_without_a_name_of_what_happened(self) -> None:
-        assert parse(raw(WHOLE)).kind == "other"
+        event = parse(raw(WHOLE))
+        assert (event.kind, event.name) == ("other", "")
+
+    @pytest.mark.parametrize("body", [{"interview_id": "iv"}, {"sentiment": "positive"}])
+    def test_half_an_interview_without_a_name_is_a_ping(self, body: dict[str, Any]) -> None:
+        event = parse(raw(body))
+        assert (event.kind, event.name) == ("ping", "")
 
     def test_a_general_word_beside_the_exact_one(self) -> None:
         assert parse(raw({"event": "event", "type": "interview.completed"})).kind == "completed"
         assert parse(raw({"event": {"type": "interview.completed"}})).kind == "completed"
+        assert parse(raw({"event": {"name": "interview.completed"}})).kind == "completed"
 
     @pytest.mark.parametrize("body", [b"[]", b"null", b"event=interview.completed", b"\xff"])
     def test_unreadable(self, body: bytes) -> None:

@@ -7,7 +7,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from canvas_app.koji.links import LONGEST_LINK, PLACEHOLDERS, allowed, check_template, from_template
+from canvas_app.koji.links import (
+    LONGEST_LINK,
+    PLACEHOLDERS,
+    allowed,
+    check_template,
+    from_template,
+    is_host,
+)
 
 HOSTS = ("koji.so", "www.koji.so", "127.0.0.1:8002", "localhost:8002", "[::1]:8002", "eu.koji.example:8443")
 
@@ -107,6 +114,14 @@ def test_plain_http_needs_a_listed_loopback_host() -> None:
 )
 def test_an_entry_of_another_form_allows_nothing(entry: str) -> None:
     assert not allowed("https://koji.so/", [entry])
+    assert not is_host(entry)
+
+
+@pytest.mark.parametrize(
+    "entry", ["koji.so", "KOJI.so", " koji.so ", "koji.so:8443", "127.0.0.1:8002", "[::1]"]
+)
+def test_hosts(entry: str) -> None:
+    assert is_host(entry)
 
 
 def test_entries_are_read_in_any_case() -> None:
@@ -150,6 +165,9 @@ class TestTemplate:
             "https://koji.so/s/x?rid=abc&iv=iv_1&email=z%40x.example&name=Zo%C3%AB%20%26%20Co"
         )
 
+    def test_a_slash_does_not_begin_another_folder(self) -> None:
+        assert self.fill("https://koji.so/{name}/X", "a/b") == "https://koji.so/a%2Fb/X"
+
     def test_missing_values_leave_nothing(self) -> None:
         assert self.fill("https://koji.so/?e={email}&n={name}", None, None) == "https://koji.so/?e=&n="
 
@@ -176,13 +194,33 @@ class TestTemplate:
         with pytest.raises(ValueError, match="the link template has"):
             check_template(template)
 
+    @pytest.mark.parametrize(
+        ("template", "message"),
+        [
+            ("https://koji.so/{name", "the link template has a brace that belongs to no placeholder"),
+            ("https://koji.so/{Name}", "the link template has an unknown placeholder {Name}"),
+            ("https://koji.so/" + "a" * 2033, "the link would be longer than 2048 characters"),
+        ],
+    )
+    def test_a_refusal_says_what_is_wrong(self, template: str, message: str) -> None:
+        with pytest.raises(ValueError, match="link") as caught:
+            check_template(template)
+        assert str(caught.value) == message
+
     def test_all_placeholders(self) -> None:
         check_template("https://koji.so/" + "/".join(f"{{{name}}}" for name in PLACEHOLDERS))
         check_template("https://koji.so/fixed")
 
     def test_the_length_is_capped(self) -> None:
         with pytest.raises(ValueError, match="longer than 2048"):
-            self.fill("https://koji.so/" + "a" * 2048)
+            self.fill("https://koji.so/" + "a" * 2033)
+        assert len(self.fill("https://koji.so/" + "a" * 2032)) == LONGEST_LINK
+
+    def test_the_length_of_a_template_is_what_it_has_with_nothing_filled_in(self) -> None:
+        placeholders = "".join(f"{{{name}}}" for name in PLACEHOLDERS)
+        check_template("https://koji.so/" + "a" * 2032 + placeholders)
+        with pytest.raises(ValueError, match="longer than 2048"):
+            check_template("https://koji.so/" + "a" * 2033 + placeholders)
 
     def test_a_long_name_does_not_make_it_too_long(self) -> None:
         link = self.fill("https://koji.so/?n={name}", "\U0001f600" * 5000)

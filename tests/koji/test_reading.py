@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import math
+import time
 from datetime import UTC, datetime
 
 import pytest
@@ -67,6 +68,9 @@ class TestJson:
         (None, None),
         (5, None),
         (["a"], None),
+        # Four times the limit is looked at, and no more.
+        (" " * 39 + "x", "x"),
+        (" " * 40 + "x", None),
     ],
 )
 def test_clean(value: object, expected: str | None) -> None:
@@ -86,6 +90,10 @@ def test_clean(value: object, expected: str | None) -> None:
         ("caf\u00e9", None),
         (True, None),
         (1.0, None),
+        (10**18 - 1, "9" * 18),
+        (1 - 10**18, "-" + "9" * 18),
+        (10**18, None),
+        (-(10**18), None),
         (HUGE, None),
         (None, None),
         ({}, None),
@@ -105,7 +113,15 @@ def test_identifier(value: object, expected: str | None) -> None:
         (True, None),
         (math.nan, None),
         (math.inf, None),
+        (1e15 - 1, "9" * 15),
+        (1 - 1e15, "-" + "9" * 15),
+        (1e15, None),
+        (-1e15, None),
         (1e300, None),
+        (10**18 - 1, "9" * 18),
+        (1 - 10**18, "-" + "9" * 18),
+        (10**18, None),
+        (-(10**18), None),
         (HUGE, None),
         (None, None),
         ([], None),
@@ -128,6 +144,10 @@ def test_scalar_text(value: object, expected: str | None) -> None:
         ("1e3", None),
         ("nan", None),
         ("\u0664", None),
+        (10**15 - 1, 1e15 - 1),
+        (1 - 10**15, 1 - 1e15),
+        (10**15, None),
+        (-(10**15), None),
         (math.nan, None),
         (math.inf, None),
         (HUGE, None),
@@ -162,10 +182,26 @@ def test_not_truthy(value: object) -> None:
         1_780_000_000_000,
         "1780000000",
         "1780000000000",
+        "2026-05-28T20:26:40Z" + " " * 44,  # 64 characters.
     ],
 )
 def test_moment(value: object) -> None:
-    assert reading.moment(value) == MOMENT
+    found = reading.moment(value)
+    assert found == MOMENT
+    assert found.tzinfo is UTC
+
+
+def test_the_first_moment_that_is_believed() -> None:
+    assert reading.moment("2000-01-01T00:00:00Z") == datetime(2000, 1, 1, tzinfo=UTC)
+
+
+def test_a_time_without_a_zone_is_utc_wherever_this_runs() -> None:
+    with pytest.MonkeyPatch.context() as machine:
+        machine.setenv("TZ", "JST-9")
+        time.tzset()
+        found = reading.moment("2026-05-28T20:26:40")
+    time.tzset()
+    assert found == MOMENT
 
 
 @pytest.mark.parametrize(
@@ -178,7 +214,7 @@ def test_moment(value: object) -> None:
         "2026-13-01",
         "0001-01-01T00:00:00+14:00",
         "9999-12-31T23:59:59-14:00",
-        "2026-05-28T20:26:40Z" + " " * 100,
+        "2026-05-28T20:26:40Z" + " " * 45,
         "1999-12-31T23:59:59Z",
         "2100-01-01T00:00:00Z",
         0,

@@ -57,6 +57,13 @@ class TestForms:
             },
             {**without(WHOLE, "study_id"), "study": {"id": "st_1"}},
             {**without(WHOLE, "study_id"), "project_id": "st_1"},
+            {**without(WHOLE, "study_id"), "project": {"id": "st_1"}},
+            {"data": {"results": WHOLE}},
+            {"data": {"result": WHOLE}},
+            {**without(WHOLE, "metadata"), "attributes": WHOLE["metadata"]},
+            {**without(WHOLE, "metadata"), "participant_attributes": WHOLE["metadata"]},
+            {**without(WHOLE, "status"), "state": "Completed"},
+            {"interview": {"interview_id": "iv_1"}, "data": without(WHOLE, "interview_id")},
         ],
     )
     def test_the_same_result_comes_out_of_all(self, obj: dict[str, Any]) -> None:
@@ -108,6 +115,7 @@ class TestIds:
             ({"respondent": {"external_id": "a"}, "respondent_id": "b"}, "a"),
             ({"metadata": {"external_id": "a"}}, "a"),
             ({"external_id": 7}, "7"),
+            ({"external_id": "x" * 256}, "x" * 255),
             ({"external_id": None}, None),
         ],
     )
@@ -123,6 +131,13 @@ class TestIds:
         }
         assert parse_result({"metadata": values}).metadata == {"intercom_conversation_id": "503"}
         assert parse_result({"metadata": "text"}).metadata == {}
+
+    def test_metadata_is_cut(self) -> None:
+        found = parse_result({"metadata": {"interview_ref": "x" * 256}}).metadata
+        assert found == {"interview_ref": "x" * 255}
+
+    def test_a_status_is_cut(self) -> None:
+        assert parse_result({"status": "X" * 65}).status == "x" * 64
 
 
 class TestIdentity:
@@ -171,6 +186,23 @@ class TestIdentity:
         result = parse_result({"respondent_email": "zoe@example.com", "anonymous": False})
         assert (result.identity, result.email) == ("named", "zoe@example.com")
 
+    @pytest.mark.parametrize("key", ["respondent_email", "participant_email", "email"])
+    @pytest.mark.parametrize("person", ["respondent", "participant"])
+    def test_every_name_of_the_address(self, person: str, key: str) -> None:
+        for obj in ({key: "zoe@example.com"}, {person: {key: "zoe@example.com"}}):
+            result = parse_result(obj)
+            assert (result.identity, result.email) == ("named", "zoe@example.com")
+
+    @pytest.mark.parametrize(
+        "key", ["anonymous", "is_anonymous", "anonymized", "anonymised", "anonymous_mode"]
+    )
+    def test_every_name_of_the_flag(self, key: str) -> None:
+        result = parse_result({key: True, "respondent_email": "zoe@example.com"})
+        assert (result.identity, result.email) == ("anonymous", None)
+
+    def test_an_address_is_cut(self) -> None:
+        assert parse_result({"email": "@" + "x" * 320}).email == "@" + "x" * 319
+
 
 class TestSentiment:
     @pytest.mark.parametrize(
@@ -193,6 +225,16 @@ class TestSentiment:
     )
     def test_exact_words_only(self, value: object, expected: str | None) -> None:
         assert parse_result({"sentiment": value}).sentiment == expected
+
+    @pytest.mark.parametrize(
+        "obj",
+        [
+            *({name: "mixed"} for name in ("sentiment", "overall_sentiment", "sentiment_label")),
+            *({"sentiment": {name: "mixed"}} for name in ("label", "sentiment", "overall", "value", "name")),
+        ],
+    )
+    def test_every_name(self, obj: dict[str, Any]) -> None:
+        assert parse_result(obj).sentiment == "mixed"
 
 
 class TestQuality:
@@ -222,8 +264,15 @@ class TestQuality:
     def test_one_to_five(self, value: object, expected: float | None) -> None:
         assert parse_result({"quality_score": value}).quality == expected
 
-    def test_the_other_name(self) -> None:
-        assert parse_result({"quality": {"score": 2}}).quality == 2
+    @pytest.mark.parametrize(
+        "obj",
+        [
+            *({name: 2} for name in ("quality_score", "quality")),
+            *({"quality": {name: 2}} for name in ("score", "value", "overall", "quality_score")),
+        ],
+    )
+    def test_every_name(self, obj: dict[str, Any]) -> None:
+        assert parse_result(obj).quality == 2
 
 
 class TestThemes:
@@ -250,7 +299,11 @@ class TestThemes:
         result = parse_result({"themes": themes})
         assert (result.themes, result.top_theme) == (expected, top)
 
-    @pytest.mark.parametrize("name", ["top_theme", "primary_theme"])
+    @pytest.mark.parametrize("name", ["themes", "key_themes"])
+    def test_every_name(self, name: str) -> None:
+        assert parse_result({name: ["a", "b"]}).themes == ("a", "b")
+
+    @pytest.mark.parametrize("name", ["top_theme", "primary_theme", "main_theme"])
     @pytest.mark.parametrize("value", ["b", {"name": "b"}])
     def test_a_named_top_theme_wins(self, name: str, value: object) -> None:
         result = parse_result({"themes": [{"name": "a", "frequency": 9}], name: value})
@@ -259,6 +312,12 @@ class TestThemes:
     def test_the_most_frequent_may_be_beyond_the_seventh(self) -> None:
         themes = [{"name": f"t{number}", "frequency": number} for number in range(9)]
         assert parse_result({"themes": themes}).top_theme == "t8"
+
+    @pytest.mark.parametrize(("place", "top"), [(99, "b"), (100, "a")])
+    def test_a_hundred_are_looked_at(self, place: int, top: str) -> None:
+        themes: list[object] = ["a"] * 101
+        themes[place] = {"name": "b", "frequency": 1}
+        assert parse_result({"themes": themes}).top_theme == top
 
 
 class TestUrl:
@@ -313,6 +372,8 @@ class TestMerge:
         pair = (anonymous, EXPECTED) if swapped else (EXPECTED, anonymous)
         merged = merge(*pair)
         assert (merged.identity, merged.email) == ("anonymous", None)
+        # What was said is kept all the same, whichever came first.
+        assert (merged.quality, merged.themes) == (EXPECTED.quality, EXPECTED.themes)
 
     def test_absent_does_not_undo_a_name(self) -> None:
         assert merge(EXPECTED, KojiResult(quality=3)).identity == "named"

@@ -10,27 +10,33 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from html import unescape
 from pathlib import Path
 from typing import Any, TypeVar
 
 import httpx
+import sqlalchemy as sa
+from dbos import WorkflowSchedule, WorkflowStatus
 
 from canvas_app import store
 from canvas_app.engine import Jobs
+from canvas_app.interviews.tables import interviews
 from sandbox import seed
 from sandbox.faults import Fault, Kind, Wire
 from sandbox.inbox import Shown
 from sandbox.processes import ROOT, App, free_port
 from sandbox.server import Sandbox, quiet_logs
 from sandbox.state import Contact, Conversation, Part
+from tests.support.dying import Point
 
 T = TypeVar("T")
 Worker = subprocess.Popen[bytes]
 
-PATIENCE = 20.0
+PATIENCE = 40.0
+LEASE_LOST = 75
+"""The exit status of a worker whose lease was taken from it."""
 ANSWERS = [
     "I had to download the monthly export for our board meeting and it got stuck at eighty percent.",
     "The support team was helpful and friendly, but the export was broken for hours and nobody told us.",
@@ -69,6 +75,8 @@ class Stage:
         self.intercom, self.koji = self.sandbox.state.intercom, self.sandbox.state.koji
         self.logs = logs
         self.logs.mkdir(parents=True, exist_ok=True)
+        self.marks = logs / "marks"
+        self._points: Sequence[Point] = ()
         self.database_url = database_url
         self.app = App({**self.sandbox.env(url, database_url), **settings}, port=port, logs=logs)
         self.workers: list[Worker] = []
@@ -92,15 +100,26 @@ class Stage:
 
     # Processes
 
-    def start_worker(self, *, quick: bool = True) -> Worker:
-        """Start a worker beside those that there are; ``quick`` with short waits."""
+    def without_coverage(self) -> None:
+        """Run the processes as they run where they are deployed, and not measured line by line."""
+        for name in [name for name in self.app.environment if name.startswith("COVERAGE_")]:
+            del self.app.environment[name]
+        self.app.kill("web")
+        self.app.start("web")
+
+    def start_worker(self, *, quick: bool = True, dying_at: Sequence[Point] = ()) -> Worker:
+        """Start a worker beside those that there are; ``quick`` with short waits.
+
+        ``dying_at``, the same for all workers, are points at which a quick one kills itself, see
+        :mod:`tests.support.dying`.
+        """
         module = ["tests.support.quick_worker"] if quick else ["canvas_app", "worker"]
         number = len(list(self.logs.glob("worker-*"))) + 1
         with (self.logs / f"worker-{number}.log").open("ab") as log:
             worker = subprocess.Popen(  # noqa: S603 -- our own commands.
                 [sys.executable, "-m", *module],
                 cwd=ROOT,
-                env=self.app.environment,
+                env={**self.app.environment, **self._death(dying_at)},
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=subprocess.STDOUT,
@@ -109,9 +128,27 @@ class Stage:
         self.workers.append(worker)
         return worker
 
+    def _death(self, points: Sequence[Point]) -> dict[str, str]:
+        if not points:
+            return {}
+        self._points = points
+        self.marks.mkdir(exist_ok=True)
+        return {"DIE_AT": json.dumps(points), "DIE_MARKS": str(self.marks)}
+
+    def until_one_has_died(self, point: Point) -> None:
+        """Wait for a worker to die at a point, and start another one, with the same points, in its place."""
+        until(f"a worker has died at {point.mark}", (self.marks / point.mark).exists)
+        dead = until("it is dead", lambda: [worker for worker in self.workers if worker.poll() is not None])
+        for worker in dead:
+            # One that was starved for so long that another took its lease ends by itself.
+            assert worker.returncode in (-signal.SIGKILL, LEASE_LOST)
+            self.workers.remove(worker)
+            self.start_worker(dying_at=self._points)
+
     def kill_worker(self, worker: Worker) -> None:
         """End a worker as the kernel does when memory runs out."""
-        os.killpg(worker.pid, signal.SIGKILL)
+        if worker.poll() is None:
+            os.killpg(worker.pid, signal.SIGKILL)
         worker.wait()
         self.workers.remove(worker)
 
@@ -180,6 +217,23 @@ class Stage:
         return interview_id
 
     # What came of it
+
+    def interviews(self) -> list[Any]:
+        """The ledger's rows."""
+        with store.reading(self.engine) as connection:
+            return list(connection.execute(sa.select(interviews)))
+
+    def koji_was_asked(self) -> int:
+        """How often Koji was asked about an interview."""
+        return sum(call.method == "GET" and "/api/v1/interviews/" in call.path for call in self.koji.calls)
+
+    def jobs_named(self, name: str) -> list[WorkflowStatus]:
+        """All jobs of a name, whatever became of them."""
+        return self._jobs._client.list_workflows(name=name)
+
+    def schedules(self) -> list[WorkflowSchedule]:
+        """When jobs start by themselves."""
+        return self._jobs._client.list_schedules()
 
     def waiting_jobs(self) -> list[str]:
         """Jobs that are not finished, whoever has them."""

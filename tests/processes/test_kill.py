@@ -13,12 +13,9 @@ from sqlalchemy.exc import OperationalError
 from canvas_app import store
 from canvas_app.interviews.tables import interviews, outside_writes
 from sandbox.faults import Fault, Kind, Wire
-from tests.processes.stage import PATIENCE, Stage, Talk, Worker, until, words
+from tests.processes.stage import LEASE_LOST, PATIENCE, Stage, Talk, Worker, until, words
 
 pytestmark = pytest.mark.slow
-
-LEASE_LOST = 75
-"""The exit status of a worker whose lease was taken from it."""
 
 on_sqlite = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 

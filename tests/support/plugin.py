@@ -13,6 +13,16 @@ from tests.support.chromium import chromium_path, open_browser
 from tests.support.postgres import PostgresServer
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Tests that start processes run one after the other, where two workers of pytest-xdist share the tests.
+
+    They mostly wait, so that the other worker has a core for all the others meanwhile.
+    """
+    for item in items:
+        if item.get_closest_marker("slow") is not None:
+            item.add_marker(pytest.mark.xdist_group("processes"))
+
+
 @pytest.fixture(scope="session")
 def postgres_server() -> Iterator[PostgresServer]:
     """One server for all tests. A test that stops it starts its own ``PostgresServer`` instead."""

@@ -1,7 +1,10 @@
 """The worker with short waits, for tests that kill one: ``python -m tests.support.quick_worker``.
 
 It is the command line's own worker. Only the numbers are smaller, and in the same order as the product's, so
-that what takes a minute there takes seconds here. ``QUICK_CLAIM_SECONDS`` in the environment replaces one.
+that what takes a minute there takes seconds here. ``QUICK_READ_SECONDS``, ``QUICK_CLAIM_SECONDS`` and
+``QUICK_SILENT_SECONDS`` in the environment replace three of them, where many processes share few cores. With
+``QUICK_CLOCK`` set, the clock ticks every second and asks about what was sent half a second ago. It may die
+at named points, see :mod:`tests.support.dying`.
 """
 
 from __future__ import annotations
@@ -9,8 +12,10 @@ from __future__ import annotations
 import os
 import sys
 
-from canvas_app import cli, engine, http_outcomes, leases
+from canvas_app import cli, engine, gates, http_outcomes, leases, worker
 from canvas_app.interviews import once, rules
+from tests.support import dying
+from tests.support.rates import WIDE_OPEN
 
 RENEW_SECONDS = 0.3
 SILENT_SECONDS = 1.5
@@ -18,21 +23,34 @@ READ_SECONDS = 1.0
 CALL_WITHIN_SECONDS = 0.5
 CLAIM_SECONDS = 2.0
 PAUSES = (0.3, 0.5) + (1.0,) * 20
+CHECKS = tuple(0.5 * number for number in range(1, 200))
+EVERY_SECOND = "* * * * * *"
 
 
 def shorten() -> None:
     """Make the waits of this process short."""
     leases.RENEW_SECONDS = RENEW_SECONDS
-    leases.SILENT_SECONDS = SILENT_SECONDS
-    http_outcomes.READ_SECONDS = READ_SECONDS  # type: ignore[misc] # Final for everybody else.
+    leases.SILENT_SECONDS = float(os.environ.get("QUICK_SILENT_SECONDS", SILENT_SECONDS))
+    read_seconds = float(os.environ.get("QUICK_READ_SECONDS", READ_SECONDS))
+    http_outcomes.READ_SECONDS = read_seconds  # type: ignore[misc] # Final for everybody else.
     once.CLAIM_SECONDS = float(os.environ.get("QUICK_CLAIM_SECONDS", CLAIM_SECONDS))
     once._CALL_WITHIN_SECONDS = CALL_WITHIN_SECONDS
     rules._SEND_PAUSES = PAUSES[:5]
-    rules._RESULT_PAUSES = PAUSES[:10]
+    rules._RESULT_PAUSES = rules._ANALYSIS_PAUSES = PAUSES[:10]
+    rules._FILL_PAUSES = PAUSES[:4]
+    rules._UNKNOWN_PAUSES = PAUSES[:3]
+    rules._TURN_PAUSE = rules._MENDING_PAUSE = PAUSES[2]
+    gates.RATES = WIDE_OPEN
+    gates.PATIENCE_SECONDS = CALL_WITHIN_SECONDS / 2  # type: ignore[misc] # As above.
+    gates.PROBE_SECONDS = PAUSES[1]  # type: ignore[misc] # As above.
+    if os.environ.get("QUICK_CLOCK"):
+        rules._CHECKS = CHECKS
+        worker.SCHEDULES["reconcile"] = engine.Schedule(EVERY_SECOND, made_up_for=False)
     engine.POLLING_SECONDS[engine.QUEUE] = engine.POLLING_SECONDS[engine.FAST_QUEUE]
 
 
 if __name__ == "__main__":
     shorten()
+    dying.lay(os.environ)
     sys.argv[1:] = ["worker"]
     cli.main()

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -146,17 +147,17 @@ class TestPostgresServer:
                 owner.kill()
         assert eventually(lambda: not answers(url))
 
-    def test_says_why_it_does_not_start(self, tmp_path: Path) -> None:
-        for name in system.POSTGRES_PROGRAMS:
-            program = tmp_path / name
-            program.write_text("#!/bin/sh\necho no luck today; exit 3\n")
-            program.chmod(0o755)
-        # The server runs as another user, who must be able to reach the programs.
-        for parent in (tmp_path, *tmp_path.parents[:2]):
-            parent.chmod(0o755)
-        server = PostgresServer(tmp_path)
-        with pytest.raises(RuntimeError, match=r"initdb ended with 3:\nno luck today"):
-            server.start()
+    def test_says_why_it_does_not_start(self) -> None:
+        # Not pytest's folder: the server runs as another user, who must be able to reach the programs.
+        with tempfile.TemporaryDirectory(prefix="koji-pg-", dir="/tmp") as folder:
+            programs = Path(folder)
+            programs.chmod(0o755)
+            for name in system.POSTGRES_PROGRAMS:
+                (programs / name).write_text("#!/bin/sh\necho no luck today; exit 3\n")
+                (programs / name).chmod(0o755)
+            server = PostgresServer(programs)
+            with pytest.raises(RuntimeError, match=r"initdb ended with 3:\nno luck today"):
+                server.start()
         assert not server.folder.exists()
 
 

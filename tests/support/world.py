@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any, cast
@@ -16,17 +17,20 @@ from flask import Flask
 from sqlalchemy.engine import Engine
 from werkzeug.test import TestResponse
 
-from canvas_app import store
+from canvas_app import gates, store
 from canvas_app.intercom import signatures as intercom_signatures
 from canvas_app.interviews import jobs, ledger
 from canvas_app.interviews.ledger import Interview
 from canvas_app.interviews.services import Services
-from canvas_app.interviews.tables import deliveries, interviews, metadata, outside_writes
+from canvas_app.interviews.tables import deliveries, interviews, metadata, outside_writes, pauses
+from canvas_app.interviews.tables import gates as gates_table
 from canvas_app.koji import signatures as koji_signatures
+from canvas_app.rates import Rate
 from canvas_app.settings import Settings
 from canvas_app.worker import make_services
 from tests.support.httpx_responses import ResponsesTransport
 from tests.support.intercom_contract import CheckedTransport
+from tests.support.rates import WIDE_OPEN
 
 INTERCOM = "https://api.intercom.io"
 KOJI = "https://koji.so"
@@ -39,9 +43,12 @@ OWN_ADMIN = "7"
 KOJI_ID = "0b7f6a4e-0001-4000-8000-000000000001"
 KOJI_LINK = "https://koji.so/interview/abc?rid=1"
 
+_TICKS: dict[str, Callable[..., None]] = {"reconcile": jobs.tick_reconcile, "purge": jobs.tick_purge}
+
 _TASKS: dict[str, Callable[..., None]] = {
     "send": jobs.send,
     "forward": jobs.forward,
+    "close_again": jobs.close_again,
     "read_workspace": jobs.read_workspace,
 }
 
@@ -56,6 +63,8 @@ def full_settings(database_url: str, **changes: Any) -> Settings:
         "intercom_access_token": "intercom-token",
         "koji_api_key": "pk_live_key",
         "koji_webhook_secret": KOJI_SECRET,
+        # Many tests send twice to one contact. Those that are about how often one is asked say so.
+        "ask_again_days": 0,
     }
     return Settings.load({}, **(values | changes))
 
@@ -77,21 +86,28 @@ class World:
     faults_wanted: bool = False
 
     def __post_init__(self) -> None:
+        self.services = self.make_services(self.settings)
+
+    def make_services(
+        self, settings: Settings, rates: Mapping[gates.Wire, Rate] = WIDE_OPEN, engine: Engine | None = None
+    ) -> Services:
+        """What another worker would work with; only tests of the gates want to wait for them."""
         services = make_services(
-            self.settings,
-            self.engine,
+            settings,
+            engine or self.engine,
             # Every call to Intercom is held against its own description.
             transport=CheckedTransport(ResponsesTransport(), host="api.intercom.io"),
+            rates=rates,
         )
         # No chance in tests: every pause is its shortest.
-        self.services = Services(
-            settings=services.settings,
-            engine=services.engine,
-            jobs=services.jobs,
-            intercom_client=services.intercom_client,
-            koji_client=services.koji_client,
-            chance=lambda: 0.0,
-        )
+        return dataclasses.replace(services, chance=lambda: 0.0)
+
+    def deploy(self, **changes: Any) -> None:
+        """Start the app with other settings: web and worker alike."""
+        self.settings = full_settings(self.settings.database_url, **changes)
+        here = self.app.extensions["koji_for_intercom"]
+        self.app.extensions["koji_for_intercom"] = dataclasses.replace(here, settings=self.settings)
+        self.services = self.make_services(self.settings)
 
     # What comes in
 
@@ -156,6 +172,14 @@ class World:
             ran.append(name)
         return ran
 
+    def tick(self, name: str) -> None:
+        """The clock starts a job of its own, "reconcile" or "purge", and it is run to its end."""
+        with store.reading(self.engine) as connection:
+            scheduled_at = store.now(connection).isoformat()
+        _TICKS[name](self._call, self.services, scheduled_at)
+        if self.faults and not self.faults_wanted:
+            raise self.faults[0]
+
     def _call(self, _name: str, function: Callable[..., Any], *args: Any) -> Any:
         """Run a step as the durable engine does: what it gives back passes through JSON."""
         try:
@@ -175,6 +199,9 @@ class World:
         if not waiting:
             return None
         job = waiting[0]
+        if delayed:
+            # Its time has come: the gates of the wires have rested for as long as it has.
+            self._age((gates_table, pauses), timedelta(seconds=_delay(job)))
         self._durable.cancel_workflow(job.workflow_id)
         assert job.input is not None
         return job.name, list(job.input["args"])
@@ -211,13 +238,16 @@ class World:
 
     def let_time_pass(self, **span: float) -> None:
         """Make everything that the database remembers older; ``span`` as for a timedelta."""
+        self._age(metadata.tables.values(), timedelta(**span))
+
+    def _age(self, tables: Iterable[sa.Table], span: timedelta) -> None:
         with store.writing(self.engine) as connection:
-            for table in metadata.tables.values():
+            for table in tables:
                 columns = [column for column in table.columns if isinstance(column.type, store.UtcDateTime)]
                 keys = list(table.primary_key.columns)
                 for row in connection.execute(sa.select(table)).mappings().all() if columns else ():
                     older = {
-                        column.name: row[column.name] - timedelta(**span)
+                        column.name: row[column.name] - span
                         for column in columns
                         if row[column.name] is not None
                     }
@@ -275,10 +305,10 @@ class World:
             self.outside.post(f"{conversation}/tags", json={"type": "tag", "id": "81"})
             self.outside.post(f"{INTERCOM}/contacts/{CONTACT}/tags", json={"type": "tag", "id": "81"})
 
-    def intercom_shows(self, *parts: str, total: int | None = None) -> None:
+    def intercom_shows(self, *parts: str, total: int | None = None, state: str = "open") -> None:
         """The conversation when it is read, as Intercom gives it: these parts, or one of ``total``."""
         listed = [
-            {"type": "conversation_part", "id": str(number), "body": body}
+            {"type": "conversation_part", "part_type": "comment", "id": str(number), "body": body}
             for number, body in enumerate(parts, start=1)
         ]
         self.outside.upsert(
@@ -287,7 +317,7 @@ class World:
             json={
                 "type": "conversation",
                 "id": CONVERSATION,
-                "state": "open",
+                "state": state,
                 "source": {"type": "conversation", "body": "<p>Hello, I have a question.</p>"},
                 "conversation_parts": {
                     "type": "conversation_part.list",

@@ -1,0 +1,183 @@
+"""Which card a request gets. It reads the ledger and writes nothing.
+
+How a card looks, :mod:`canvas_app.canvas.cards` says.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from zoneinfo import ZoneInfo
+
+from canvas_app import gates, store
+from canvas_app.canvas import cards, offers, reasons, states
+from canvas_app.canvas.card_states import AskedRecently, CardState, NotSetUp
+from canvas_app.canvas.kit import Canvas
+from canvas_app.canvas.request import CanvasRequest
+from canvas_app.interviews import frequency, ledger, rules
+from canvas_app.interviews.ledger import CardFacts, Interview
+from canvas_app.interviews.seen import Person
+from canvas_app.interviews.states import HAS_RESULT, OPEN_STATES, REPLACEABLE_STATES
+from canvas_app.leases import SILENT_SECONDS
+from canvas_app.web import Web
+
+
+@dataclass(frozen=True, slots=True)
+class Face:
+    """A card and what it is drawn with, see :func:`canvas_app.canvas.cards.draw`."""
+
+    state: CardState
+    zone: ZoneInfo
+    elsewhere: str | None = None
+    notice: str | None = None
+
+    def drawn(self) -> Canvas:
+        return cards.draw(self.state, zone=self.zone, elsewhere=self.elsewhere, notice=self.notice)
+
+
+class Faces:
+    """The cards of one request, in one web process."""
+
+    def __init__(self, here: Web, request: CanvasRequest) -> None:
+        self._here, self._request = here, request
+        self._settings, self._person = here.settings, offers.person(request)
+
+    def current(self, *, about: str | None = None, too_early: bool = False) -> Face:
+        """The card as the ledger has it.
+
+        ``about`` names an interview that a tap was about, or that stood in its way. It may be in another
+        conversation, and then the one of this conversation would not explain what became of the tap.
+        ``too_early``: the tap was, because a call may still be under way.
+        """
+        facts = self.facts()
+        shown = self._as_of(facts.interview, facts)
+        if about is not None and (shown is None or shown.state not in OPEN_STATES):
+            shown = self._worth_showing(about, shown, facts) or shown
+        if shown is None:
+            return self._offer(facts, "")
+        return self._of(shown, facts, too_early=too_early)
+
+    def another(self, line: str = "") -> Face:
+        """What the rep gets who wants to send another: the offer, or what stands in the way of it.
+
+        ``line`` is what they have typed already.
+        """
+        facts = self.facts()
+        open_one, last = self._in_the_way(facts)
+        if open_one is not None:
+            return self._of(open_one, facts)
+        if last is None:
+            return self._offer(facts, line)
+        asked_at = frequency.asked_at(last)
+        state = AskedRecently(
+            contact_name=self._name,
+            asked_by=last.asked_by_name,
+            asked_at=asked_at,
+            again_from=rules.ask_again_from(asked_at, ask_again_days=self._settings.ask_again_days),
+            elsewhere=not self._is_here(last),
+            personal_line=line,
+        )
+        return self._face(state, facts)
+
+    def confirm_send(self, line: str) -> Face:
+        """Asks once more before another one is sent although something stands in the way of it."""
+        facts = self.facts()
+        open_one, last = self._in_the_way(facts)
+        what = last if open_one is None else open_one
+        if what is None:
+            return self._offer(facts, line)
+        replaces = open_one is not None
+        if replaces and (what.state not in REPLACEABLE_STATES or self._is_here(what)):
+            return self._of(what, facts)
+        state = states.confirm_send(
+            what, contact_name=self._name, replaces=replaces, token=self._bind(what), personal_line=line
+        )
+        return self._face(state, facts)
+
+    def confirm_withdraw(self) -> Face:
+        """Asks once more before the link of the contact's open interview ends."""
+        facts = self.facts()
+        open_one, _ = self._in_the_way(facts)
+        if open_one is None or open_one.state not in REPLACEABLE_STATES:
+            return self.current()
+        state = states.confirm_withdraw(open_one, token=self._bind(open_one))
+        return self._face(state, facts, self._elsewhere(open_one, facts))
+
+    def facts(self) -> CardFacts:
+        person = self._person
+        with store.reading(self._here.engine) as connection:
+            return ledger.card_facts(
+                connection,
+                person.workspace_id,
+                person.contact_id,
+                self._request.conversation_id,
+                gate_keys=gates.keys_of(self._settings).values(),
+            )
+
+    # What there is
+
+    def _in_the_way(self, facts: CardFacts) -> tuple[Interview | None, Interview | None]:
+        """The contact's open interview, and else the last one if it was not long ago."""
+        with store.reading(self._here.engine) as connection:
+            person = self._person
+            found = ledger.open_one(connection, person.workspace_id, person.contact_id)
+            open_one = self._as_of(found, facts)
+            if open_one is not None and open_one.state in OPEN_STATES:
+                return open_one, None
+            last = frequency.last_asked(connection, person)
+        days = self._settings.ask_again_days
+        return None, last if frequency.too_early(last, facts.now, ask_again_days=days) else None
+
+    def _worth_showing(self, about: str, rather_than: Interview | None, facts: CardFacts) -> Interview | None:
+        """This interview, if it is open, or if it has been answered and that is the latest news."""
+        with store.reading(self._here.engine) as connection:
+            found = self._as_of(ledger.get(connection, about), facts)
+        if found is None or Person(found.workspace_id, found.contact_id) != self._person:
+            return None
+        latest = rather_than is None or found.state_since > rather_than.state_since
+        return found if found.state in OPEN_STATES or (found.state in HAS_RESULT and latest) else None
+
+    def _as_of(self, interview: Interview | None, facts: CardFacts) -> Interview | None:
+        if interview is None:
+            return None
+        return ledger.as_of(interview, facts.now, open_days=self._settings.open_days)
+
+    # What is drawn
+
+    def _of(self, interview: Interview, facts: CardFacts, *, too_early: bool = False) -> Face:
+        state = states.of_interview(
+            interview,
+            worker_alive=rules.worker_alive(facts.worker_seen_at, facts.now, silent_after=SILENT_SECONDS),
+            settings=self._settings,
+            here=self._is_here(interview),
+            token=self._bind(interview),
+            too_early=too_early,
+        )
+        return self._face(state, facts, self._elsewhere(interview, facts))
+
+    def _offer(self, facts: CardFacts, line: str) -> Face:
+        """The card from which an interview is sent."""
+        nonce = offers.new_offer(self._settings.secret_key)
+        state = states.ready(
+            contact_name=self._name, settings=self._settings, nonce=nonce, personal_line=line
+        )
+        return self._face(state, facts)
+
+    def _face(self, state: CardState, facts: CardFacts, elsewhere: str | None = None) -> Face:
+        zone = states.zone_of(facts.timezone)
+        if facts.token_workspace_id not in (None, self._person.workspace_id):
+            return Face(NotSetUp(missing=(reasons.OTHER_WORKSPACE,)), zone)
+        return Face(state, zone, elsewhere, reasons.in_words(facts.paused))
+
+    def _bind(self, interview: Interview) -> str:
+        return offers.bind(self._settings.secret_key, self._request, interview)
+
+    def _elsewhere(self, interview: Interview, facts: CardFacts) -> str | None:
+        zone = states.zone_of(facts.timezone)
+        return states.elsewhere(interview, self._request.conversation_id, zone)
+
+    def _is_here(self, interview: Interview) -> bool:
+        return interview.conversation_id == self._request.conversation_id
+
+    @property
+    def _name(self) -> str | None:
+        return self._request.contact.name if self._request.contact else None

@@ -1,0 +1,80 @@
+"""What a card hands out, and what a tap brings back: signed, good for a day, and for this card alone.
+
+A card may stand open for a while before it is tapped. What is older than a day is drawn anew, so that a
+request that somebody has kept does nothing later. Nothing in a token is secret: Intercom can read it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import secrets
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+
+from itsdangerous import BadSignature, URLSafeTimedSerializer
+
+from canvas_app.canvas.request import CanvasRequest
+from canvas_app.interviews.ledger import Interview
+from canvas_app.interviews.seen import Person, Seen
+
+GOOD_FOR_SECONDS = 24 * 60 * 60
+
+# Name what is signed, so that a token made for one thing is not taken for another.
+_OFFER_SALT = "offer"
+_SEEN_SALT = "seen"
+
+
+def person(request: CanvasRequest) -> Person:
+    if request.contact is None:
+        raise LookupError("the contact was checked before")
+    return Person(request.workspace_id, request.contact.id)
+
+
+def new_offer(keys: Sequence[str]) -> str:
+    """Names a card from which an interview is sent, and says when it was drawn. ``keys`` is newest first."""
+    return str(_signer(keys, _OFFER_SALT).dumps(secrets.token_urlsafe(9)))
+
+
+def is_current(keys: Sequence[str], nonce: str) -> bool:
+    """Whether we have made this offer, and less than a day ago."""
+    return _read(keys, _OFFER_SALT, nonce) is not None
+
+
+def bind(keys: Sequence[str], request: CanvasRequest, interview: Interview) -> str:
+    """Names an interview as it is now, and the conversation and contact beside which it is shown."""
+    shown = [interview.id, interview.send_attempt, interview.state_since.isoformat()]
+    # The nonce makes each card one of its own, also within a second.
+    return str(_signer(keys, _SEEN_SALT).dumps([*_place(request), *shown, secrets.token_urlsafe(9)]))
+
+
+def seen_on(keys: Sequence[str], request: CanvasRequest, token: object) -> Seen | None:
+    """What was on the card that was tapped; None when the token is not ours, of another card, or too old."""
+    read = _read(keys, _SEEN_SALT, token) if isinstance(token, str) else None
+    if not isinstance(read, list) or read[:3] != _place(request):
+        return None
+    # Signed by us, so that it has our shape.
+    interview_id, send_attempt, since, _nonce = read[3:]
+    return Seen(interview_id, send_attempt, datetime.fromisoformat(since))
+
+
+def key(request: CanvasRequest, token: str) -> str:
+    """What makes two taps the same tap: the card that was drawn, for its contact in its conversation."""
+    parts = ("canvas", request.workspace_id, request.conversation_id or "", person(request).contact_id, token)
+    return hashlib.sha256("\0".join(parts).encode()).hexdigest()
+
+
+def _place(request: CanvasRequest) -> list[str | None]:
+    return [request.workspace_id, person(request).contact_id, request.conversation_id]
+
+
+def _read(keys: Sequence[str], salt: str, token: str) -> Any:
+    try:
+        return _signer(keys, salt).loads(token, max_age=GOOD_FOR_SECONDS)
+    except BadSignature:
+        return None
+
+
+def _signer(keys: Sequence[str], salt: str) -> URLSafeTimedSerializer:
+    # itsdangerous signs with the last key of the list and accepts all of them.
+    return URLSafeTimedSerializer(list(reversed(keys)), salt=salt)

@@ -1,0 +1,297 @@
+"""The gate of a wire: what all workers together may call, kept in the database.
+
+Each wire and key has one gate. It spreads calls so that the vendor's limit is never reached, obeys the reset
+of a 429, and **pauses** what the vendor refuses for want of a valid token or of a permission: while it is
+paused no call is made, but for one a minute that tries whether it has been mended. A new token has a new
+fingerprint and so a new gate, and is used at once.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any, Final, Literal
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection, Engine
+
+from canvas_app import log, rates, store
+from canvas_app.errors import CredentialsError, LaterError, PermanentError, WireError
+from canvas_app.http_outcomes import GATE_BLOCKED, GATE_FULL, LONGEST_RETRY_AFTER
+from canvas_app.interviews.tables import gates, pauses
+from canvas_app.rates import Rate
+from canvas_app.settings import Settings
+
+logger = logging.getLogger(__name__)
+
+Wire = Literal["intercom", "koji"]
+
+# About 90 % of what the vendors allow: calls that leave evenly arrive a little bunched.
+RATES: Mapping[Wire, Rate] = {
+    # 10,000 a minute, enforced in windows of 10 s with 1,666 calls each.
+    # https://developers.intercom.com/docs/references/rest-api/errors/rate-limiting
+    "intercom": Rate(calls=1_490, seconds=10.0, burst=100),
+    # 60 a minute and key. https://www.koji.so/docs/headless-api-overview
+    "koji": Rate(calls=54, seconds=60.0, burst=9),
+}
+
+# A call whose turn comes within this time waits for it; any other is put off.
+PATIENCE_SECONDS: Final = 2.0
+# How often one call may try whether what was refused has been mended.
+PROBE_SECONDS: Final = 60.0
+# How long calls rest after a 429 that does not say it.
+REST_SECONDS: Final = 10.0
+# Every operation of a wire.
+EVERYTHING: Final = "*"
+
+
+@dataclass(frozen=True, slots=True)
+class Pause:
+    """What a vendor refuses: every call (``*``), or one operation such as ``POST /tags``."""
+
+    wire: Wire
+    operation: str
+    reason: str
+    since: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Passage:
+    """A call that is let through: when, and which pauses it is to try."""
+
+    at: datetime
+    # Seconds until then.
+    wait: float
+    probes: tuple[str, ...]
+
+
+def fingerprint(purpose: str, secret: str) -> str:
+    """Tells one secret from another without giving it away: 16 hexadecimal characters."""
+    return hashlib.sha256(f"{purpose}\0{secret}".encode("utf-8", "surrogateescape")).hexdigest()[:16]
+
+
+def key_of(wire: Wire, secret: str) -> str:
+    """The name of the gate of this wire and token."""
+    return f"{wire}:{fingerprint(f'{wire} token', secret)}"
+
+
+def keys_of(settings: Settings) -> dict[Wire, str]:
+    """The gates of the tokens that are set."""
+    secrets: dict[Wire, str | None] = {
+        "intercom": settings.intercom_access_token.get_secret_value()
+        if settings.intercom_access_token
+        else None,
+        "koji": settings.default_study.api_key,
+    }
+    return {wire: key_of(wire, secret) for wire, secret in secrets.items() if secret}
+
+
+def reason_query(keys: Iterable[str]) -> sa.Select[str]:
+    """The reason of the pause that matters most: of every call before one operation, the oldest first."""
+    every = sa.case((pauses.c.operation == EVERYTHING, 0), else_=1)
+    return (
+        sa.select(pauses.c.reason)
+        .where(pauses.c.gate.in_(list(keys)))
+        .order_by(every, pauses.c.since)
+        .limit(1)
+    )
+
+
+def paused(connection: Connection, keys: Mapping[Wire, str]) -> list[Pause]:
+    """The pauses of these gates."""
+    wires = {key: wire for wire, key in keys.items()}
+    rows = connection.execute(
+        sa.select(pauses).where(pauses.c.gate.in_(list(wires))).order_by(pauses.c.gate, pauses.c.operation)
+    )
+    return [Pause(wires[row.gate], row.operation, row.reason, row.since) for row in rows]
+
+
+def forget(connection: Connection, keys: Mapping[Wire, str], *, untried_for: timedelta) -> list[Pause]:
+    """Take away the pauses that no call has tried for this long. The next call finds out how it is."""
+    before = store.now(connection) - untried_for
+    stale = sa.and_(pauses.c.gate.in_(list(keys.values())), pauses.c.probe_at < before)
+    wires = {key: wire for wire, key in keys.items()}
+    rows = connection.execute(sa.delete(pauses).where(stale).returning(*pauses.c)).all()
+    return [Pause(wires[row.gate], row.operation, row.reason, row.since) for row in rows]
+
+
+class DatabaseGate:
+    """The gate that all workers share: :class:`canvas_app.http_outcomes.Gate` for one wire and token."""
+
+    def __init__(
+        self,
+        engine: Engine,
+        wire: Wire,
+        secret: str,
+        rate: Rate,
+        *,
+        sleep: Callable[[float], None] = time.sleep,
+    ) -> None:
+        self._engine = engine
+        self._wire = wire
+        self._key = key_of(wire, secret)
+        self._rate = rate
+        self._sleep = sleep
+
+    @contextmanager
+    def passage(self, operation: str) -> Iterator[None]:
+        """Surrounds a call: waits for its turn before, and takes note of its answer after.
+
+        Raises LaterError ``gate_full`` or ``gate_blocked`` and CredentialsError with the pause's reason, in
+        which cases no call was made.
+        """
+        # Taking a turn twice costs one turn. So an outage is waited out here, where it is still known for
+        # sure that no call was made.
+        passage = store.patiently(self.take, operation)
+        if passage.wait > 0:
+            # Outside the transaction: others may take the turns after this one meanwhile.
+            self._sleep(passage.wait)
+        try:
+            yield
+        except WireError as error:
+            self._report(operation, error, passage)
+            raise
+        self._report(operation, None, passage)
+
+    def take(self, operation: str) -> Passage:
+        """Take the next turn, if it comes soon enough."""
+        with store.writing(self._engine) as connection:
+            due_at, blocked_until = self._lock(connection)
+            now, found = self._now_and_pauses(connection, operation)
+            for pause in found:
+                if now < pause.probe_at:
+                    raise CredentialsError(
+                        f"Calls are paused since {pause.since:%Y-%m-%d %H:%M} UTC; no call was made.",
+                        reason=pause.reason,
+                    )
+            turn = rates.turn(self._rate, due_at=due_at, blocked_until=blocked_until, now=now)
+            wait = (turn.at - now).total_seconds()
+            if wait > PATIENCE_SECONDS:
+                blocked = blocked_until is not None and turn.at <= blocked_until
+                raise LaterError(
+                    "Too many calls at once; this one was not made.",
+                    reason=GATE_BLOCKED if blocked else GATE_FULL,
+                    retry_after=wait,
+                )
+            connection.execute(sa.update(gates).where(gates.c.key == self._key).values(due_at=turn.due_at))
+            for pause in found:
+                # The gate's lock is held: of all workers only this call gets to try.
+                next_probe = turn.at + timedelta(seconds=PROBE_SECONDS)
+                connection.execute(self._change(pause.operation).values(probe_at=next_probe))
+        return Passage(turn.at, wait, tuple(pause.operation for pause in found))
+
+    def _lock(self, connection: Connection) -> tuple[datetime, datetime | None]:
+        """The gate's row, which nobody else changes until the transaction ends."""
+        query = sa.select(gates.c.due_at, gates.c.blocked_until).where(gates.c.key == self._key)
+        row = connection.execute(query.with_for_update()).first()
+        if row is None:
+            now = store.now(connection)
+            store.insert_ignoring_conflicts(connection, gates, {"key": self._key, "due_at": now})
+            row = connection.execute(query.with_for_update()).one()
+        return row.due_at, row.blocked_until
+
+    def _now_and_pauses(self, connection: Connection, operation: str) -> tuple[datetime, list[sa.Row[Any]]]:
+        """The time, read after the lock was had, and the pauses that concern this operation."""
+        here = sa.and_(pauses.c.gate == self._key, pauses.c.operation.in_((EVERYTHING, operation)))
+        # The pause of everything first: its reason says more.
+        every = sa.case((pauses.c.operation == EVERYTHING, 0), else_=1)
+        rows = connection.execute(
+            sa.select(
+                store.now_expression(connection).label("now"),
+                pauses.c.operation,
+                pauses.c.reason,
+                pauses.c.since,
+                pauses.c.probe_at,
+            )
+            .select_from(sa.select(sa.literal(1)).subquery().outerjoin(pauses, here))
+            .order_by(every)
+        ).all()
+        return rows[0].now, [row for row in rows if row.operation is not None]
+
+    def _report(self, operation: str, error: WireError | None, passage: Passage) -> None:
+        """Take note of a call's answer. Raises nothing: the call was made, and its outcome stands."""
+        try:
+            if isinstance(error, CredentialsError):
+                self._refused(operation, error, passage)
+            elif isinstance(error, LaterError) and error.status == 429:
+                self._block(error.retry_after)
+            elif passage.probes and _accepted(error):
+                self._resume(passage.probes)
+        except Exception as fault:  # noqa: BLE001 - a lost outcome would be worse than whatever was in the way
+            log.failure(logger, "gate_not_told", fault, wire=self._wire, operation=operation)
+
+    def _block(self, retry_after: float | None) -> None:
+        seconds = min(max(retry_after if retry_after is not None else REST_SECONDS, 1.0), LONGEST_RETRY_AFTER)
+        with store.writing(self._engine) as connection:
+            due_at, blocked_until = self._lock(connection)
+            until = store.now(connection) + timedelta(seconds=seconds)
+            until = max(until, blocked_until or until)
+            due_at = rates.due_after_block(self._rate, due_at=due_at, blocked_until=until)
+            connection.execute(
+                sa.update(gates).where(gates.c.key == self._key).values(due_at=due_at, blocked_until=until)
+            )
+        log.event(logger, logging.WARNING, "wire_blocked", wire=self._wire, seconds=round(seconds, 1))
+
+    def _refused(self, operation: str, error: CredentialsError, passage: Passage) -> None:
+        # A token that is refused, or cannot even be sent, is of no use for anything. Any other refusal (a
+        # permission, credits) has recognised the token, and is about this operation alone.
+        refused = EVERYTHING if error.status in (None, 401) else operation
+        with store.writing(self._engine) as connection:
+            now = store.now(connection)
+            new = store.insert_ignoring_conflicts(
+                connection,
+                pauses,
+                {
+                    "gate": self._key,
+                    "operation": refused,
+                    "reason": error.reason,
+                    "since": now,
+                    "probe_at": now + timedelta(seconds=PROBE_SECONDS),
+                },
+            )
+            if not new:
+                changed = self._change(refused).where(pauses.c.reason != error.reason)
+                new = connection.execute(changed.values(reason=error.reason)).rowcount == 1
+        if new:
+            log.event(
+                logger,
+                logging.WARNING,
+                "wire_paused",
+                wire=self._wire,
+                operation=refused,
+                reason=error.reason,
+            )
+        if refused != EVERYTHING and EVERYTHING in passage.probes:
+            self._resume((EVERYTHING,))
+
+    def _resume(self, operations: tuple[str, ...]) -> None:
+        with store.writing(self._engine) as connection:
+            over = sa.delete(pauses).where(pauses.c.gate == self._key, pauses.c.operation.in_(operations))
+            ended = connection.execute(over.returning(pauses.c.operation, pauses.c.reason)).all()
+        for pause in ended:
+            log.event(
+                logger,
+                logging.WARNING,
+                "wire_resumed",
+                wire=self._wire,
+                operation=pause.operation,
+                reason=pause.reason,
+            )
+
+    def _change(self, operation: str) -> sa.Update:
+        return sa.update(pauses).where(pauses.c.gate == self._key, pauses.c.operation == operation)
+
+
+def _accepted(error: WireError | None) -> bool:
+    """Whether the answer shows that the token was recognised and allowed to do what it asked.
+
+    No answer, a fault of the vendor's or a redirect to elsewhere says nothing about that.
+    """
+    if error is None:
+        return True
+    return isinstance(error, PermanentError) and error.status is not None and error.status >= 400

@@ -1,0 +1,72 @@
+"""Finding out whether what paused a wire has been mended, where nothing else happens on that wire."""
+
+from __future__ import annotations
+
+import logging
+from datetime import timedelta
+
+import sqlalchemy as sa
+
+from canvas_app import gates, log, store
+from canvas_app.errors import NotConfigured, WireError
+from canvas_app.gates import EVERYTHING
+from canvas_app.interviews import workspace
+from canvas_app.interviews.services import Services
+from canvas_app.interviews.tables import interviews
+
+logger = logging.getLogger(__name__)
+
+# A pause that no call has tried for this long is not known to be true any more.
+_UNTRIED_FOR = timedelta(hours=1)
+
+
+def probe(services: Services) -> int:
+    """Try what is paused with a call that changes nothing, and forget what cannot be tried so.
+
+    Returns how many pauses there were.
+
+    For the clock, every few minutes. A dead token is tried with Intercom's ``GET /me``, and with Koji's
+    ``GET /api/v1/interviews/{id}`` of the newest interview that Koji knows. A missing permission has no such
+    call: the next real one tries it, and after an hour without any the pause is taken away, so that neither
+    the card nor ``/healthz`` goes on telling what nobody has seen lately.
+    """
+    keys = gates.keys_of(services.settings)
+    with store.reading(services.engine) as connection:
+        found = gates.paused(connection, keys)
+    if not found:
+        return 0
+    dead = {pause.wire for pause in found if pause.operation == EVERYTHING}
+    # The gate lets one call a minute through, and ends the pause when it is accepted.
+    try:
+        if "intercom" in dead:
+            workspace.read(services)
+    except (WireError, NotConfigured) as error:
+        log.event(logger, logging.INFO, "still_paused", wire="intercom", reason=error.reason)
+    try:
+        if "koji" in dead and (known := _newest_at_koji(services)) is not None:
+            services.koji.get_interview(known)
+    except (WireError, NotConfigured) as error:
+        log.event(logger, logging.INFO, "still_paused", wire="koji", reason=error.reason)
+    with store.writing(services.engine) as connection:
+        forgotten = gates.forget(connection, keys, untried_for=_UNTRIED_FOR)
+    for pause in forgotten:
+        log.event(
+            logger,
+            logging.WARNING,
+            "wire_pause_forgotten",
+            wire=pause.wire,
+            operation=pause.operation,
+            reason=pause.reason,
+        )
+    return len(found)
+
+
+def _newest_at_koji(services: Services) -> str | None:
+    with store.reading(services.engine) as connection:
+        id_: str | None = connection.execute(
+            sa.select(interviews.c.koji_interview_id)
+            .where(interviews.c.koji_interview_id.is_not(None))
+            .order_by(interviews.c.created_at.desc())
+            .limit(1)
+        ).scalar()
+    return id_

@@ -1,0 +1,149 @@
+"""What is older than it may be kept goes: personal data of the ledger, and the durable engine's history.
+
+It goes in small batches, each one short transaction, with a pause between them, so that nobody who taps
+waits for it: on SQLite a batch holds the one lock that there is for writing, on PostgreSQL it locks rows that
+nothing else touches. Each function is a step that may be repeated, and returns whether there is more to do.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from typing import Any, Final
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection
+
+from canvas_app import store
+from canvas_app.interviews.services import Services
+from canvas_app.interviews.states import UNFINISHED_STATES
+from canvas_app.interviews.tables import deliveries, interviews
+
+# Finished jobs are of use to nobody but a developer who looks for a fault. That an attempt is made once does
+# not rest on them: attempts are counted in the ledger.
+HISTORY_KEPT: Final = timedelta(days=7)
+
+# Rows of one batch; a batch takes some hundredths of a second at most.
+BATCH: Final = 100
+# Seconds between two batches: longer than a writer of SQLite sleeps before it looks for the lock again.
+PAUSE: Final = 0.1
+# A step ends after so many, so that the process can end between two steps.
+_BATCHES_A_STEP: Final = 20
+
+# In place of the contact's id, which may not be empty.
+NOBODY: Final = "purged"
+
+# What remains of a result: what it said, without what leads to who said it.
+_KEPT_OF_RESULT: Final = frozenset(
+    {"identity", "sentiment", "quality", "themes", "top_theme", "study_id", "occurred_at", "status"}
+)
+
+
+def purge_ledger(services: Services) -> bool:
+    """Ended interviews older than RETENTION_DAYS lose what is personal; one that is still open keeps it."""
+    return _in_batches(lambda: _purge_interviews(services))
+
+
+def purge_deliveries(services: Services) -> bool:
+    """Deliveries of that time lose what is left of their content, and what they name the interview by."""
+    return _in_batches(lambda: _purge_deliveries(services))
+
+
+def purge_history(services: Services) -> bool:
+    """The engine's finished jobs go with their steps; those that wait or run stay, however old they are."""
+    with store.reading(services.engine) as connection:
+        before = store.now(connection) - HISTORY_KEPT
+    return _in_batches(lambda: services.jobs.purge(before=before, most=BATCH))
+
+
+def _in_batches(batch: Callable[[], int]) -> bool:
+    for _ in range(_BATCHES_A_STEP):
+        if batch() < BATCH:
+            return False
+        time.sleep(PAUSE)
+    return True
+
+
+def _purge_interviews(services: Services) -> int:
+    stored = sa.select(sa.literal(1)).where(
+        deliveries.c.interview_id == interviews.c.id, deliveries.c.state == "stored"
+    )
+    # Found before the transaction begins, which then has nothing to look for.
+    with store.reading(services.engine) as connection:
+        rows = connection.execute(
+            sa.select(interviews.c.id, interviews.c.result)
+            .where(
+                interviews.c.purged_at.is_(None),
+                interviews.c.created_at < _cutoff(services, connection),
+                interviews.c.state.not_in(UNFINISHED_STATES),
+                # A late result is on its way; it needs to know whose it is.
+                ~stored.exists(),
+            )
+            .order_by(interviews.c.created_at)
+            .limit(BATCH)
+        ).all()
+    if rows:
+        with store.writing(services.engine) as connection:
+            now = store.now(connection)
+            for row in rows:
+                connection.execute(
+                    sa.update(interviews)
+                    .where(interviews.c.id == row.id, interviews.c.state.not_in(UNFINISHED_STATES))
+                    .values(**_nothing_personal(row.id, row.result), purged_at=now)
+                )
+    return len(rows)
+
+
+def _nothing_personal(id_: str, result: dict[str, Any] | None) -> dict[str, Any]:
+    """What takes the place of personal data. What was asked, when, and what came of it stays."""
+    kept = result and {name: value for name, value in result.items() if name in _KEPT_OF_RESULT}
+    return {
+        "contact_id": NOBODY,
+        # Unique and not empty, and no token that anybody has.
+        "link_token": id_,
+        "result": kept,
+        "check_at": None,
+        **dict.fromkeys(
+            (
+                "conversation_id",
+                "asked_by_id",
+                "asked_by_name",
+                "contact_name",
+                "contact_email",
+                "personal_line",
+                "koji_interview_id",
+                "koji_link",
+                "written_as_id",
+                "contact_tags",
+            )
+        ),
+    }
+
+
+def _purge_deliveries(services: Services) -> int:
+    with store.reading(services.engine) as connection:
+        ids = list(
+            connection.execute(
+                sa.select(deliveries.c.id)
+                .where(
+                    deliveries.c.received_at < _cutoff(services, connection),
+                    deliveries.c.state != "stored",
+                    deliveries.c.dedupe_key != deliveries.c.id,
+                )
+                .limit(BATCH)
+            ).scalars()
+        )
+    if ids:
+        with store.writing(services.engine) as connection:
+            connection.execute(
+                sa.update(deliveries)
+                .where(deliveries.c.id.in_(ids), deliveries.c.state != "stored")
+                # Koji's id of the interview, or the contact's, is a part of the key.
+                .values(content=None, dedupe_key=deliveries.c.id)
+            )
+    return len(ids)
+
+
+def _cutoff(services: Services, connection: Connection) -> datetime:
+    return store.now(connection) - timedelta(days=services.settings.retention_days)

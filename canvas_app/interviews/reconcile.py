@@ -1,0 +1,285 @@
+"""The clock's look at the ledger: what was forgotten, lost or given up is found here and led on, or ended.
+
+Each function is a step that may be repeated, takes a bounded number of rows at a time, and returns how many
+it dealt with. Two at once do no harm: every change is conditional on what it starts from.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+from datetime import datetime, timedelta
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection
+
+from canvas_app import log, store
+from canvas_app.engine import has_no_job
+from canvas_app.errors import CredentialsError, LaterError, PermanentError
+from canvas_app.http_outcomes import PUT_OFF
+from canvas_app.interviews import ask, deliveries, forward, ledger, rules, send
+from canvas_app.interviews.ledger import Interview, result_of
+from canvas_app.interviews.services import Services
+from canvas_app.interviews.tables import deliveries as deliveries_table
+from canvas_app.interviews.tables import interviews, stored, unfinished
+from canvas_app.koji.events import KojiEvent
+from canvas_app.koji.results import KojiResult
+
+logger = logging.getLogger(__name__)
+
+# Rows that one step deals with in one turn; what is left over has its turn five minutes later.
+_MOST = 100
+
+# A fifth of Koji's budget, which is 60 calls a minute and key (https://www.koji.so/docs/headless-api-overview),
+# so that taps and results are never kept waiting by the clock.
+_MOST_CHECKS = 60
+# As many calls in a row as Koji may fail to answer before the rest is left for the next turn.
+_MOST_FAILURES = 3
+# Somebody who asks has this long; then the interview is asked about again.
+_BEING_CHECKED = timedelta(minutes=4)
+
+# Beyond the moments at which jobs conclude by themselves, so that only what is truly left over is touched.
+_ABANDONED_AFTER = send.LOOK_FOR + timedelta(minutes=10)
+_FORGOTTEN_AFTER = timedelta(minutes=10)
+_LED_ON_AFTER = timedelta(hours=1)
+
+_EVENT = "interview.reconciled"
+
+
+def expire(services: Services) -> int:
+    """Unanswered interviews expire, also where nobody looks at them."""
+    with store.writing(services.engine) as connection:
+        now = store.now(connection)
+        return ledger.expire(connection, open_days=services.settings.open_days, now=now, most=_MOST)
+
+
+def end_abandoned_sends(services: Services) -> int:
+    """End sends whose time is long up and that no job is at, because the engine gave it up."""
+    with store.reading(services.engine) as connection:
+        abandoned = connection.execute(
+            sa.select(interviews.c.id, interviews.c.send_attempt)
+            .where(
+                unfinished,
+                interviews.c.state.in_(("queued", "sending")),
+                interviews.c.send_before < store.now(connection) - _ABANDONED_AFTER,
+                has_no_job(connection, ask.newest_send_job()),
+            )
+            .order_by(interviews.c.state_since)
+            .limit(_MOST)
+        ).all()
+    ended = 0
+    for id_, attempt in abandoned:
+        with store.writing(services.engine) as connection:
+            interview = ledger.existing(connection, id_, lock=True)
+            if not ledger.take_attempt(connection, id_, attempt):
+                continue
+            state = send.give_up(services, connection, interview, store.now(connection))
+        ended += 1
+        log.event(logger, logging.ERROR, "send_given_up", interview=id_, attempt=attempt, state=state)
+    return ended
+
+
+def revive_deliveries(services: Services) -> int:
+    """Give a delivery that is stored, but that no job is at, its next attempt; it costs one of its tries."""
+    with store.reading(services.engine) as connection:
+        forgotten = connection.execute(
+            sa.select(deliveries_table.c.id, deliveries_table.c.attempt, deliveries_table.c.dedupe_key)
+            .where(
+                stored,
+                deliveries_table.c.received_at < store.now(connection) - _FORGOTTEN_AFTER,
+                has_no_job(connection, deliveries.newest_forward_job()),
+            )
+            .order_by(deliveries_table.c.received_at)
+            .limit(_MOST)
+        ).all()
+    revived = 0
+    for id_, attempt, key in forgotten:
+        with store.writing(services.engine) as connection:
+            delivery = deliveries.load(connection, id_)
+            if delivery is None or not deliveries.take_attempt(connection, id_, attempt):
+                continue
+            tries = deliveries.count(connection, id_, "tries")
+            given_up = rules.result_pause(tries, None, chance=0.0) is None
+            if given_up:
+                # Whatever it is that ends the engine's patience with it, once more would not help.
+                interview = ledger.for_result(connection, **ledger.addressees(delivery.event.result))
+                forward.give_up(connection, id_, interview, "given_up", store.now(connection))
+            else:
+                where = deliveries.partition_of(connection, delivery.event, key)
+                deliveries.enqueue_forward(
+                    connection, services.jobs, id_, attempt=attempt + 1, partition=where
+                )
+        revived += 1
+        log.event(logger, logging.WARNING, "delivery_revived", delivery=id_, tries=tries, given_up=given_up)
+    return revived
+
+
+def lead_on(services: Services) -> int:
+    """Lead on interviews that have an answer, but no delivery that would bring it to its end.
+
+    Where the analysis is not there yet, Koji is asked for it as for one that is quiet; when it has not come
+    in OPEN_DAYS it is not waited for any longer. One that is analysed is written back once more.
+    """
+    waiting = sa.select(sa.literal(1)).where(
+        deliveries_table.c.interview_id == interviews.c.id, deliveries_table.c.state == "stored"
+    )
+    with store.reading(services.engine) as connection:
+        over_since = store.now(connection) - timedelta(days=services.settings.open_days)
+        found = connection.execute(
+            sa.select(interviews.c.id)
+            .where(
+                unfinished,
+                interviews.c.state.in_(("completed", "analysed")),
+                interviews.c.state_since < store.now(connection) - _LED_ON_AFTER,
+                # Nobody can ask about it, or for all the time that there is nobody could.
+                sa.or_(interviews.c.check_at.is_(None), interviews.c.state_since < over_since),
+                ~waiting.exists(),
+            )
+            .order_by(interviews.c.state_since)
+            .limit(_MOST)
+        ).scalars()
+        ids = list(found)
+    return sum(_lead_on(services, id_) for id_ in ids)
+
+
+def _lead_on(services: Services, interview_id: str) -> bool:
+    with store.writing(services.engine) as connection:
+        now = store.now(connection)
+        interview = ledger.existing(connection, interview_id, lock=True)
+        if interview.state == "completed":
+            led = _await_analysis(connection, services, interview, now)
+            log.event(logger, logging.INFO, "analysis_awaited", interview=interview_id)
+            return led
+    if interview.state != "analysed":
+        return False
+    event = _event(interview, "analysis_ready", result_of(interview))
+    # One more time for each time that it came to be in this state.
+    if not _keep(services, event, interview.state_since.isoformat()):
+        with store.writing(services.engine) as connection:
+            ledger.move(
+                connection,
+                interview_id,
+                "failed",
+                only_from=("analysed",),
+                now=now,
+                reason="not_written_back",
+            )
+    log.event(logger, logging.WARNING, "result_led_on", interview=interview_id)
+    return True
+
+
+def _await_analysis(connection: Connection, services: Services, interview: Interview, now: datetime) -> bool:
+    over = now >= interview.state_since + timedelta(days=services.settings.open_days)
+    if over or interview.koji_interview_id is None:
+        return ledger.move(
+            connection,
+            interview.id,
+            "not_written",
+            only_from=("completed",),
+            now=now,
+            reason="quality_unknown",
+        )
+    return ledger.change(connection, interview.id, only_from=("completed",), check_at=now)
+
+
+def ask_about_the_quiet(services: Services) -> int:
+    """Ask Koji about interviews whose webhook may have been lost, the longest due first.
+
+    What Koji answers goes the same way as a webhook. Raises nothing: what went wrong is tried again in time.
+    """
+    if services.koji_client is None:
+        return 0
+    with store.reading(services.engine) as connection:
+        due = connection.execute(
+            sa.select(interviews.c.id)
+            .where(_to_be_checked(), interviews.c.check_at <= store.now(connection))
+            .order_by(interviews.c.check_at)
+            .limit(_MOST_CHECKS)
+        ).scalars()
+        due_ids = list(due)
+    asked = failures = 0
+    for id_ in due_ids:
+        interview = _take_check(services, id_)
+        if interview is None or interview.koji_interview_id is None:
+            continue
+        asked += 1
+        try:
+            answer = services.koji.get_interview(interview.koji_interview_id)
+        except (CredentialsError, LaterError) as error:
+            if error.reason in PUT_OFF:
+                # Our own gate: Koji was not asked, and the rest has its turn with the next tick.
+                break
+            # It stays due, and so do the others when Koji answers none of them.
+            failures += 1
+            log.event(logger, logging.WARNING, "check_failed", interview=id_, reason=error.reason)
+            if isinstance(error, CredentialsError) or error.status == 429 or failures >= _MOST_FAILURES:
+                break
+            continue
+        except PermanentError as error:
+            log.event(logger, logging.WARNING, "check_refused", interview=id_, reason=error.reason)
+            gone = error.reason in ("koji_interview_not_found", "id_malformed")
+            _set_next_check(services, interview, never=gone)
+            continue
+        failures = 0
+        # Stored first: were the next check written down alone, a crash in between would lose the answer.
+        _take_answer(services, interview, answer)
+        _set_next_check(services, interview)
+    return asked
+
+
+def _to_be_checked() -> sa.ColumnElement[bool]:
+    return sa.and_(
+        interviews.c.state.in_(("sent", "opened", "unknown", "completed")),
+        interviews.c.check_at.is_not(None),
+        interviews.c.koji_interview_id.is_not(None),
+    )
+
+
+def _take_check(services: Services, interview_id: str) -> Interview | None:
+    """The interview, if nobody else is asking about it; for a moment it is nobody else's."""
+    with store.writing(services.engine) as connection:
+        now = store.now(connection)
+        taken = connection.execute(
+            sa.update(interviews)
+            .where(interviews.c.id == interview_id, _to_be_checked(), interviews.c.check_at <= now)
+            .values(check_at=now + _BEING_CHECKED, checks=interviews.c.checks + 1)
+        )
+        return ledger.existing(connection, interview_id) if taken.rowcount == 1 else None
+
+
+def _set_next_check(services: Services, interview: Interview, *, never: bool = False) -> None:
+    since = interview.state_since if interview.state == "completed" else interview.sent_at
+    with store.writing(services.engine) as connection:
+        check_at = None
+        if not never:
+            check_at = rules.next_check(
+                since or interview.state_since,
+                store.now(connection),
+                open_days=services.settings.open_days,
+                chance=services.chance(),
+            )
+        # Only as long as it is the one that was asked about: a result may have come in meanwhile.
+        ledger.change(connection, interview.id, only_from=(interview.state,), check_at=check_at)
+
+
+def _take_answer(services: Services, interview: Interview, answer: KojiResult) -> None:
+    kind = rules.event_for(answer)
+    if kind is None or (kind == "completed" and interview.state == "completed"):
+        return
+    event = _event(interview, kind, forward.as_answer(answer, result_of(interview)))
+    new = _keep(services, event, "")
+    log.event(logger, logging.INFO, "result_found", interview=interview.id, kind=kind, new=new)
+
+
+def _event(interview: Interview, kind: rules.AnswerKind, result: KojiResult) -> KojiEvent:
+    # It is about the interview that was asked about, whatever else it names.
+    metadata = {**result.metadata, "interview_ref": interview.id}
+    result = result.model_copy(update={"metadata": metadata})
+    return KojiEvent(kind=kind, name=_EVENT, result=result)
+
+
+def _keep(services: Services, event: KojiEvent, occasion: str) -> bool:
+    """Store it with its job as a webhook is stored; False when the very same was stored before."""
+    content = event.model_dump_json(exclude={"result": {"email": True}})
+    raw = hashlib.sha256(f"{occasion}\0{content}".encode()).digest()
+    return deliveries.keep(services.engine, services.jobs, event, raw, door="reconcile")

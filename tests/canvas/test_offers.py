@@ -1,0 +1,97 @@
+"""What a card hands out, and what a tap brings back."""
+
+from __future__ import annotations
+
+import json
+import time
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from itsdangerous import TimestampSigner
+
+from canvas_app.canvas import offers
+from canvas_app.canvas.request import CanvasRequest
+from canvas_app.interviews.seen import Seen, seen
+from tests.canvas.test_states import interview
+
+KEYS = ("new-key", "old-key")
+SINCE = datetime(2026, 11, 22, 12, 0, 1, 234567, tzinfo=UTC)
+SHOWN = replace(interview("sent"), send_attempt=2, state_since=SINCE)
+
+
+def request(**changes: Any) -> CanvasRequest:
+    body = {
+        "workspace_id": "ws1",
+        "conversation": {"id": "501"},
+        "contact": {"id": "contact1", "name": "Mia"},
+        **changes,
+    }
+    return CanvasRequest.parse(json.dumps(body).encode())
+
+
+def test_what_was_bound_comes_back_as_it_was() -> None:
+    token = offers.bind(KEYS, request(), SHOWN)
+    assert offers.seen_on(KEYS, request(), token) == seen(SHOWN) == Seen("i1", 2, SINCE)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [{"workspace_id": "ws2"}, {"conversation": {"id": "502"}}, {"contact": {"id": "contact2"}}],
+    ids=["workspace", "conversation", "contact"],
+)
+def test_it_is_good_on_its_own_card_only(changes: dict[str, Any]) -> None:
+    token = offers.bind(KEYS, request(), SHOWN)
+    assert offers.seen_on(KEYS, request(**changes), token) is None
+
+
+@pytest.mark.parametrize(("seconds", "good"), [(24 * 3600 - 60, True), (24 * 3600 + 60, False), (-60, False)])
+def test_it_is_good_for_a_day(monkeypatch: pytest.MonkeyPatch, seconds: int, good: bool) -> None:
+    with monkeypatch.context() as patched:
+        patched.setattr(TimestampSigner, "get_timestamp", lambda _self: int(time.time()) - seconds)
+        token, offer = offers.bind(KEYS, request(), SHOWN), offers.new_offer(KEYS)
+    assert (offers.seen_on(KEYS, request(), token) is not None) is good
+    assert offers.is_current(KEYS, offer) is good
+
+
+def test_it_is_good_while_the_key_that_signed_it_is_listed() -> None:
+    token = offers.bind(["old-key"], request(), SHOWN)
+    assert offers.seen_on(KEYS, request(), token) is not None
+    assert offers.seen_on(["newest-key", "new-key"], request(), token) is None
+
+
+def test_an_offer_binds_nothing_and_what_is_bound_is_no_offer() -> None:
+    assert offers.seen_on(KEYS, request(), offers.new_offer(KEYS)) is None
+    assert not offers.is_current(KEYS, offers.bind(KEYS, request(), SHOWN))
+
+
+@pytest.mark.parametrize("token", [None, "", "x", 7, ["x"], {"a": 1}, "é", "x" * 5000])
+def test_anything_else_is_nothing(token: object) -> None:
+    assert offers.seen_on(KEYS, request(), token) is None
+
+
+def test_each_card_is_one_of_its_own() -> None:
+    assert len({offers.bind(KEYS, request(), SHOWN) for _ in range(3)}) == 3
+
+
+def test_every_change_makes_another_interview_to_see() -> None:
+    others = [
+        replace(SHOWN, send_attempt=3),
+        replace(SHOWN, state_since=SINCE + timedelta(microseconds=1)),
+        replace(SHOWN, id="i2"),
+    ]
+    assert seen(SHOWN) not in [seen(other) for other in others]
+    # What is written beside the state does not make the rep's tap a tap on something else.
+    assert seen(replace(SHOWN, contact_name="Mia C.")) == seen(SHOWN)
+
+
+def test_two_taps_on_one_card_have_one_key() -> None:
+    assert offers.key(request(), "t") == offers.key(request(), "t")
+    others = {
+        offers.key(request(conversation={"id": "502"}), "t"),
+        offers.key(request(contact={"id": "contact2"}), "t"),
+        offers.key(request(), "u"),
+    }
+    assert offers.key(request(), "t") not in others
+    assert len(others) == 3

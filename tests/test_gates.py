@@ -1,0 +1,454 @@
+"""The gates in the database: shared by threads, processes and engines, on both databases."""
+
+from __future__ import annotations
+
+import threading
+from collections import Counter
+from collections.abc import Callable
+from contextlib import suppress
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+import sqlalchemy as sa
+from sqlalchemy.engine import Engine
+from sqlalchemy.exc import OperationalError
+
+from canvas_app import gates, store
+from canvas_app.errors import (
+    ContactMerged,
+    CredentialsError,
+    LaterError,
+    PermanentError,
+    UnknownOutcomeError,
+    WireError,
+)
+from canvas_app.gates import EVERYTHING, PROBE_SECONDS, DatabaseGate, Passage, Pause, Wire
+from canvas_app.http_outcomes import LONGEST_RETRY_AFTER
+from canvas_app.interviews.tables import gates as gates_table
+from canvas_app.interviews.tables import pauses
+from canvas_app.rates import Rate
+from canvas_app.settings import Settings
+from tests.test_rates import most_in_a_window
+
+TOKEN = "planted-token"
+READ, WRITE = "GET /conversations/{id}", "POST /conversations/{id}/reply"
+# The one call at once, and the next only after the patience of a gate.
+NARROW = Rate(calls=2, seconds=60.0, burst=1)
+WIDE = Rate(calls=20_000, seconds=1.0, burst=10_000)
+
+# The passage of a call that is to try no pause.
+NO_PROBE = Passage(datetime.max.replace(tzinfo=UTC), 0.0, ())
+
+Logged = Callable[[], list[dict[str, Any]]]
+
+token_refused = CredentialsError(reason="intercom_token_refused", status=401)
+scope_missing = CredentialsError(reason="intercom_scope_missing", status=403)
+
+
+def gate(engine: Engine, rate: Rate = WIDE, *, wire: Wire = "intercom", token: str = TOKEN) -> DatabaseGate:
+    return DatabaseGate(engine, wire, token, rate, sleep=lambda _seconds: None)
+
+
+def call(
+    through: DatabaseGate,
+    operation: str = READ,
+    error: WireError | None = None,
+    meanwhile: Callable[[], object] = lambda: None,
+) -> str:
+    """One call that ends so: what the caller sees of it, as a reason code."""
+    made = False
+    try:
+        with through.passage(operation):
+            made = True
+            meanwhile()
+            if error is not None:
+                raise error
+    except WireError as seen:
+        if not made:
+            return f"no call: {seen.reason}"
+        return seen.reason if seen is error else f"another error: {seen.reason}"
+    return "made"
+
+
+def let_pass(engine: Engine, seconds: float) -> None:
+    """Make what the gates remember older."""
+    with store.writing(engine) as connection:
+        for table, names in ((gates_table, ("due_at", "blocked_until")), (pauses, ("since", "probe_at"))):
+            for row in connection.execute(sa.select(table)).mappings().all():
+                older = {name: row[name] - timedelta(seconds=seconds) for name in names if row[name]}
+                same = [column == row[column.name] for column in table.primary_key.columns]
+                connection.execute(sa.update(table).where(*same).values(older))
+
+
+def paused(engine: Engine, token: str = TOKEN) -> list[tuple[str, str]]:
+    with store.reading(engine) as connection:
+        found = gates.paused(connection, {"intercom": gates.key_of("intercom", token)})
+    return [(pause.operation, pause.reason) for pause in found]
+
+
+def events(log_lines: Logged) -> list[tuple[str, str, str]]:
+    lines = [line for line in log_lines() if line["event"].startswith("wire_")]
+    return [(line["event"], line.get("operation", ""), line.get("reason", "")) for line in lines]
+
+
+def at_once(count: int, work: Callable[[int], object]) -> None:
+    start = threading.Barrier(count)
+    failed: list[BaseException] = []
+
+    def run(number: int) -> None:
+        try:
+            start.wait(30)
+            work(number)
+        except BaseException as error:  # noqa: BLE001 -- raised again by the test's own thread
+            failed.append(error)
+
+    threads = [threading.Thread(target=run, args=(number,)) for number in range(count)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(60)
+    assert failed == []
+
+
+# The rate
+
+
+def test_a_call_beyond_the_rate_is_not_made_and_is_told_when_its_turn_comes(engine: Engine) -> None:
+    assert call(gate(engine, NARROW)) == "made"
+    with pytest.raises(LaterError) as refused, gate(engine, NARROW).passage(READ):
+        pytest.fail("the call was made")
+    assert refused.value.reason == "gate_full"
+    assert 50 < (refused.value.retry_after or 0) <= 60
+    # It took no turn from anybody.
+    let_pass(engine, 60)
+    assert call(gate(engine, NARROW)) == "made"
+
+
+def test_a_call_whose_turn_comes_soon_takes_it_and_waits_outside_the_transaction(engine: Engine) -> None:
+    rate = Rate(calls=2, seconds=1.5, burst=1)
+    waited: list[float] = []
+
+    def sleep(seconds: float) -> None:
+        waited.append(seconds)
+        # Nobody is kept from the gate meanwhile, and the turn after this one is too far away.
+        assert call(gate(engine, rate)) == "no call: gate_full"
+
+    assert call(gate(engine, rate)) == "made"
+    assert call(DatabaseGate(engine, "intercom", TOKEN, rate, sleep=sleep)) == "made"
+    [seconds] = waited
+    assert 0 < seconds <= 1.5
+
+
+def test_each_wire_and_token_has_a_gate_of_its_own(engine: Engine) -> None:
+    for wire, token in (("intercom", TOKEN), ("intercom", "another"), ("koji", TOKEN)):
+        narrow = gate(engine, NARROW, wire=wire, token=token)  # type: ignore[arg-type] # A tuple of both.
+        assert [call(narrow), call(narrow)] == ["made", "no call: gate_full"]
+
+
+def test_what_is_stored_does_not_give_the_token_away(engine: Engine) -> None:
+    call(gate(engine), error=token_refused)
+    with store.reading(engine) as connection:
+        stored = str([connection.execute(sa.select(table)).all() for table in (gates_table, pauses)])
+    assert gates.key_of("intercom", TOKEN) in stored
+    assert TOKEN not in stored
+
+
+@pytest.mark.parametrize("rate", [Rate(calls=20, seconds=0.2, burst=5), Rate(calls=6, seconds=0.05, burst=1)])
+def test_many_threads_of_several_engines_share_one_rate(settings: Settings, rate: Rate) -> None:
+    engines = [store.make_engine(settings.database_url, pool_size=3) for _ in range(3)]
+    made: list[datetime] = []
+
+    def hurry(number: int) -> None:
+        mine = gate(engines[number % len(engines)], rate)
+        for _ in range(40):
+            with suppress(LaterError):
+                made.append(mine.take(READ).at)
+
+    at_once(9, hurry)
+    assert len(made) > rate.calls, "more than one window was needed"
+    assert most_in_a_window(made, rate.seconds) <= rate.calls
+    for engine in engines:
+        engine.dispose()
+
+
+# What the vendor says
+
+
+@pytest.mark.parametrize(
+    ("said", "kept"), [(300.0, 300), (None, 10), (0.0, 1), (10 * LONGEST_RETRY_AFTER, 3600)]
+)
+def test_after_a_429_nobody_calls_until_the_vendors_reset(
+    engine: Engine, settings: Settings, said: float | None, kept: int
+) -> None:
+    limited = LaterError(reason="rate_limited", status=429, retry_after=said)
+    assert call(gate(engine), error=limited) == "rate_limited"
+    another_engine = store.make_engine(settings.database_url, pool_size=1)
+    another = gate(another_engine)
+    if kept > gates.PATIENCE_SECONDS:
+        with pytest.raises(LaterError) as refused, another.passage(WRITE):
+            pytest.fail("the call was made")
+        assert refused.value.reason == "gate_blocked"
+        assert kept - 5 < (refused.value.retry_after or 0) <= kept
+    else:
+        assert 0 < another.take(WRITE).wait <= kept
+    let_pass(engine, kept)
+    assert call(another) == "made"
+    another_engine.dispose()
+
+
+def test_a_shorter_reset_does_not_end_a_longer_one(engine: Engine) -> None:
+    both = gate(engine)
+    with both.passage(READ), pytest.raises(LaterError), both.passage(READ):
+        raise LaterError(status=429, retry_after=600.0)
+    let_pass(engine, 595)
+    # One that was under way already.
+    gate(engine)._report(READ, LaterError(status=429, retry_after=1.0), NO_PROBE)
+    with pytest.raises(LaterError) as refused, both.passage(READ):
+        pytest.fail("the call was made")
+    assert refused.value.reason == "gate_blocked"
+    assert 2 < (refused.value.retry_after or 0) <= 5
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        LaterError(reason="server_error", status=503, retry_after=99.0),
+        LaterError(reason="unreachable"),
+        UnknownOutcomeError(reason="no_answer"),
+        PermanentError(reason="not_found", status=404),
+        ContactMerged("c2"),
+    ],
+)
+def test_other_failures_keep_nobody_from_calling(engine: Engine, error: WireError) -> None:
+    assert call(gate(engine), error=error) == error.reason
+    assert call(gate(engine)) == "made"
+    assert paused(engine) == []
+
+
+# Pauses
+
+
+@pytest.mark.parametrize(
+    "error",
+    [token_refused, CredentialsError(reason="intercom_token_malformed")],
+    ids=["refused", "malformed"],
+)
+def test_a_dead_token_pauses_every_call_of_it_and_of_no_other(engine: Engine, error: WireError) -> None:
+    assert call(gate(engine), error=error) == error.reason
+    assert paused(engine) == [(EVERYTHING, error.reason)]
+    for operation in (READ, WRITE):
+        assert call(gate(engine), operation) == f"no call: {error.reason}"
+    assert call(gate(engine, token="the new one")) == "made"
+    assert call(gate(engine, wire="koji")) == "made"
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        scope_missing,
+        CredentialsError(reason="koji_credits", status=402),
+        CredentialsError(reason="koji_credits", status=429),
+    ],
+    ids=["scope", "credits", "credits as 429"],
+)
+def test_what_recognises_the_token_pauses_the_refused_operation_alone(
+    engine: Engine, error: WireError
+) -> None:
+    assert call(gate(engine), WRITE, error) == error.reason
+    assert paused(engine) == [(WRITE, error.reason)]
+    assert call(gate(engine), WRITE) == f"no call: {error.reason}"
+    assert call(gate(engine), READ) == "made"
+
+
+def test_a_pause_is_logged_once_and_its_end_once_whoever_is_there(
+    engine: Engine, settings: Settings, log_lines: Logged
+) -> None:
+    engines = [store.make_engine(settings.database_url, pool_size=3) for _ in range(2)]
+    all_inside = threading.Barrier(6)
+    seen: Counter[str] = Counter()
+
+    def meet_it(number: int) -> None:
+        through = gate(engines[number % 2])
+        # All are let through before the first of them is refused.
+        seen[call(through, error=token_refused, meanwhile=lambda: all_inside.wait(30))] += 1
+        seen[call(through)] += 1
+
+    at_once(6, meet_it)
+    assert seen == {"intercom_token_refused": 6, "no call: intercom_token_refused": 6}
+    assert events(log_lines) == [("wire_paused", EVERYTHING, "intercom_token_refused")]
+    let_pass(engine, PROBE_SECONDS)
+    tried: Counter[str] = Counter()
+
+    def try_it(number: int) -> None:
+        try:
+            with gate(engines[number % 2]).passage(READ):
+                tried["probe"] += 1
+                # The others come while it is under way.
+                others_refused.wait(30)
+        except CredentialsError:
+            tried["refused"] += 1
+            if tried["refused"] == 5:
+                others_refused.set()
+
+    others_refused = threading.Event()
+    at_once(6, try_it)
+    assert tried == {"probe": 1, "refused": 5}
+    assert events(log_lines) == [("wire_resumed", EVERYTHING, "intercom_token_refused")]
+    assert paused(engine) == []
+    assert [call(gate(each)) for each in engines] == ["made", "made"]
+    assert events(log_lines) == []
+    for each in engines:
+        each.dispose()
+
+
+def test_a_probe_that_is_refused_too_leaves_the_pause_as_it_is_for_another_minute(
+    engine: Engine, log_lines: Logged
+) -> None:
+    call(gate(engine), error=token_refused)
+    with store.reading(engine) as connection:
+        since = connection.execute(sa.select(pauses.c.since)).scalar_one()
+    events(log_lines)
+    let_pass(engine, PROBE_SECONDS)
+    assert call(gate(engine), error=token_refused) == "intercom_token_refused"
+    assert call(gate(engine)) == "no call: intercom_token_refused"
+    assert events(log_lines) == []
+    with store.reading(engine) as connection:
+        assert connection.execute(sa.select(pauses.c.since)).scalar_one() == since - timedelta(
+            seconds=PROBE_SECONDS
+        )
+
+
+def test_another_reason_is_told_once_more(engine: Engine, log_lines: Logged) -> None:
+    call(gate(engine), WRITE, scope_missing)
+    let_pass(engine, PROBE_SECONDS)
+    call(gate(engine), WRITE, CredentialsError(reason="koji_credits", status=402))
+    assert [reason for _, _, reason in events(log_lines)] == ["intercom_scope_missing", "koji_credits"]
+    assert paused(engine) == [(WRITE, "koji_credits")]
+
+
+@pytest.mark.parametrize(
+    ("answer", "over"),
+    [
+        (None, True),
+        (PermanentError(reason="not_found", status=404), True),
+        (PermanentError(reason="intercom_refused", status=422), True),
+        (ContactMerged("c2"), True),
+        (LaterError(reason="server_error", status=502), False),
+        (LaterError(reason="unreachable"), False),
+        (UnknownOutcomeError(reason="no_answer"), False),
+        (UnknownOutcomeError(reason="server_error", status=500), False),
+        (LaterError(reason="rate_limited", status=429, retry_after=1.0), False),
+        (PermanentError(reason="redirected", status=301), False),
+        (PermanentError(reason="base_url_wrong"), False),
+        (LaterError(reason="too_slow"), False),
+    ],
+)
+def test_a_pause_ends_when_an_answer_shows_that_the_token_is_taken(
+    engine: Engine, answer: WireError | None, over: bool
+) -> None:
+    call(gate(engine), error=token_refused)
+    let_pass(engine, PROBE_SECONDS)
+    call(gate(engine), error=answer)
+    assert paused(engine) == ([] if over else [(EVERYTHING, "intercom_token_refused")])
+
+
+def test_a_token_that_is_taken_but_lacks_a_permission_is_not_dead_any_more(engine: Engine) -> None:
+    call(gate(engine), error=token_refused)
+    let_pass(engine, PROBE_SECONDS)
+    assert call(gate(engine), WRITE, scope_missing) == "intercom_scope_missing"
+    assert paused(engine) == [(WRITE, "intercom_scope_missing")]
+    assert call(gate(engine), READ) == "made"
+
+
+def test_only_the_refused_operation_tries_whether_the_permission_is_there(engine: Engine) -> None:
+    call(gate(engine), WRITE, scope_missing)
+    let_pass(engine, PROBE_SECONDS)
+    assert call(gate(engine), READ) == "made"
+    assert paused(engine) == [(WRITE, "intercom_scope_missing")]
+    assert call(gate(engine), WRITE) == "made"
+    assert paused(engine) == []
+
+
+def test_a_call_that_has_no_turn_does_not_use_up_the_minutes_one_try(engine: Engine) -> None:
+    call(gate(engine, NARROW), error=token_refused)
+    with store.writing(engine) as connection:
+        connection.execute(sa.update(pauses).values(probe_at=store.now(connection)))
+    assert call(gate(engine, NARROW)) == "no call: gate_full"
+    let_pass(engine, 60)
+    assert call(gate(engine, NARROW)) == "made"
+    assert paused(engine) == []
+
+
+def test_the_card_is_told_the_pause_of_everything_before_that_of_one_operation(engine: Engine) -> None:
+    key = gates.key_of("intercom", TOKEN)
+    with store.reading(engine) as connection:
+        query = gates.reason_query([key])
+        assert connection.execute(query).scalar() is None
+        gate(engine)._report(WRITE, scope_missing, NO_PROBE)
+        assert connection.execute(query).scalar() == "intercom_scope_missing"
+        gate(engine)._report(WRITE, token_refused, NO_PROBE)
+        assert connection.execute(query).scalar() == "intercom_token_refused"
+        assert connection.execute(gates.reason_query([])).scalar() is None
+
+
+def test_a_pause_that_nobody_has_tried_for_long_is_forgotten(engine: Engine) -> None:
+    keys: dict[Wire, str] = {"intercom": gates.key_of("intercom", TOKEN)}
+    call(gate(engine), WRITE, scope_missing)
+    call(gate(engine, token="not ours"), WRITE, scope_missing)
+    let_pass(engine, 3600)
+    with store.writing(engine) as connection:
+        assert gates.forget(connection, keys, untried_for=timedelta(hours=1)) == []
+    let_pass(engine, PROBE_SECONDS + 1)
+    with store.writing(engine) as connection:
+        [forgotten] = gates.forget(connection, keys, untried_for=timedelta(hours=1))
+    assert isinstance(forgotten, Pause)
+    assert (forgotten.wire, forgotten.operation) == ("intercom", WRITE)
+    assert paused(engine) == []
+    assert len(paused(engine, "not ours")) == 1
+
+
+# The database away
+
+
+def test_an_outage_before_the_call_is_waited_out_and_the_call_is_made_once(
+    engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("canvas_app.store.time.sleep", lambda _seconds: None)
+    through, failures = gate(engine), [OperationalError("SELECT", {}, Exception("gone"))] * 3
+    take = through.take
+
+    def sometimes(operation: str) -> Passage:
+        if failures:
+            raise failures.pop()
+        return take(operation)
+
+    monkeypatch.setattr(through, "take", sometimes)
+    assert call(through) == "made"
+    assert failures == []
+
+
+@pytest.mark.parametrize(
+    "error",
+    [token_refused, scope_missing, LaterError(reason="rate_limited", status=429), None],
+    ids=["401", "403", "429", "success of a probe"],
+)
+def test_a_database_that_goes_away_during_the_call_does_not_change_what_came_of_it(
+    engine: Engine, log_lines: Logged, monkeypatch: pytest.MonkeyPatch, error: WireError | None
+) -> None:
+    if error is None:
+        call(gate(engine), error=token_refused)
+        let_pass(engine, PROBE_SECONDS)
+    through = gate(engine)
+    log_lines()
+    # Once the call is let through, nothing can be written any more.
+    take = through.take
+
+    def take_and_lose_the_database(operation: str) -> Passage:
+        passage = take(operation)
+        through._engine = sa.create_engine("sqlite:////nonexistent/x.db")
+        return passage
+
+    monkeypatch.setattr(through, "take", take_and_lose_the_database)
+    assert call(through, error=error) == (error.reason if error else "made")
+    assert [line["event"] for line in log_lines()] == ["gate_not_told"]
