@@ -1,0 +1,26 @@
+"""The short form of ``make faults``: one seed, on both databases."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.faults import plan
+from tests.faults.audit import audit, summary
+from tests.faults.driver import SETTINGS, play
+from tests.processes.stage import Stage
+
+SEED = 20261123
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(600)
+def test_a_random_run_loses_nothing_and_doubles_nothing(database_url: str, tmp_path: Path) -> None:
+    drawn = plan.make(SEED)
+    with Stage(database_url, tmp_path / "logs", **SETTINGS) as stage:
+        stage.without_coverage()
+        run = play(drawn, stage)
+        print(summary(run))  # noqa: T201 -- shown with a failure, and with -s.
+        problems = audit(run)
+    assert not problems, "\n\n".join([summary(run), *problems])
