@@ -11,16 +11,19 @@ import json
 import sys
 import tempfile
 from collections.abc import Callable, Iterator
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
+import sqlalchemy as sa
 from playwright.sync_api import Browser, Page
 
-from canvas_app import migrate
+from canvas_app import migrate, store
+from canvas_app.interviews.tables import deliveries, interviews
 from sandbox import seed
 from sandbox.faults import DeliveryFault
 from sandbox.processes import App, free_port
-from tests.processes.stage import ANSWERS, Stage, Talk, until
+from tests.processes.stage import ANSWERS, Stage, Talk, until, words
 from tests.support import system
 from tests.support.chromium import open_browser
 
@@ -65,6 +68,7 @@ class Photographer:
         self.stage.wait_until_healthy()
         self.round_trip()
         self.on_the_way_out()
+        self.once_more()
         self.on_the_way_back()
         self.in_the_way()
 
@@ -119,19 +123,34 @@ class Photographer:
         with self.faulty():
             stage.spoil("intercom", "POST", ".*/reply", "drop_after")
             stage.spoil("intercom", "GET", "/conversations/.*", "status", status=404)
-            self.tapped("unknown", "could not find out")
+            talk = self.tapped("unknown", "could not find out")
+        self.tap(talk, "send_after_all", "unknown-too-early", "nobody can tell yet")
+        self.card(self.second_conversation(talk), "unknown-elsewhere", "look in that conversation")
         with self.faulty():
             # The teammate who taps has left in the meantime.
             stage.spoil("intercom", "POST", ".*/reply", "status", status=404)
             stage.spoil("intercom", "GET", f"/admins/{seed.ADA}", "status", status=404)
             self.tapped("sent-by-another", "in the name of")
-        talk = stage.customer()
-        stage.tap(talk)
-        stage.until_card(talk, "Interview sent")
-        other = Talk(
-            stage.intercom.add_conversation([talk.contact.id], talk.conversation.source), talk.contact
-        )
+
+    def once_more(self) -> None:
+        """What leads on from an interview that is out there, and from one that is over."""
+        stage, sent = self.stage, "Interview sent"
+        talk = self.sent()
+        other = self.second_conversation(talk)
         self.card(other, "sent-elsewhere", "In another conversation")
+        self.tap(other, "send_anyway", "confirm-replace", "Its link stops working")
+        self.tap(other, "confirm_send")
+        stage.until_card(other, sent)
+        self.tap(other, "withdraw", "confirm-withdraw", "Withdraw the link?")
+        [link] = stage.links(other)
+        self.tap(other, "confirm_withdraw", "cancelled", "was withdrawn on")
+        self.page.goto(link)
+        self.shoot(self.page, "link-over")
+        self.tap(other, "send_again", "asked-recently", "Asked recently")
+        self.tap(other, "send_anyway", "confirm-send", "Send another one now?")
+        talk = self.sent()
+        self.let_pass(talk, days=15)
+        self.card(talk, "expired", "was not answered")
 
     def on_the_way_back(self) -> None:
         stage = self.stage
@@ -147,6 +166,20 @@ class Photographer:
             self.answered("result-not-written", "Intercom refused it")
         self.answered("anonymous", "anonymously", anonymous=True)
         self.answered("low-quality", "with a quality of", quality=1.5)
+        self.without_quality()
+
+    def without_quality(self) -> None:
+        """Koji is asked for the score a few times first; here, once is enough."""
+        stage, talk = self.stage, self.sent()
+        found = stage.koji.results
+        stage.koji.results = lambda interview: {**found(interview), "quality_score": None}
+        stage.answer(talk)
+        with store.writing(stage.engine) as connection:
+            connection.execute(sa.update(deliveries).values(fills=99))
+        said = "without a quality score"
+        until(f"the card says {said!r}", lambda: said in words(stage.card(talk)), within=60)
+        self.card(talk, "quality-unknown", said)
+        stage.koji.results = found
 
     def in_the_way(self) -> None:
         stage = self.stage
@@ -167,7 +200,38 @@ class Photographer:
         conversation = self.stage.intercom.conversation(conversation_id)
         return Talk(conversation, self.stage.intercom.contact(conversation.contact_ids[0]))
 
-    def tapped(self, name: str, text: str) -> None:
+    def sent(self) -> Talk:
+        """A new customer who has got the message."""
+        talk = self.stage.customer()
+        self.stage.tap(talk)
+        self.stage.until_card(talk, "Interview sent")
+        return talk
+
+    def second_conversation(self, talk: Talk) -> Talk:
+        """Another conversation with the same customer."""
+        source = talk.conversation.source
+        return Talk(self.stage.intercom.add_conversation([talk.contact.id], source), talk.contact)
+
+    def tap(self, talk: Talk, component_id: str, name: str = "", text: str = "") -> None:
+        """Tap on what the card shows now, and take the card that comes back if it is named."""
+        caller = self.stage.sandbox.inbox
+        if (talk.conversation.id, talk.contact.id) not in caller.shown:
+            self.stage.card(talk)
+        caller.submit(talk.conversation, talk.contact, component_id, {})
+        if name:
+            self.card(talk, name, text, query="?kept=1")
+
+    def let_pass(self, talk: Talk, *, days: int) -> None:
+        """Make this customer's interviews older."""
+        moments = ("created_at", "state_since", "send_before", "sent_at")
+        with store.writing(self.stage.engine) as connection:
+            theirs = sa.select(interviews).where(interviews.c.contact_id == talk.contact.id)
+            for row in connection.execute(theirs).mappings().all():
+                older = {moment: row[moment] - timedelta(days=days) for moment in moments if row[moment]}
+                this = interviews.c.id == row["id"]
+                connection.execute(sa.update(interviews).where(this).values(older))
+
+    def tapped(self, name: str, text: str) -> Talk:
         """Tap for a new customer, and take the card."""
         talk = self.stage.customer()
         tap = self.stage.tap_aside(talk)
@@ -175,6 +239,7 @@ class Photographer:
         self.card(talk, name, text)
         self.stage.sandbox.faults.clear()
         tap.join()
+        return talk
 
     def answered(self, name: str, text: str, **answer: Any) -> None:
         """Send to a new customer, answer as told, and take the card."""
