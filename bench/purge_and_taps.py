@@ -17,6 +17,7 @@ import time
 from collections.abc import Iterator
 from multiprocessing.synchronize import Event
 from pathlib import Path
+from typing import NoReturn
 
 import click
 import sqlalchemy as sa
@@ -162,10 +163,14 @@ class _Purger:
         self._resting.wait()
 
 
+def _no_koji(_key: str) -> NoReturn:
+    raise LookupError("Nothing here calls Koji.")
+
+
 def _purge(url: str, finished: Event, going: Event, resting: Event) -> None:
     engine = store.make_engine(url, pool_size=store.WORKER_POOL)
     settings = Settings.load({}, database_url=url)
-    services = Services(settings, engine, Jobs(engine), intercom_client=None, koji_client=None)
+    services = Services(settings, engine, Jobs(engine), intercom_client=None, make_koji_client=_no_koji)
     more = True
     try:
         while more:

@@ -5,6 +5,7 @@ The tree, drawn once so that it can be read at a glance::
     KojiForIntercomError
     ├── SettingsError              a setting is malformed; the process does not start
     ├── NotConfigured              a setting that this action needs is missing
+    │   └── SecretLost             a stored secret cannot be opened with any listed SECRET_KEY
     ├── Refused                    an inbound request is turned away at a door
     │   ├── SignatureRefused       401: it does not prove who sent it
     │   ├── BodyRefused            400: it proves its sender but cannot be read
@@ -55,6 +56,15 @@ class NotConfigured(KojiForIntercomError):
     def __init__(self, missing: list[str]) -> None:
         self.missing = missing
         super().__init__(f"Not set up yet: {', '.join(missing)} is missing." if missing else None)
+
+
+class SecretLost(NotConfigured):
+    """A stored secret was sealed with a SECRET_KEY that is no longer listed."""
+
+    default_reason = "secret_lost"
+
+    def __init__(self) -> None:
+        super().__init__([])
 
 
 class Refused(KojiForIntercomError):

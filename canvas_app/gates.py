@@ -58,6 +58,8 @@ class Pause:
     operation: str
     reason: str
     since: datetime
+    # The gate's key, which tells one study's from another's.
+    gate: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,44 +82,46 @@ def key_of(wire: Wire, secret: str) -> str:
     return f"{wire}:{fingerprint(f'{wire} token', secret)}"
 
 
-def keys_of(settings: Settings) -> dict[Wire, str]:
-    """The gates of the tokens that are set."""
+def keys_of(settings: Settings) -> dict[str, Wire]:
+    """The gates of the tokens that are set in the environment."""
     secrets: dict[Wire, str | None] = {
         "intercom": settings.intercom_access_token.get_secret_value()
         if settings.intercom_access_token
         else None,
         "koji": settings.default_study.api_key,
     }
-    return {wire: key_of(wire, secret) for wire, secret in secrets.items() if secret}
+    return {key_of(wire, secret): wire for wire, secret in secrets.items() if secret}
 
 
-def reason_query(keys: Iterable[str]) -> sa.Select[str]:
-    """The reason of the pause that matters most: of every call before one operation, the oldest first."""
+def reason_query(keys: Iterable[str], others: sa.Select[Any] | None = None) -> sa.Select[str]:
+    """The reason of the pause that matters most: of every call before one operation, the oldest first.
+
+    ``others`` selects the keys of further gates, so that they need no query of their own.
+    """
     every = sa.case((pauses.c.operation == EVERYTHING, 0), else_=1)
+    ours = pauses.c.gate.in_(list(keys))
     return (
         sa.select(pauses.c.reason)
-        .where(pauses.c.gate.in_(list(keys)))
+        .where(ours if others is None else sa.or_(ours, pauses.c.gate.in_(others)))
         .order_by(every, pauses.c.since)
         .limit(1)
     )
 
 
-def paused(connection: Connection, keys: Mapping[Wire, str]) -> list[Pause]:
+def paused(connection: Connection, keys: Mapping[str, Wire]) -> list[Pause]:
     """The pauses of these gates."""
-    wires = {key: wire for wire, key in keys.items()}
     rows = connection.execute(
-        sa.select(pauses).where(pauses.c.gate.in_(list(wires))).order_by(pauses.c.gate, pauses.c.operation)
+        sa.select(pauses).where(pauses.c.gate.in_(list(keys))).order_by(pauses.c.gate, pauses.c.operation)
     )
-    return [Pause(wires[row.gate], row.operation, row.reason, row.since) for row in rows]
+    return [Pause(keys[row.gate], row.operation, row.reason, row.since, row.gate) for row in rows]
 
 
-def forget(connection: Connection, keys: Mapping[Wire, str], *, untried_for: timedelta) -> list[Pause]:
+def forget(connection: Connection, keys: Mapping[str, Wire], *, untried_for: timedelta) -> list[Pause]:
     """Take away the pauses that no call has tried for this long. The next call finds out how it is."""
     before = store.now(connection) - untried_for
-    stale = sa.and_(pauses.c.gate.in_(list(keys.values())), pauses.c.probe_at < before)
-    wires = {key: wire for wire, key in keys.items()}
+    stale = sa.and_(pauses.c.gate.in_(list(keys)), pauses.c.probe_at < before)
     rows = connection.execute(sa.delete(pauses).where(stale).returning(*pauses.c)).all()
-    return [Pause(wires[row.gate], row.operation, row.reason, row.since) for row in rows]
+    return [Pause(keys[row.gate], row.operation, row.reason, row.since, row.gate) for row in rows]
 
 
 class DatabaseGate:

@@ -10,7 +10,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from canvas_app import gates, migrate, store
 from canvas_app.gates import Pause
-from canvas_app.interviews import rules
+from canvas_app.interviews import rules, studies
 from canvas_app.interviews.tables import SCHEMA_VERSION, workers
 from canvas_app.leases import SILENT_SECONDS
 from canvas_app.settings import Settings, documented_fields
@@ -66,7 +66,7 @@ def pauses(engine: Engine, settings: Settings, found: list[Part]) -> list[Pause]
     if not any(part.name == "schema" and part.ok for part in found):
         return []
     with store.reading(engine) as connection:
-        return gates.paused(connection, gates.keys_of(settings))
+        return gates.paused(connection, studies.gate_keys(connection, settings))
 
 
 def in_words(pause: Pause) -> str:

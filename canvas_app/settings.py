@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -145,16 +145,38 @@ Credential = Annotated[SecretStr | None, BeforeValidator(_credential)]
 BaseUrl = Annotated[str, AfterValidator(_base_url)]
 
 
+# The environment's study. Others are added by an operator, see canvas_app.interviews.studies.
+DEFAULT_STUDY = "default"
+
+# What an interview costs that is answered well enough: https://www.koji.so/docs/understanding-usage-limits
+_CREDITS = {"text": 1, "voice": 3}
+
+
 @dataclass(frozen=True, slots=True)
 class Study:
-    """A study at Koji, as far as sending needs it. Each study has a key of its own."""
+    """A study at Koji. Each has a key and a webhook secret of its own.
+
+    ``wording``: the message by language, see :mod:`canvas_app.interviews.wording`. ``credits`` is what is
+    set, ``cost`` what counts. ``secrets_lost``: a secret of it cannot be opened with any listed SECRET_KEY.
+    """
 
     slug: str
     name: str
-    api_key: str | None
+    api_key: str | None = field(repr=False)
     link_template: str | None
     anonymous: bool = False
     mode: Literal["text", "voice"] | None = None
+    webhook_secret: str | None = field(default=None, repr=False)
+    credits: int | None = None
+    wording: Mapping[str, Any] = field(default_factory=dict)
+    remind_after_days: int | None = None
+    enabled: bool = True
+    secrets_lost: bool = False
+
+    @property
+    def cost(self) -> int:
+        """Koji's credits for one interview."""
+        return self.credits if self.credits is not None else _CREDITS[self.mode or "text"]
 
 
 class Settings(BaseSettings):
@@ -280,7 +302,7 @@ class Settings(BaseSettings):
     @property
     def default_study(self) -> Study:
         return Study(
-            slug="default",
+            slug=DEFAULT_STUDY,
             name=self.koji_study_name,
             api_key=self.koji_api_key.get_secret_value() if self.koji_api_key else None,
             link_template=self.koji_link_template,

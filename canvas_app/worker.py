@@ -78,7 +78,16 @@ def make_services(
 ) -> Services:
     """The wires and the database of one worker. ``transport`` replaces the network in tests."""
     rates = rates or gates.RATES
-    token, key = settings.intercom_access_token, settings.default_study.api_key
+    token = settings.intercom_access_token
+
+    def make_koji_client(key: str) -> KojiClient:
+        return KojiClient(
+            base_url=settings.koji_api_url,
+            key=key,
+            http=http_outcomes.make_http_client(transport),
+            gate=DatabaseGate(engine, "koji", key, rates["koji"]),
+        )
+
     return Services(
         settings=settings,
         engine=engine,
@@ -92,14 +101,7 @@ def make_services(
         )
         if token
         else None,
-        koji_client=KojiClient(
-            base_url=settings.koji_api_url,
-            key=key,
-            http=http_outcomes.make_http_client(transport),
-            gate=DatabaseGate(engine, "koji", key, rates["koji"]),
-        )
-        if key
-        else None,
+        make_koji_client=make_koji_client,
     )
 
 

@@ -83,7 +83,7 @@ def let_pass(engine: Engine, seconds: float) -> None:
 
 def paused(engine: Engine, token: str = TOKEN) -> list[tuple[str, str]]:
     with store.reading(engine) as connection:
-        found = gates.paused(connection, {"intercom": gates.key_of("intercom", token)})
+        found = gates.paused(connection, {gates.key_of("intercom", token): "intercom"})
     return [(pause.operation, pause.reason) for pause in found]
 
 
@@ -393,7 +393,7 @@ def test_the_card_is_told_the_pause_of_everything_before_that_of_one_operation(e
 
 
 def test_a_pause_that_nobody_has_tried_for_long_is_forgotten(engine: Engine) -> None:
-    keys: dict[Wire, str] = {"intercom": gates.key_of("intercom", TOKEN)}
+    keys: dict[str, Wire] = {gates.key_of("intercom", TOKEN): "intercom"}
     call(gate(engine), WRITE, scope_missing)
     call(gate(engine, token="not ours"), WRITE, scope_missing)
     let_pass(engine, 3600)

@@ -22,6 +22,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from canvas_app import leases, migrate, store, worker
 from canvas_app.engine import Jobs
+from canvas_app.errors import NotConfigured
 from canvas_app.interviews.tables import workers
 from canvas_app.settings import PROJECT_ROOT, Settings
 from tests.support.world import full_settings
@@ -426,12 +427,14 @@ class TestServices:
         engine = store.make_engine(sqlite_url, pool_size=1)
         services = worker.make_services(Settings.load({}, database_url=sqlite_url), engine)
         assert services.intercom_client is None
-        assert services.koji_client is None
+        with pytest.raises(NotConfigured, match="KOJI_API_KEY"):
+            services.koji(services.study("default"))
         engine.dispose()
 
     def test_have_both_wires_when_all_is_set(self, sqlite_url: str) -> None:
         engine = store.make_engine(sqlite_url, pool_size=1)
         services = worker.make_services(full_settings(sqlite_url), engine)
         assert services.intercom_client is not None
-        assert services.koji_client is not None
+        koji = services.koji(services.study("default"))
+        assert koji is services.koji(services.study("default"))
         engine.dispose()

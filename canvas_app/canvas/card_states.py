@@ -35,6 +35,16 @@ class Ready:
 
 
 @dataclass(frozen=True)
+class Planned:
+    """A rule or a caller of the API wants an interview sent later, if nothing speaks against it by then."""
+
+    asked_by: str | None
+    asked_at: datetime
+    not_before: datetime
+    token: str = ""
+
+
+@dataclass(frozen=True)
 class Sending:
     """It was asked for and has not gone out yet; ``problem`` says in plain words what holds it up."""
 
@@ -196,6 +206,7 @@ class Problem:
 
 CardState: TypeAlias = (
     Ready
+    | Planned
     | Sending
     | Sent
     | Completed

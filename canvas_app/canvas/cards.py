@@ -24,6 +24,7 @@ from canvas_app.canvas.card_states import (
     NotSetUp,
     NotWritten,
     OutcomeUnknown,
+    Planned,
     Problem,
     Ready,
     Result,
@@ -61,6 +62,7 @@ SEND_ANYWAY: Final = "send_anyway"
 CONFIRM_SEND: Final = "confirm_send"
 WITHDRAW: Final = "withdraw"
 CONFIRM_WITHDRAW: Final = "confirm_withdraw"
+CANCEL_PLANNED: Final = "cancel_planned"
 IT_IS_THERE: Final = "it_is_there"
 SEND_AFTER_ALL: Final = "send_after_all"
 ACTIONS: Final = frozenset(
@@ -74,6 +76,7 @@ ACTIONS: Final = frozenset(
         CONFIRM_SEND,
         WITHDRAW,
         CONFIRM_WITHDRAW,
+        CANCEL_PLANNED,
         IT_IS_THERE,
         SEND_AFTER_ALL,
     )
@@ -124,6 +127,7 @@ def _stored(state: CardState) -> dict[str, JsonValue]:
             return {PERSONAL_LINE: one_line(line, PERSONAL_LINE_LIMIT)}
         case (
             Failed(token=token)
+            | Planned(token=token)
             | OutcomeUnknown(token=token)
             | ConfirmSend(token=token)
             | ConfirmWithdraw(token=token)
@@ -138,6 +142,8 @@ def _components(state: CardState, zone: ZoneInfo, *, brief: bool) -> Iterable[Co
     match state:
         case Ready():
             return _ready(state, SHORT_PREVIEW_LIMIT if brief else PREVIEW_LIMIT)
+        case Planned():
+            return _planned(state, zone)
         case Sending():
             return _sending(state, zone, brief=brief)
         case Sent():
@@ -203,6 +209,14 @@ def _preview(paragraphs: tuple[str, ...], limit: int) -> Iterable[Text]:
     for text in shown[:-1]:
         yield Text(text=text, style="muted", bottom_margin="none")
     yield from map(_muted, shown[-1:])
+
+
+def _planned(state: Planned, zone: ZoneInfo) -> Iterable[Component]:
+    yield _header(texts.PLANNED)
+    yield _paragraph(texts.planned(texts.moment(state.not_before, zone)))
+    yield _muted(texts.asked(plain(state.asked_by or "", NAME_LIMIT), texts.moment(state.asked_at, zone)))
+    yield _submit(SEND_AGAIN, texts.SEND_NOW)
+    yield _submit(CANCEL_PLANNED, texts.CANCEL_PLANNED, style="link")
 
 
 def _sending(state: Sending, zone: ZoneInfo, *, brief: bool) -> Iterable[Component]:

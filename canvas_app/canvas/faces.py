@@ -110,7 +110,7 @@ class Faces:
                 person.workspace_id,
                 person.contact_id,
                 self._request.conversation_id,
-                gate_keys=gates.keys_of(self._settings).values(),
+                gate_keys=gates.keys_of(self._settings),
             )
 
     # What there is

@@ -16,6 +16,7 @@ from canvas_app.canvas.card_states import (
     NotWritten,
     NotWrittenKind,
     OutcomeUnknown,
+    Planned,
     Ready,
     Result,
     Sending,
@@ -50,6 +51,13 @@ def of_interview(
     """
     since = interview.state_since
     match interview.state:
+        case "planned":
+            return Planned(
+                asked_by=interview.asked_by_name,
+                asked_at=interview.created_at,
+                not_before=interview.not_before or since,
+                token=token,
+            )
         case "queued" | "sending":
             return Sending(
                 asked_by=interview.asked_by_name,

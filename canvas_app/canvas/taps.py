@@ -56,6 +56,7 @@ class _Tap:
             cards.CONFIRM_SEND: self._confirm_send,
             cards.WITHDRAW: lambda: Tapped("shown", self.faces.confirm_withdraw),
             cards.CONFIRM_WITHDRAW: lambda: self._repaired(self._withdraw),
+            cards.CANCEL_PLANNED: lambda: self._repaired(self._cancel_planned),
             cards.IT_IS_THERE: lambda: self._repaired(self._it_is_there),
             cards.SEND_AFTER_ALL: lambda: self._repaired(self._send_after_all),
         }
@@ -116,6 +117,9 @@ class _Tap:
 
     def _withdraw(self, bound: Seen) -> repair.Effect:
         return repair.withdraw(self.here.engine, self.here.settings, self._person, bound)
+
+    def _cancel_planned(self, bound: Seen) -> repair.Effect:
+        return repair.cancel_planned(self.here.engine, self.here.settings, self._person, bound)
 
     def _it_is_there(self, bound: Seen) -> repair.Effect:
         here, conversation_id = self.here, self.request.conversation_id

@@ -28,6 +28,8 @@ REFRESH = "Refresh"
 OPEN_TRANSCRIPT = "Open transcript"
 SEND_ANYWAY = "Send anyway"
 WITHDRAW = "Withdraw the link"
+CANCEL_PLANNED = "Cancel it"
+SEND_NOW = "Send one now"
 IT_IS_THERE = "It is there"
 SEND_AFTER_ALL = "It is not there, send it"
 CANCEL = "Cancel"
@@ -40,6 +42,7 @@ THE_INTERVIEW = "Koji interview"
 NO_REASON = "The reason is not known."
 
 # Headlines
+PLANNED = "Interview planned"
 SENDING = "Sending…"
 SENT = "✓ Interview sent"
 COMPLETED = "✓ Interview answered"
@@ -114,6 +117,10 @@ def offer(study: str, name: str) -> str:
 def asked(by: str, at: str) -> str:
     """Say when it was asked for, and by whom, unless nobody did: a rule can ask as well."""
     return f"Asked for by {by} on {at}." if by else f"Asked for on {at}."
+
+
+def planned(at: str) -> str:
+    return f"It goes out on {at}, unless something speaks against it by then."
 
 
 def sent(by: str, at: str) -> str:

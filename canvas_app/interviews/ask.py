@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Literal
 
 import sqlalchemy as sa
@@ -17,6 +17,11 @@ from canvas_app.interviews.seen import Person, Seen, unchanged
 from canvas_app.interviews.states import REPLACEABLE_STATES
 from canvas_app.interviews.tables import interviews
 from canvas_app.settings import Settings
+
+# The doors at which a person asks for an interview.
+BY_HAND = frozenset({"card"})
+# What nobody waits for is tried for a day.
+AUTOMATIC_WITHIN = timedelta(hours=24)
 
 # Why no new interview was made: this request was made before or the contact has an open one; they were asked
 # not long ago; or it is no longer as it was when the person confirmed.
@@ -69,6 +74,7 @@ def _ask(
     confirmed_on: Seen | None,
 ) -> Asked | None:
     now = store.now(connection)
+    begins_at = now + (request.delay or timedelta())
     person = Person(request.workspace_id, request.contact_id)
     confirmed = None
     if confirmed_on is not None:
@@ -90,7 +96,7 @@ def _ask(
         link_token=links.make_token(id_, settings.secret_key),
         public_url=settings.public_url,
         now=now,
-        send_before=now + timedelta(minutes=settings.send_within_minutes),
+        send_before=send_before(settings, request.origin, begins_at),
     )
     if created is None:
         existing = ledger.blocking(connection, request)
@@ -106,11 +112,21 @@ def _ask(
     elif (
         last is not None
         and not request.anyway
-        and frequency.too_early(last, now, ask_again_days=settings.ask_again_days)
+        and frequency.too_early(last, begins_at, ask_again_days=settings.ask_again_days)
     ):
         raise _Undone(Asked(last, created=False, hindrance="asked_recently"))
-    enqueue_send(connection, jobs, created, attempt=1)
+    if created.state != "planned":
+        # What was to be sent later would only be another one.
+        ledger.skip_planned(connection, person.workspace_id, person.contact_id, now=now, reason="replaced")
+    delay = 0.0 if request.delay is None else request.delay.total_seconds()
+    enqueue_send(connection, jobs, created, attempt=1, delay=delay)
     return Asked(created, created=True)
+
+
+def send_before(settings: Settings, origin: str, begins_at: datetime) -> datetime:
+    """Until when a send is tried: somebody waits for a rep's, and for nobody else's."""
+    by_hand = origin in BY_HAND
+    return begins_at + (timedelta(minutes=settings.send_within_minutes) if by_hand else AUTOMATIC_WITHIN)
 
 
 def _changed(connection: Connection, request: Ask, interview_id: str) -> Asked:

@@ -15,7 +15,7 @@ from canvas_app import log, store
 from canvas_app.engine import Jobs
 from canvas_app.errors import NotConfigured, WireError
 from canvas_app.interviews import ledger, outcomes, rules, workspace
-from canvas_app.interviews.ask import partition
+from canvas_app.interviews.ask import BY_HAND, partition
 from canvas_app.interviews.ledger import Interview
 from canvas_app.interviews.outcomes import Outcome
 from canvas_app.interviews.services import Services
@@ -23,13 +23,10 @@ from canvas_app.interviews.states import STATES
 
 logger = logging.getLogger(__name__)
 
-# The doors at which a person asks for an interview.
-_BY_HAND = frozenset({"card"})
-
 
 def remember(services: Services, interview: Interview, conversation_id: str) -> None:
     """Write down, before the message, whether the conversation is closed. Raises the wires' errors."""
-    if interview.origin in _BY_HAND or interview.was_closed is not None:
+    if interview.origin in BY_HAND or interview.was_closed is not None:
         return
     closed = services.intercom.get_conversation(conversation_id).state == "closed"
     with store.writing(services.engine) as connection:

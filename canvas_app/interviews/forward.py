@@ -14,7 +14,7 @@ from sqlalchemy.engine import Connection
 
 from canvas_app import log, store
 from canvas_app.errors import NotConfigured, PermanentError, WireError
-from canvas_app.interviews import deliveries, ledger, once, outcomes, rules
+from canvas_app.interviews import deliveries, ledger, once, outcomes, rules, studies
 from canvas_app.interviews.ask import partition
 from canvas_app.interviews.deliveries import Delivery
 from canvas_app.interviews.ledger import Interview, result_of
@@ -179,7 +179,7 @@ def _decide(
     """What follows from what is known now, written down; None: Koji is to be asked for more."""
     verdict = rules.verdict(
         result_of(interview),
-        study_anonymous=services.study.anonymous,
+        study_anonymous=studies.existing(connection, services.settings, interview.study).anonymous,
         min_quality=services.settings.min_quality,
         may_fill=may_fill,
     )
@@ -215,7 +215,7 @@ def _fill(services: Services, delivery_id: str, interview: Interview, pause: flo
     reason, held = "result_incomplete", False
     if interview.koji_interview_id is not None and pause is not None:
         try:
-            answer = services.koji.get_interview(interview.koji_interview_id)
+            answer = services.koji(services.study(interview.study)).get_interview(interview.koji_interview_id)
         except (PermanentError, NotConfigured) as error:
             log.event(logger, logging.WARNING, "fill_refused", interview=interview.id, reason=error.reason)
             pause = None

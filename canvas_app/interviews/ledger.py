@@ -6,7 +6,7 @@ import uuid
 from collections.abc import Collection
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from typing import Any, TypedDict
+from typing import Any, Literal, TypedDict
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
@@ -19,8 +19,12 @@ from canvas_app.interviews.states import (
     OPEN_STATES,
     State,
 )
-from canvas_app.interviews.tables import interviews, unfinished, workers, workspaces
+from canvas_app.interviews.tables import interviews, studies, unfinished, workers, workspaces
 from canvas_app.koji.results import KojiResult
+
+# How the link reaches the customer: as a reply in the conversation, as a new message, in the contact's
+# attributes, or by the hands of whoever asked.
+Deliver = Literal["conversation", "message", "attribute", "none"]
 
 # How long the last question to Koji is waited for, when an interview's time is over.
 LAST_CHECK_WITHIN = timedelta(days=1)
@@ -66,6 +70,16 @@ class Interview:
     was_closed: bool | None
     closed_again_at: datetime | None
     purged_at: datetime | None
+    rule: str | None
+    deliver: Deliver
+    not_before: datetime | None
+    language: str | None
+    contact_role: str | None
+    credits: int | None
+    remind_at: datetime | None
+    reminded_at: datetime | None
+    link_attribute_at: datetime | None
+    link_attribute_cleared_at: datetime | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +97,13 @@ class Ask:
     contact_name: str | None = None
     contact_email: str | None = None
     personal_line: str | None = None
+    rule: str | None = None
+    deliver: Deliver = "conversation"
+    language: str | None = None
+    contact_role: str | None = None
+    credits: int | None = None
+    # Not sooner than this long from now; then the limits are looked at once more.
+    delay: timedelta | None = None
     # A person has confirmed it, although the contact was asked not long ago.
     anyway: bool = False
 
@@ -114,10 +135,10 @@ def create(
     now: datetime,
     send_before: datetime,
 ) -> Interview | None:
-    """Write a new interview in state ``queued``.
+    """Write a new interview in state ``queued``, or ``planned`` where it is to be sent later.
 
-    None when the contact has an open interview already, or when this very request was written before; which
-    of the two it is, :func:`blocking` tells.
+    None when the contact has an open (or a planned) interview already, or when this very request was written
+    before; which of the two it is, :func:`blocking` tells.
     """
     inserted = store.insert_ignoring_conflicts(
         connection,
@@ -135,7 +156,13 @@ def create(
             "contact_name": ask.contact_name,
             "contact_email": ask.contact_email,
             "personal_line": ask.personal_line,
-            "state": "queued",
+            "rule": ask.rule,
+            "deliver": ask.deliver,
+            "language": ask.language,
+            "contact_role": ask.contact_role,
+            "credits": ask.credits,
+            "not_before": None if ask.delay is None else now + ask.delay,
+            "state": "queued" if ask.delay is None else "planned",
             "link_token": link_token,
             "public_url": public_url,
             "send_attempt": 1,
@@ -153,7 +180,19 @@ def blocking(connection: Connection, ask: Ask) -> Interview | None:
         same = _one(connection, interviews.c.request_key == ask.request_key)
         if same is not None:
             return same
+    if ask.delay is not None:
+        return planned_one(connection, ask.workspace_id, ask.contact_id)
     return open_one(connection, ask.workspace_id, ask.contact_id)
+
+
+def planned_one(connection: Connection, workspace_id: str, contact_id: str) -> Interview | None:
+    """The contact's planned interview, if there is one."""
+    return _one(
+        connection,
+        interviews.c.workspace_id == workspace_id,
+        interviews.c.contact_id == contact_id,
+        interviews.c.state == "planned",
+    )
 
 
 def open_one(connection: Connection, workspace_id: str, contact_id: str) -> Interview | None:
@@ -163,6 +202,21 @@ def open_one(connection: Connection, workspace_id: str, contact_id: str) -> Inte
         interviews.c.workspace_id == workspace_id,
         interviews.c.contact_id == contact_id,
         interviews.c.state.in_(OPEN_STATES),
+    )
+
+
+def skip_planned(
+    connection: Connection, workspace_id: str, contact_id: str, *, now: datetime, reason: str
+) -> None:
+    """What is planned for this contact is not sent."""
+    connection.execute(
+        sa.update(interviews)
+        .where(
+            interviews.c.workspace_id == workspace_id,
+            interviews.c.contact_id == contact_id,
+            interviews.c.state == "planned",
+        )
+        .values(state="skipped", reason=reason, state_since=now, remind_at=None)
     )
 
 
@@ -199,7 +253,7 @@ def card_facts(
     """What the card about a contact shows: this conversation's newest interview, else the contact's newest.
 
     One of this conversation that ended without an answer does not hide what has happened elsewhere since.
-    ``gate_keys``: the gates whose pause is told.
+    ``gate_keys``: the gates whose pause is told, beside those of the studies in the database.
     """
     theirs = sa.and_(interviews.c.workspace_id == workspace_id, interviews.c.contact_id == contact_id)
     in_this = interviews.c.conversation_id == conversation_id
@@ -217,13 +271,14 @@ def card_facts(
     ).first()
     newest = sa.select(workspaces).order_by(workspaces.c.read_at.desc()).limit(1).subquery()
     seen = sa.select(sa.func.max(workers.c.renewed_at))
+    own_gates = sa.select(studies.c.gate_key).where(studies.c.enabled, studies.c.gate_key.is_not(None))
     context = connection.execute(
         sa.select(
             newest.c.timezone,
             newest.c.workspace_id,
             sa.type_coerce(seen.scalar_subquery(), workers.c.renewed_at.type),
             store.now_expression(connection),
-            gates.reason_query(gate_keys).scalar_subquery(),
+            gates.reason_query(gate_keys, own_gates).scalar_subquery(),
         ).select_from(sa.select(sa.literal(1)).subquery().outerjoin(newest, sa.true()))
     ).one()
     # The columns are in the order of the fields.

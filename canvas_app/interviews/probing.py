@@ -9,8 +9,8 @@ import sqlalchemy as sa
 
 from canvas_app import gates, log, store
 from canvas_app.errors import NotConfigured, WireError
-from canvas_app.gates import EVERYTHING
-from canvas_app.interviews import workspace
+from canvas_app.gates import EVERYTHING, Pause
+from canvas_app.interviews import studies, workspace
 from canvas_app.interviews.services import Services
 from canvas_app.interviews.tables import interviews
 
@@ -30,23 +30,14 @@ def probe(services: Services) -> int:
     call: the next real one tries it, and after an hour without any the pause is taken away, so that neither
     the card nor ``/healthz`` goes on telling what nobody has seen lately.
     """
-    keys = gates.keys_of(services.settings)
     with store.reading(services.engine) as connection:
+        keys = studies.gate_keys(connection, services.settings)
         found = gates.paused(connection, keys)
     if not found:
         return 0
-    dead = {pause.wire for pause in found if pause.operation == EVERYTHING}
-    # The gate lets one call a minute through, and ends the pause when it is accepted.
-    try:
-        if "intercom" in dead:
-            workspace.read(services)
-    except (WireError, NotConfigured) as error:
-        log.event(logger, logging.INFO, "still_paused", wire="intercom", reason=error.reason)
-    try:
-        if "koji" in dead and (known := _newest_at_koji(services)) is not None:
-            services.koji.get_interview(known)
-    except (WireError, NotConfigured) as error:
-        log.event(logger, logging.INFO, "still_paused", wire="koji", reason=error.reason)
+    for pause in found:
+        if pause.operation == EVERYTHING:
+            _try(services, pause)
     with store.writing(services.engine) as connection:
         forgotten = gates.forget(connection, keys, untried_for=_UNTRIED_FOR)
     for pause in forgotten:
@@ -61,12 +52,30 @@ def probe(services: Services) -> int:
     return len(found)
 
 
-def _newest_at_koji(services: Services) -> str | None:
+def _try(services: Services, pause: Pause) -> None:
+    # The gate lets one call a minute through, and ends the pause when it is accepted.
+    try:
+        if pause.wire == "intercom":
+            workspace.read(services)
+        else:
+            _ask_koji(services, pause.gate)
+    except (WireError, NotConfigured) as error:
+        log.event(logger, logging.INFO, "still_paused", wire=pause.wire, reason=error.reason)
+
+
+def _ask_koji(services: Services, gate: str) -> None:
+    """Ask Koji about the newest interview of the study whose key this gate is for, if there is one."""
     with store.reading(services.engine) as connection:
+        every = studies.listed(connection, services.settings)
+        paused = [study for study in every if study.api_key and gates.key_of("koji", study.api_key) == gate]
         id_: str | None = connection.execute(
             sa.select(interviews.c.koji_interview_id)
-            .where(interviews.c.koji_interview_id.is_not(None))
+            .where(
+                interviews.c.study.in_([study.slug for study in paused]),
+                interviews.c.koji_interview_id.is_not(None),
+            )
             .order_by(interviews.c.created_at.desc())
             .limit(1)
         ).scalar()
-    return id_
+    if id_ is not None:
+        services.koji(paused[0]).get_interview(id_)

@@ -21,7 +21,7 @@ from canvas_app.interviews.states import REPLACEABLE_STATES, State
 from canvas_app.settings import Settings
 
 # What came of it. "changed": it is not (or no longer) what the person saw, and nothing was done.
-Effect = Literal["withdrawn", "sent", "queued", "too_early", "changed"]
+Effect = Literal["withdrawn", "cancelled", "sent", "queued", "too_early", "changed"]
 
 
 def withdraw(engine: Engine, settings: Settings, person: Person, what: Seen) -> Effect:
@@ -40,6 +40,19 @@ def withdraw(engine: Engine, settings: Settings, person: Person, what: Seen) -> 
             reason="withdrawn",
         )
         return "withdrawn"
+
+
+def cancel_planned(engine: Engine, settings: Settings, person: Person, what: Seen) -> Effect:
+    """What was to be sent later is not sent: nothing of it has reached the customer."""
+    with store.writing(engine) as connection:
+        now = store.now(connection)
+        interview = _as_shown(connection, settings, person, what, now, only=("planned",))
+        if interview is None:
+            return "changed"
+        ledger.move(
+            connection, interview.id, "skipped", only_from=("planned",), now=now, reason="cancelled_by_rep"
+        )
+        return "cancelled"
 
 
 def it_is_there(

@@ -6,6 +6,7 @@ Each function is one step of a durable attempt and may be repeated: what it did 
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -13,14 +14,15 @@ from sqlalchemy.engine import Connection
 
 from canvas_app import log, store
 from canvas_app.errors import NotConfigured, PermanentError, WireError
-from canvas_app.interviews import closing, ledger, links, once, outcomes, rules, wording, workspace
+from canvas_app.interviews import closing, ledger, links, once, outcomes, planning, rules, wording, workspace
 from canvas_app.interviews.ask import enqueue_send
-from canvas_app.interviews.ledger import Interview
+from canvas_app.interviews.ledger import Deliver, Interview
 from canvas_app.interviews.outcomes import Outcome
 from canvas_app.interviews.services import Services
 from canvas_app.interviews.states import State
 from canvas_app.koji import links as koji_links
 from canvas_app.koji.client import Started
+from canvas_app.settings import Study
 
 logger = logging.getLogger(__name__)
 
@@ -36,6 +38,12 @@ _MOMENT_SECONDS = 1.0
 
 def start(services: Services, interview_id: str) -> Outcome:
     """Start the interview at Koji and keep its personal link. Nothing reaches the customer here."""
+    with store.reading(services.engine) as connection:
+        interview = ledger.get(connection, interview_id)
+    if interview is not None and interview.state == "planned":
+        begun = planning.begin(services, interview)
+        if begun["kind"] != "done":
+            return begun
     with store.writing(services.engine) as connection:
         interview = ledger.get(connection, interview_id)
         if interview is None or interview.state not in ("queued", "sending"):
@@ -52,8 +60,9 @@ def start(services: Services, interview_id: str) -> Outcome:
         return outcomes.of_error(NotConfigured(missing))
     try:
         workspace.must_match(workspace.known(services), interview.workspace_id)
-        started = _start_at_koji(services, interview)
-        link = _personal_link(services, interview, started)
+        study = services.study(interview.study)
+        started = _start_at_koji(services, interview, study)
+        link = _personal_link(services, interview, started, study)
     except (WireError, NotConfigured) as error:
         return outcomes.of_error(error)
     with store.writing(services.engine) as connection:
@@ -75,6 +84,16 @@ def post(services: Services, interview_id: str) -> Outcome:
         interview = ledger.get(connection, interview_id)
     if interview is None or interview.state != "sending":
         return outcomes.stop("not_to_be_sent")
+    return _DELIVERIES[interview.deliver](services, interview)
+
+
+def _leave_it_to_the_caller(_services: Services, _interview: Interview) -> Outcome:
+    """Whoever asked brings the link to the customer."""
+    return outcomes.done()
+
+
+def _reply(services: Services, interview: Interview) -> Outcome:
+    """Post the message in the conversation, as the rep who asked, or else as the configured admin."""
     if interview.conversation_id is None:
         return outcomes.permanent("no_conversation")
     try:
@@ -93,8 +112,14 @@ def post(services: Services, interview_id: str) -> Outcome:
     except (WireError, NotConfigured) as error:
         return outcomes.of_error(error)
     with store.writing(services.engine) as connection:
-        ledger.change(connection, interview_id, only_from=("sending",), written_as_id=configured_admin)
+        ledger.change(connection, interview.id, only_from=("sending",), written_as_id=configured_admin)
     return _post_as(services, interview, interview.conversation_id, configured_admin)
+
+
+_DELIVERIES: Mapping[Deliver, Callable[[Services, Interview], Outcome]] = {
+    "conversation": _reply,
+    "none": _leave_it_to_the_caller,
+}
 
 
 def _post_as(services: Services, interview: Interview, conversation_id: str, author: str) -> Outcome:
@@ -142,6 +167,10 @@ def settle(services: Services, interview_id: str, attempt: int, outcome: Outcome
         if interview is None or not ledger.take_attempt(connection, interview_id, attempt):
             return
         now = store.now(connection)
+        if interview.state == "planned":
+            _settle_planned(connection, services, interview, attempt, outcome, now)
+            _tell(interview_id, attempt, outcome)
+            return
         check_at = first_check(services, now)
         claimed = once.is_claimed(connection, interview_id, "message")
         may_be_looked_for = claimed and interview.opened_at is None
@@ -189,15 +218,38 @@ def settle(services: Services, interview_id: str, attempt: int, outcome: Outcome
             _end(connection, interview_id, "unknown", reason or "outcome_unknown", now, check_at)
         elif kind in ("permanent", "credentials"):
             _end(connection, interview_id, "failed", reason or "refused", now)
+    _tell(interview_id, attempt, outcome)
+
+
+def _tell(interview_id: str, attempt: int, outcome: Outcome) -> None:
     log.event(
         logger,
-        logging.INFO if kind in ("done", "stop", "later") else logging.WARNING,
+        logging.INFO if outcome["kind"] in ("done", "stop", "later") else logging.WARNING,
         "send_attempt",
         interview=interview_id,
         attempt=attempt,
-        outcome=kind,
-        reason=reason,
+        outcome=outcome["kind"],
+        reason=outcome["reason"],
     )
+
+
+def _settle_planned(
+    connection: Connection,
+    services: Services,
+    interview: Interview,
+    attempt: int,
+    outcome: Outcome,
+    now: datetime,
+) -> None:
+    """It has not begun: either its time has not come, or something speaks against it."""
+    if outcome["kind"] == "permanent":
+        reason = outcome["reason"] or "refused"
+        ledger.move(connection, interview.id, "skipped", only_from=("planned",), now=now, reason=reason)
+        return
+    pause = outcome["after"]
+    if pause is None or outcome["reason"] != planning.NOT_YET:
+        pause = rules.send_pause(attempt, outcome["after"], chance=services.chance())
+    enqueue_send(connection, services.jobs, interview, attempt=attempt + 1, delay=pause)
 
 
 def give_up(services: Services, connection: Connection, interview: Interview, now: datetime) -> State | None:
@@ -238,7 +290,7 @@ def _end(
     )
 
 
-def _start_at_koji(services: Services, interview: Interview) -> Started:
+def _start_at_koji(services: Services, interview: Interview, study: Study) -> Started:
     metadata = {
         "intercom_workspace_id": interview.workspace_id,
         "intercom_conversation_id": interview.conversation_id,
@@ -246,21 +298,21 @@ def _start_at_koji(services: Services, interview: Interview) -> Started:
         "respondent_email": interview.contact_email,
         "interview_ref": interview.id,
     }
-    return services.koji.start(
+    return services.koji(study).start(
         external_id=interview.contact_id,
         display_name=interview.contact_name,
         metadata={name: value for name, value in metadata.items() if value},
-        mode=services.study.mode,
+        mode=study.mode,
     )
 
 
-def _personal_link(services: Services, interview: Interview, started: Started) -> str:
+def _personal_link(services: Services, interview: Interview, started: Started, study: Study) -> str:
     """Koji's own link, else the template's; never one that leads to a host that is not on the list."""
     hosts = services.settings.koji_link_hosts
     for candidate in started.links:
         if koji_links.allowed(candidate, hosts):
             return candidate
-    template = services.study.link_template
+    template = study.link_template
     if template is None:
         reason = "link_host_not_allowed" if started.links else "no_personal_link"
         raise PermanentError(reason=reason)

@@ -8,25 +8,28 @@ from dataclasses import dataclass, field
 
 from sqlalchemy.engine import Engine
 
-from canvas_app import gates
+from canvas_app import gates, store
 from canvas_app.engine import Jobs
-from canvas_app.errors import NotConfigured
+from canvas_app.errors import NotConfigured, SecretLost
 from canvas_app.intercom.client import IntercomClient
+from canvas_app.interviews import studies
 from canvas_app.koji.client import KojiClient
-from canvas_app.settings import Settings, Study
+from canvas_app.settings import DEFAULT_STUDY, Settings, Study
 
 
 @dataclass(frozen=True)
 class Services:
-    """The wires are None while their credentials are not set; asking for one then says which is missing."""
+    """``intercom_client`` is None while its token is not set; asking for it then says which is missing."""
 
     settings: Settings
     engine: Engine
     jobs: Jobs
     intercom_client: IntercomClient | None
-    koji_client: KojiClient | None
+    # A client for a study's key.
+    make_koji_client: Callable[[str], KojiClient]
     # A number in [0, 1) that spreads retries; tests make it constant.
     chance: Callable[[], float] = field(default=random.random)
+    _koji_clients: dict[str, KojiClient] = field(default_factory=dict, init=False, repr=False)
 
     @property
     def intercom(self) -> IntercomClient:
@@ -34,15 +37,23 @@ class Services:
             raise NotConfigured(["INTERCOM_ACCESS_TOKEN"])
         return self.intercom_client
 
-    @property
-    def koji(self) -> KojiClient:
-        if self.koji_client is None:
-            raise NotConfigured(["KOJI_API_KEY"])
-        return self.koji_client
+    def study(self, slug: str) -> Study:
+        """The study of this name. Raises NotConfigured when it has been taken away."""
+        with store.reading(self.engine) as connection:
+            return studies.existing(connection, self.settings, slug)
 
-    @property
-    def study(self) -> Study:
-        return self.settings.default_study
+    def koji(self, study: Study) -> KojiClient:
+        """Koji, with this study's key. Raises NotConfigured while there is none that can be read."""
+        if study.api_key is None:
+            if study.secrets_lost:
+                raise SecretLost
+            raise NotConfigured(
+                ["KOJI_API_KEY" if study.slug == DEFAULT_STUDY else f"the key of the study {study.slug}"]
+            )
+        client = self._koji_clients.get(study.api_key)
+        if client is None:
+            client = self._koji_clients.setdefault(study.api_key, self.make_koji_client(study.api_key))
+        return client
 
     @property
     def token_fingerprint(self) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Final, Literal, get_args
 
 State = Literal[
+    "planned",  # a rule or a caller wants it sent later; the limits are looked at once more when it is time
     "queued",  # asked for; nothing has left yet
     "sending",  # a worker is at it
     "sent",  # the message with the personal link is in the conversation
@@ -25,7 +26,7 @@ STATES: Final[tuple[State, ...]] = get_args(State)
 OPEN_STATES: Final[tuple[State, ...]] = ("queued", "sending", "sent", "opened", "unknown")
 
 # Something is still to happen to these, if only that their time runs out.
-UNFINISHED_STATES: Final[tuple[State, ...]] = (*OPEN_STATES, "completed", "analysed")
+UNFINISHED_STATES: Final[tuple[State, ...]] = ("planned", *OPEN_STATES, "completed", "analysed")
 
 # A result may arrive for any interview that Koji may know of: also for one whose sending is not recorded yet,
 # or was given up, or that expired before the customer answered after all.

@@ -12,7 +12,7 @@ from canvas_app.interviews.states import OPEN_STATES, UNFINISHED_STATES
 from canvas_app.store import UtcDateTime
 
 # The newest migration that this code is written for; a test holds it against migrations/versions.
-SCHEMA_VERSION = "0002"
+SCHEMA_VERSION = "0003"
 
 metadata = sa.MetaData(
     naming_convention={
@@ -86,6 +86,23 @@ interviews = sa.Table(
     sa.Column("closed_again_at", UtcDateTime),
     # When its personal data was removed.
     sa.Column("purged_at", UtcDateTime),
+    # The rule that asked for it, if one did.
+    sa.Column("rule", sa.String(64)),
+    # How the link reaches the customer: conversation, message, attribute or none.
+    sa.Column("deliver", sa.String(16), nullable=False, server_default="conversation"),
+    # A planned one is not sent before this.
+    sa.Column("not_before", UtcDateTime),
+    # The contact's language and role as Intercom tells them, for the wording and for a new message.
+    sa.Column("language", sa.String(35)),
+    sa.Column("contact_role", sa.String(16)),
+    # What it costs at Koji if it is answered well enough; counted against a rule's weekly limit.
+    sa.Column("credits", sa.Integer),
+    # When the customer is reminded if the link was not opened until then; and when they were.
+    sa.Column("remind_at", UtcDateTime),
+    sa.Column("reminded_at", UtcDateTime),
+    # When the link was written to the contact's attributes, and when it was taken away again.
+    sa.Column("link_attribute_at", UtcDateTime),
+    sa.Column("link_attribute_cleared_at", UtcDateTime),
 )
 # At most one open interview a contact, whatever the door, the tab or the process.
 sa.Index(
@@ -95,6 +112,29 @@ sa.Index(
     unique=True,
     sqlite_where=_open,
     postgresql_where=_open,
+)
+# And at most one that is planned: two rules that wait for the same contact would ask twice.
+_planned = sa.text("state = 'planned'")
+sa.Index(
+    "uq_interviews_planned",
+    interviews.c.workspace_id,
+    interviews.c.contact_id,
+    unique=True,
+    sqlite_where=_planned,
+    postgresql_where=_planned,
+)
+_to_remind = sa.text("remind_at IS NOT NULL")
+sa.Index(
+    "ix_interviews_remind_at", interviews.c.remind_at, sqlite_where=_to_remind, postgresql_where=_to_remind
+)
+# A rule's weekly limits are counted over what it asked for lately.
+_by_rule = sa.text("rule IS NOT NULL")
+sa.Index(
+    "ix_interviews_rule",
+    interviews.c.rule,
+    interviews.c.created_at,
+    sqlite_where=_by_rule,
+    postgresql_where=_by_rule,
 )
 sa.Index("ix_interviews_contact", interviews.c.workspace_id, interviews.c.contact_id, interviews.c.created_at)
 # What the clock has to look at: small, however large the ledger becomes.
@@ -200,4 +240,94 @@ pauses = sa.Table(
     sa.Column("since", UtcDateTime, nullable=False),
     # When one call may try whether it has been mended.
     sa.Column("probe_at", UtcDateTime, nullable=False),
+)
+
+studies = sa.Table(
+    "studies",
+    metadata,
+    # What an interview's "study" names. The row of "default", the environment's, holds what no setting does.
+    sa.Column("slug", sa.String(64), primary_key=True),
+    sa.Column("name", sa.String(80)),
+    # Sealed, see canvas_app.vault.
+    sa.Column("api_key", sa.Text),
+    sa.Column("webhook_secret", sa.Text),
+    # The name of its key's gate, so that a pause is found without opening the key.
+    sa.Column("gate_key", sa.String(80)),
+    sa.Column("mode", sa.String(8)),
+    sa.Column("link_template", sa.String(2048)),
+    sa.Column("anonymous", sa.Boolean, nullable=False),
+    # The message by language: {"de": {...}}, see canvas_app.interviews.wording.
+    sa.Column("wording", sa.JSON(none_as_null=True)),
+    sa.Column("credits", sa.Integer),
+    sa.Column("remind_after_days", sa.Integer),
+    sa.Column("enabled", sa.Boolean, nullable=False),
+    sa.Column("created_at", UtcDateTime, nullable=False),
+    sa.Column("updated_at", UtcDateTime, nullable=False),
+)
+
+imported_links = sa.Table(
+    "imported_links",
+    metadata,
+    # Personal links that Koji exported, each for one person: the third source of links.
+    sa.Column("id", sa.String(32), primary_key=True),
+    sa.Column("study", sa.String(64), nullable=False),
+    sa.Column("external_id", sa.String(255)),
+    # In lower case.
+    sa.Column("email", sa.String(320)),
+    sa.Column("link", sa.String(2048), nullable=False),
+    sa.Column("imported_at", UtcDateTime, nullable=False),
+    # The interview that it was given to.
+    sa.Column("interview_id", sa.String(32)),
+    sa.UniqueConstraint("study", "link"),
+)
+sa.Index("ix_imported_links_external_id", imported_links.c.study, imported_links.c.external_id)
+sa.Index("ix_imported_links_email", imported_links.c.study, imported_links.c.email)
+
+rules = sa.Table(
+    "rules",
+    metadata,
+    # "When this happens in Intercom and these conditions hold, ask": see canvas_app.interviews.rulebook.
+    sa.Column("slug", sa.String(64), primary_key=True),
+    sa.Column("title", sa.String(120), nullable=False),
+    sa.Column("event", sa.String(64), nullable=False),
+    sa.Column("conditions", sa.JSON, nullable=False),
+    sa.Column("limits", sa.JSON, nullable=False),
+    sa.Column("study", sa.String(64), nullable=False),
+    sa.Column("delay_seconds", sa.Integer, nullable=False),
+    # The first rule that says yes asks.
+    sa.Column("position", sa.Integer, nullable=False),
+    sa.Column("enabled", sa.Boolean, nullable=False),
+    sa.Column("created_at", UtcDateTime, nullable=False),
+    sa.Column("updated_at", UtcDateTime, nullable=False),
+)
+
+decisions = sa.Table(
+    "decisions",
+    metadata,
+    # What a rule decided about an event, yes or no, with the reason: one row for each rule and person.
+    sa.Column("id", sa.String(32), primary_key=True),
+    sa.Column("delivery_id", sa.String(32), nullable=False),
+    sa.Column("rule", sa.String(64), nullable=False),
+    sa.Column("workspace_id", sa.String(64), nullable=False),
+    sa.Column("contact_id", sa.String(64), nullable=False),
+    sa.Column("conversation_id", sa.String(15)),
+    # asked, planned or skipped.
+    sa.Column("verdict", sa.String(16), nullable=False),
+    sa.Column("reason", sa.String(64)),
+    # What belongs to the reason in words, such as the rating that was too good. Nothing personal.
+    sa.Column("detail", sa.String(200)),
+    sa.Column("interview_id", sa.String(32), index=True),
+    sa.Column("decided_at", UtcDateTime, nullable=False, index=True),
+    sa.UniqueConstraint("delivery_id", "rule", "contact_id"),
+)
+sa.Index("ix_decisions_contact", decisions.c.workspace_id, decisions.c.contact_id)
+
+api_requests = sa.Table(
+    "api_requests",
+    metadata,
+    # What makes two calls of the API the same request: a hash of the caller's key, or of what was asked for.
+    sa.Column("key", sa.String(80), primary_key=True),
+    sa.Column("body_hash", sa.String(64), nullable=False),
+    sa.Column("interview_id", sa.String(32), nullable=False, index=True),
+    sa.Column("created_at", UtcDateTime, nullable=False),
 )

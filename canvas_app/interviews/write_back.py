@@ -98,7 +98,7 @@ def write_note(services: Services, interview_id: str) -> Outcome:
     reference = wording.note_reference(interview.id)
     body = wording.note(
         result_of(interview),
-        study_name=services.study.name,
+        study_name=services.study(interview.study).name,
         transcript_url=_transcript_url(services, interview),
         reference=reference,
     )

@@ -17,6 +17,7 @@ from canvas_app.canvas.card_states import (
     NotSetUp,
     NotWritten,
     OutcomeUnknown,
+    Planned,
     Problem,
     Ready,
     Result,
@@ -46,6 +47,9 @@ EXAMPLES: dict[str, CardState] = {
     ),
     "ready, little known": Ready(
         preview=PREVIEW[:2], contact_name=None, nonce="n-1", study_name="Customer interview", earlier=None
+    ),
+    "planned": Planned(
+        asked_by="Rule: After a major issue is resolved", asked_at=NOON, not_before=DECEMBER, token="t"
     ),
     "sending": Sending(asked_by="Sam Okafor", asked_at=NOON, worker_alive=True),
     "sending, no worker": Sending(asked_by=None, asked_at=NOON, worker_alive=False),
@@ -198,6 +202,7 @@ LONG = NASTY * 500
 NOTHING = " \u200b\n\u200d "
 
 HOSTILE: dict[str, CardState] = {
+    "planned": Planned(asked_by=LONG, asked_at=NOON, not_before=NOON),
     "ready": Ready(
         preview=(NASTY, LONG, "", NOTHING),
         contact_name=LONG,

@@ -297,7 +297,7 @@ def test_a_pause_is_told_on_the_card_and_the_offer_stays(sqlite_world: World) ->
         now = store.now(connection)
         connection.execute(
             sa.insert(pauses).values(
-                gate=gates.keys_of(world.settings)["intercom"],
+                gate=gates.key_of("intercom", "intercom-token"),
                 operation=gates.EVERYTHING,
                 reason="intercom_token_refused",
                 since=now,

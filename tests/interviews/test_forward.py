@@ -617,7 +617,8 @@ def test_without_intercoms_token_a_result_waits_and_is_not_lost(world: World) ->
 
 
 def test_without_kojis_key_nothing_more_is_asked_for(world: World) -> None:
-    world.services = dataclasses.replace(world.services, koji_client=None)
+    without_key = world.settings.model_copy(update={"koji_api_key": None})
+    world.services = dataclasses.replace(world.services, settings=without_key)
     receive(world, quality_score=...)
     assert (world.interview().state, world.interview().reason) == ("not_written", "quality_unknown")
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import threading
 from collections.abc import Callable
 from datetime import timedelta
@@ -591,7 +592,8 @@ def test_a_result_that_comes_in_while_koji_is_asked_keeps_its_state(sqlite_world
 
 def test_without_a_key_nobody_is_asked(sqlite_world: World) -> None:
     world = quiet(sqlite_world)
-    object.__setattr__(world.services, "koji_client", None)
+    without_key = world.settings.model_copy(update={"koji_api_key": None})
+    world.services = dataclasses.replace(world.services, settings=without_key)
     assert reconcile.ask_about_the_quiet(world.services) == 0
     assert world.interview().checks == 0
 

@@ -39,7 +39,7 @@ def events(log_lines: Logged) -> list[tuple[str, str, str]]:
 
 def card_says_paused(world: World) -> str | None:
     with store.reading(world.engine) as connection:
-        keys = gates.keys_of(world.settings).values()
+        keys = gates.keys_of(world.settings)
         return ledger.card_facts(connection, WORKSPACE, CONTACT, CONVERSATION, gate_keys=keys).paused
 
 
