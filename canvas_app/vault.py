@@ -33,14 +33,14 @@ class Vault:
     def open(self, sealed: str) -> str:
         """What was sealed. Raises SecretLost when none of the keys has sealed it."""
         try:
-            return MultiFernet([self._newest, *self._fernets[1:]]).decrypt(sealed).decode()
+            return MultiFernet([self._newest, *self._fernets[1:]]).decrypt(sealed.encode()).decode()
         except InvalidToken:
             raise SecretLost from None
 
     def renewed(self, sealed: str) -> str | None:
         """The same, sealed with the newest key; None where it is that already. Raises SecretLost."""
         try:
-            self._newest.decrypt(sealed)
+            self._newest.decrypt(sealed.encode())
         except InvalidToken:
             return self.seal(self.open(sealed))
         return None

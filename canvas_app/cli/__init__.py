@@ -1,0 +1,61 @@
+"""The command line: ``python -m canvas_app …``. Each command has a module of its own."""
+
+from __future__ import annotations
+
+import logging
+import os
+import sys
+
+import click
+from sqlalchemy.exc import OperationalError
+
+from canvas_app import log, migrate
+from canvas_app.cli.common import load_settings
+from canvas_app.cli.doctor import doctor
+from canvas_app.cli.theme_tags import theme_tag_commands
+from canvas_app.errors import SettingsError
+
+logger = logging.getLogger(__name__)
+
+
+def main() -> None:
+    try:
+        commands(prog_name="python -m canvas_app")
+    except SettingsError as error:
+        click.echo(str(error), err=True)
+        sys.exit(78)
+
+
+@click.group()
+def commands() -> None:
+    """Koji for Intercom."""
+
+
+@commands.command()
+def release() -> None:
+    """Bring the database to this version. Safe to repeat; run it before a new version's web and worker."""
+    log.configure()
+    database_url = load_settings().database_url
+    try:
+        migrate.release(database_url)
+    except OperationalError as error:
+        log.failure(logger, "release_failed", error)
+        raise click.ClickException("The database cannot be reached. Look at DATABASE_URL.") from error
+    click.echo("The database is up to date.")
+
+
+@commands.command()
+def worker() -> None:
+    """Run the worker, until SIGTERM."""
+    # The durable engine takes half a second to import, and only the worker runs it.
+    from canvas_app import worker as process
+
+    log.configure()
+    status = process.run(load_settings())
+    sys.stderr.flush()
+    # Threads of the engine that wait for the network would hold the interpreter up past the ten seconds.
+    os._exit(status)
+
+
+for command in (doctor, theme_tag_commands):
+    commands.add_command(command)
