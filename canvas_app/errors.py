@@ -4,6 +4,7 @@ The tree, drawn once so that it can be read at a glance::
 
     KojiForIntercomError
     ├── SettingsError              a setting is malformed; the process does not start
+    ├── StudyRefused               what was entered for a study holds mistakes; nothing was changed
     ├── NotConfigured              a setting that this action needs is missing
     │   └── SecretLost             a stored secret cannot be opened with any listed SECRET_KEY
     ├── Refused                    an inbound request is turned away at a door
@@ -46,6 +47,16 @@ class SettingsError(KojiForIntercomError):
     def __init__(self, problems: list[str]) -> None:
         self.problems = problems
         super().__init__("\n".join([f"{len(problems)} setting(s) cannot be used:", *problems]))
+
+
+class StudyRefused(KojiForIntercomError):
+    """Some of what was entered cannot be used, and nothing was changed."""
+
+    default_reason = "study_malformed"
+
+    def __init__(self, problems: list[str]) -> None:
+        self.problems = problems
+        super().__init__("\n".join([f"Nothing was changed; {len(problems)} mistake(s):", *problems]))
 
 
 class NotConfigured(KojiForIntercomError):

@@ -66,8 +66,11 @@ def _blank_is_missing(value: object) -> object:
     return None if isinstance(value, str) and not value.strip() else value
 
 
-def _credential(value: object) -> object:
-    """A key or token as it is sent in a header, without the space that came with it when it was copied."""
+def checked_credential(value: object) -> object:
+    """A key or token as it is sent in a header, without the space that came with it when it was copied.
+
+    None where there is none. Raises ValueError for one that cannot be sent.
+    """
     if not isinstance(value, str):
         return value
     if not value.strip():
@@ -123,9 +126,9 @@ def _header_name(value: str) -> str:
     return value
 
 
-def _link_template(value: str) -> str:
+def checked_link_template(value: str) -> str:
+    """Raises ValueError for one that makes no address, or whose host depends on what is filled in."""
     koji_links.check_template(value)
-    # Where a link leads must not depend on what is filled in.
     address = re.match(r"https?://([^/?#{}]+)(?:[/?#]|$)", value)
     example = koji_links.from_template(value, interview_id="a", contact_id="b", email="c", name="d")
     if address is None or not koji_links.allowed(example, [address[1]]):
@@ -141,7 +144,7 @@ def _link_hosts(value: tuple[str, ...]) -> tuple[str, ...]:
 
 
 Secrets = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split)]
-Credential = Annotated[SecretStr | None, BeforeValidator(_credential)]
+Credential = Annotated[SecretStr | None, BeforeValidator(checked_credential)]
 BaseUrl = Annotated[str, AfterValidator(_base_url)]
 
 
@@ -156,8 +159,9 @@ _CREDITS = {"text": 1, "voice": 3}
 class Study:
     """A study at Koji. Each has a key and a webhook secret of its own.
 
-    ``wording``: the message by language, see :mod:`canvas_app.interviews.wording`. ``credits`` is what is
+    ``wording``: the message by language, see :mod:`canvas_app.interviews.words`. ``credits`` is what is
     set, ``cost`` what counts. ``secrets_lost``: a secret of it cannot be opened with any listed SECRET_KEY.
+    ``webhook_secret`` may be a comma-separated list, while it is being rotated.
     """
 
     slug: str
@@ -177,6 +181,11 @@ class Study:
     def cost(self) -> int:
         """Koji's credits for one interview."""
         return self.credits if self.credits is not None else _CREDITS[self.mode or "text"]
+
+    @property
+    def askable(self) -> bool:
+        """Whether somebody can be asked with it: it is on, and there is a key that can be read."""
+        return self.enabled and self.api_key is not None
 
 
 class Settings(BaseSettings):
@@ -236,7 +245,7 @@ class Settings(BaseSettings):
     koji_signature_header: Annotated[str, AfterValidator(_header_name)] = Field(
         default="X-Koji-Signature", description="The header in which Koji sends its signature."
     )
-    koji_link_template: Annotated[str, AfterValidator(_link_template)] | None = Field(
+    koji_link_template: Annotated[str, AfterValidator(checked_link_template)] | None = Field(
         default=None,
         description="Personal link, used when Koji's start call returns none. {interview_id}, {contact_id}, "
         "{email} and {name} are filled in.",
@@ -317,15 +326,18 @@ class Settings(BaseSettings):
         return self._absent("koji_webhook_secret", "intercom_access_token")
 
     def missing_for_sending(self, public_url: str | None = None) -> list[str]:
-        """Names of the settings that the way out, to the customer, still needs.
+        """Names of the settings that the way out, to the customer, still needs, whichever the study.
 
         ``public_url`` is the base of the link where the process that was asked for it has told it.
         """
-        names = self._absent("secret_key", "public_url", "intercom_access_token", "koji_api_key")
+        names = self._absent("secret_key", "public_url", "intercom_access_token")
         return [name for name in names if name != "PUBLIC_URL" or public_url is None]
 
     def missing_for_card(self) -> list[str]:
-        """Names of the settings without which a tap on the card could not do its whole job."""
+        """Names of the settings without which a tap on the card could not do its whole job.
+
+        What a study of the database makes up for, :func:`canvas_app.interviews.studies.missing` knows.
+        """
         return self._absent(
             "secret_key",
             "public_url",

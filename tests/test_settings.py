@@ -298,7 +298,7 @@ class TestMissing:
         ("part", "needs"),
         [
             ("missing_for_results", {"KOJI_WEBHOOK_SECRET", "INTERCOM_ACCESS_TOKEN"}),
-            ("missing_for_sending", {"SECRET_KEY", "PUBLIC_URL", "INTERCOM_ACCESS_TOKEN", "KOJI_API_KEY"}),
+            ("missing_for_sending", {"SECRET_KEY", "PUBLIC_URL", "INTERCOM_ACCESS_TOKEN"}),
         ],
     )
     def test_each_way_needs_its_own(
@@ -312,9 +312,10 @@ class TestMissing:
         self, environment: pytest.MonkeyPatch
     ) -> None:
         # Some platforms tell it to the web process alone.
-        settings = load(environment, **(ALL_FOR_THE_CARD | {"PUBLIC_URL": "", "KOJI_API_KEY": ""}))
-        assert settings.missing_for_sending() == ["PUBLIC_URL", "KOJI_API_KEY"]
-        assert settings.missing_for_sending("https://web.example") == ["KOJI_API_KEY"]
+        nothing = {"PUBLIC_URL": "", "INTERCOM_ACCESS_TOKEN": ""}
+        settings = load(environment, **(ALL_FOR_THE_CARD | nothing))
+        assert settings.missing_for_sending() == ["PUBLIC_URL", "INTERCOM_ACCESS_TOKEN"]
+        assert settings.missing_for_sending("https://web.example") == ["INTERCOM_ACCESS_TOKEN"]
 
     @pytest.mark.parametrize(
         ("heroku", "database_url", "missing"),

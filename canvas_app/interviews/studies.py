@@ -6,6 +6,8 @@ https://www.koji.so/docs/api-authentication. Keys and secrets are sealed in the 
 
 from __future__ import annotations
 
+import functools
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Final
 
@@ -13,29 +15,43 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from canvas_app import gates, store
-from canvas_app.errors import NotConfigured
+from canvas_app.errors import NotConfigured, SecretLost
 from canvas_app.gates import Wire
 from canvas_app.interviews.tables import studies
 from canvas_app.settings import DEFAULT_STUDY, Settings, Study
 from canvas_app.vault import Vault
 
 # What a row of the environment's study adds to the settings; the rest of it stands there.
-_BESIDE_THE_SETTINGS: Final = ("mode", "anonymous", "wording", "credits", "remind_after_days", "enabled")
+BESIDE_THE_SETTINGS: Final = ("mode", "anonymous", "wording", "credits", "remind_after_days", "enabled")
+
+# What stands sealed in the database.
+_SEALED: Final = (studies.c.api_key, studies.c.webhook_secret)
 
 
 def listed(connection: Connection, settings: Settings) -> list[Study]:
     """Every study, the environment's first, then by name; those that are off as well."""
-    rows = connection.execute(sa.select(studies)).all()
-    own = [_of_row(row, settings) for row in rows if row.slug != DEFAULT_STUDY]
-    return [_default(rows, settings), *sorted(own, key=lambda study: (study.name.casefold(), study.slug))]
+    return of_rows(connection.execute(sa.select(studies)).mappings().all(), settings)
 
 
-def find(connection: Connection, settings: Settings, slug: str) -> Study | None:
-    """The study with this name, on or off; the environment's is always there."""
-    rows = connection.execute(sa.select(studies).where(studies.c.slug == slug)).all()
-    if slug == DEFAULT_STUDY:
-        return _default(rows, settings)
-    return _of_row(rows[0], settings) if rows else None
+def of_rows(rows: Iterable[Mapping[Any, Any]], settings: Settings) -> list[Study]:
+    """The same, of rows of the table that have been read already."""
+    default, own = settings.default_study, []
+    for row in rows:
+        if row["slug"] == DEFAULT_STUDY:
+            default = _with(default, row)
+        else:
+            own.append(_of_row(row, settings))
+    return [default, *sorted(own, key=lambda study: (study.name.casefold(), study.slug))]
+
+
+def find(connection: Connection, settings: Settings, slug: str, *, lock: bool = False) -> Study | None:
+    """The study with this name, on or off; the environment's is always there.
+
+    With ``lock`` nobody else changes it until the transaction ends.
+    """
+    query = sa.select(studies).where(studies.c.slug == slug)
+    rows = connection.execute(query.with_for_update() if lock else query).mappings().all()
+    return next((study for study in of_rows(rows, settings) if study.slug == slug), None)
 
 
 def existing(connection: Connection, settings: Settings, slug: str) -> Study:
@@ -53,7 +69,7 @@ def save(connection: Connection, settings: Settings, study: Study) -> None:
     """
     vault = Vault(settings.secret_key)
     now = store.now(connection)
-    values: dict[str, Any] = {name: getattr(study, name) for name in _BESIDE_THE_SETTINGS}
+    values: dict[str, Any] = {name: getattr(study, name) for name in BESIDE_THE_SETTINGS}
     values["wording"] = dict(study.wording) or None
     if study.slug != DEFAULT_STUDY:
         values |= {"name": study.name, "link_template": study.link_template}
@@ -81,45 +97,117 @@ def gate_keys(connection: Connection, settings: Settings) -> dict[str, Wire]:
 
 
 def webhook_secrets(connection: Connection, settings: Settings) -> list[str]:
-    """Every secret that a webhook of Koji's may be signed with: of studies that are off, too, whose results
-    may still come."""
-    own = [study.webhook_secret for study in listed(connection, settings) if study.webhook_secret]
-    return [*settings.koji_webhook_secret, *own]
+    """Every secret that a webhook of Koji's may be signed with, the environment's first.
+
+    Of studies that are off, too: their results may still come.
+    """
+    return _webhook_secrets(listed(connection, settings), settings)
 
 
-def _default(rows: Any, settings: Settings) -> Study:
-    study = settings.default_study
-    for row in rows:
-        if row.slug == DEFAULT_STUDY:
-            beside = {name: getattr(row, name) for name in _BESIDE_THE_SETTINGS}
-            beside["wording"] = row.wording or {}
-            study = replace(study, **beside)
-    return study
+def missing(every: Sequence[Study], settings: Settings) -> list[str]:
+    """Names of the settings without which a tap on the card could not do its whole job.
+
+    ``every`` study that there is: what one of them has, no setting need have.
+    """
+    made_up_for = set()
+    if any(study.askable for study in every):
+        made_up_for.add("KOJI_API_KEY")
+    if _webhook_secrets(every, settings):
+        made_up_for.add("KOJI_WEBHOOK_SECRET")
+    return [name for name in settings.missing_for_card() if name not in made_up_for]
 
 
-def _of_row(row: Any, settings: Settings) -> Study:
-    api_key, key_lost = _opened(row.api_key, settings)
-    webhook_secret, secret_lost = _opened(row.webhook_secret, settings)
-    return Study(
-        slug=row.slug,
-        name=row.name or row.slug,
-        api_key=api_key,
-        link_template=row.link_template,
-        anonymous=row.anonymous,
-        mode=row.mode,
-        webhook_secret=webhook_secret,
-        credits=row.credits,
-        wording=row.wording or {},
-        remind_after_days=row.remind_after_days,
-        enabled=row.enabled,
-        secrets_lost=key_lost or secret_lost,
-    )
+# Secrets at rest
 
 
-def _opened(sealed: str | None, settings: Settings) -> tuple[str | None, bool]:
-    if sealed is None:
-        return None, False
+def reseal(connection: Connection, settings: Settings) -> int:
+    """Seal with the newest SECRET_KEY what an older one has sealed, so that the older one can be dropped.
+
+    Returns how many secrets there were. One that no listed key opens stays as it is; without any SECRET_KEY
+    nothing is done.
+    """
+    if not settings.secret_key:
+        return 0
+    count = 0
+    for _, column, sealed in _all_sealed(connection):
+        renewed = _renewed(settings, sealed)
+        if renewed is not None:
+            # Only what was read is replaced: somebody may have entered a new one meanwhile.
+            change = sa.update(studies).where(column == sealed).values({column: renewed})
+            count += connection.execute(change).rowcount
+    return count
+
+
+def sealed_with_older_key(connection: Connection, settings: Settings) -> list[str]:
+    """The studies with a secret that only an older SECRET_KEY opens: it must not be dropped yet."""
+    if not settings.secret_key:
+        return []
+    return _slugs(slug for slug, _, sealed in _all_sealed(connection) if _renewed(settings, sealed))
+
+
+def secrets_lost(connection: Connection, settings: Settings) -> list[str]:
+    """The studies with a secret that no listed SECRET_KEY opens: it has to be entered anew."""
+    return _slugs(study.slug for study in listed(connection, settings) if study.secrets_lost)
+
+
+def _all_sealed(connection: Connection) -> list[tuple[str, sa.Column[str], str]]:
+    rows = connection.execute(sa.select(studies.c.slug, *_SEALED).order_by(studies.c.slug)).all()
+    return [
+        (row.slug, column, sealed)
+        for row in rows
+        for column, sealed in zip(_SEALED, (row.api_key, row.webhook_secret), strict=True)
+        if sealed is not None
+    ]
+
+
+def _renewed(settings: Settings, sealed: str) -> str | None:
     try:
-        return Vault(settings.secret_key).open(sealed), False
+        return Vault(settings.secret_key).renewed(sealed)
+    except SecretLost:
+        return None
+
+
+@functools.lru_cache(maxsize=1024)
+def _opened(secret_keys: tuple[str, ...], sealed: str) -> str | None:
+    """A secret of the database; None where no key opens it.
+
+    It is opened once a process. A new one, and one that was sealed anew, is another text, so that it counts
+    from the next look at the database on.
+    """
+    try:
+        return Vault(secret_keys).open(sealed)
     except NotConfigured:
-        return None, True
+        return None
+
+
+def _slugs(found: Iterable[str]) -> list[str]:
+    return sorted(set(found))
+
+
+def _webhook_secrets(every: Sequence[Study], settings: Settings) -> list[str]:
+    own = [secret.strip() for study in every for secret in (study.webhook_secret or "").split(",")]
+    return [*settings.koji_webhook_secret, *filter(None, own)]
+
+
+def _with(default: Study, row: Mapping[Any, Any]) -> Study:
+    beside = {name: row[name] for name in BESIDE_THE_SETTINGS}
+    return replace(default, **beside | {"wording": row["wording"] or {}})
+
+
+def _of_row(row: Mapping[Any, Any], settings: Settings) -> Study:
+    sealed = [row[column.name] for column in _SEALED]
+    api_key, webhook_secret = (text and _opened(settings.secret_key, text) for text in sealed)
+    return Study(
+        slug=row["slug"],
+        name=row["name"] or row["slug"],
+        api_key=api_key,
+        link_template=row["link_template"],
+        anonymous=row["anonymous"],
+        mode=row["mode"],
+        webhook_secret=webhook_secret,
+        credits=row["credits"],
+        wording=row["wording"] or {},
+        remind_after_days=row["remind_after_days"],
+        enabled=row["enabled"],
+        secrets_lost=(api_key, webhook_secret).count(None) > sealed.count(None),
+    )

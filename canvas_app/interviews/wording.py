@@ -1,7 +1,7 @@
-"""What the customer reads, and what the note says. The words stand in templates/; here they are filled in.
+"""What the customer reads, and what the note says. Their form stands in templates/; here it is filled in.
 
-Everything inserted comes from outside: a name from Intercom, a line a rep typed, themes an AI wrote. The
-templates escape all of it, and it is cut to a length that a person would read.
+Everything inserted comes from outside: a name from Intercom, a line a rep typed, an operator's words, themes
+an AI wrote. The templates escape all of it, and it is cut to a length that a person would read.
 """
 
 from __future__ import annotations
@@ -11,6 +11,8 @@ import functools
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
+from canvas_app.interviews import words
+from canvas_app.interviews.words import Words
 from canvas_app.koji.results import KojiResult
 from canvas_app.plaintext import one_line
 from canvas_app.settings import PROJECT_ROOT
@@ -18,19 +20,27 @@ from canvas_app.settings import PROJECT_ROOT
 PERSONAL_LINE_LENGTH = 300
 _FIRST_NAME_LENGTH = 40
 _THEME_LENGTH = 80
-_LINK_TEXT = "Start the interview"
 
 
-def invitation(*, contact_name: str | None, personal_line: str | None, url: str) -> str:
-    """The message as HTML, with the link as an anchor."""
+def invitation(
+    *, contact_name: str | None, personal_line: str | None, url: str, said: Words = words.DEFAULT
+) -> str:
+    """The message as HTML, with the link as an anchor.
+
+    ``said``: the study's words in the contact's language, see :func:`canvas_app.interviews.words.chosen`.
+    """
+    name = first_name(contact_name)
     # Markup.format escapes what it fills in.
-    link = Markup('<a href="{}">{}</a>').format(url, _LINK_TEXT)
-    return _render_invitation(contact_name, personal_line, link)
+    link = Markup('<a href="{}">{}</a>').format(url, words.filled(said.link_text, name))
+    return _render_invitation(name, personal_line, link, said)
 
 
-def invitation_preview(*, contact_name: str | None, personal_line: str | None) -> tuple[str, ...]:
+def invitation_preview(
+    *, contact_name: str | None, personal_line: str | None, said: Words = words.DEFAULT
+) -> tuple[str, ...]:
     """The same message as plain paragraphs, with the link as its text only."""
-    html = _render_invitation(contact_name, personal_line, _LINK_TEXT)
+    name = first_name(contact_name)
+    html = _render_invitation(name, personal_line, words.filled(said.link_text, name), said)
     paragraphs = (Markup(part).striptags() for part in html.split("</p>"))  # noqa: S704 - our own HTML, read as text
     return tuple(text for text in paragraphs if text)
 
@@ -69,14 +79,16 @@ def number(value: float | None) -> str:
     return "unknown" if value is None else f"{value:.1f}".removesuffix(".0")
 
 
-def _render_invitation(contact_name: str | None, personal_line: str | None, link: str) -> str:
+def _render_invitation(name: str | None, personal_line: str | None, link: str, said: Words) -> str:
     return (
         _templates()
         .get_template("invitation.html")
         .render(
-            first_name=first_name(contact_name),
+            greeting=words.filled(said.greeting, name),
             personal_line=one_line(personal_line, PERSONAL_LINE_LENGTH),
+            invitation=words.filled(said.invitation, name),
             link=link,
+            thanks=words.filled(said.thanks, name),
         )
         .strip()
     )

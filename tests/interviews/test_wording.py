@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from canvas_app.interviews import wording
+from canvas_app.interviews.words import Words
 from canvas_app.koji.results import KojiResult
 
 URL = "https://interviews.example.com/i/token"
@@ -91,6 +92,33 @@ def test_the_preview_says_what_the_message_says() -> None:
     assert preview[:2] == ("Hi Mia,", "R & D <3")
     assert "Start the interview" in preview
     assert not any("href" in part for part in preview)
+
+
+GERMAN = Words("Hallo {first_name},", "<b>Erzählen</b> Sie & mehr?", "Zum {first_name}-Interview", "Danke!")
+
+
+def test_the_message_is_in_the_words_of_the_study() -> None:
+    body = wording.invitation(contact_name="Mia <i>", personal_line="Great talk.", url=URL, said=GERMAN)
+    assert [line for line in body.splitlines() if line] == [
+        "<p>Hallo Mia,</p>",
+        "<p>Great talk.</p>",
+        "<p>&lt;b&gt;Erzählen&lt;/b&gt; Sie &amp; mehr?</p>",
+        f'<p><a href="{URL}">Zum Mia-Interview</a></p>',
+        "<p>Danke!</p>",
+    ]
+
+
+def test_the_preview_is_in_the_same_words() -> None:
+    preview = wording.invitation_preview(contact_name=None, personal_line=None, said=GERMAN)
+    assert preview == ("Hallo,", "<b>Erzählen</b> Sie & mehr?", "Zum-Interview", "Danke!")
+
+
+@given(text=st.text(max_size=100), name=st.text(max_size=30))
+def test_no_word_of_an_operator_can_write_html_into_the_message(text: str, name: str) -> None:
+    said = Words(text, text, text, text)
+    left = OWN_TAGS.sub("", wording.invitation(contact_name=name, personal_line=None, url=URL, said=said))
+    assert "<" not in left
+    assert ">" not in left
 
 
 def test_the_note_names_theme_sentiment_quality_three_themes_and_the_transcript() -> None:
