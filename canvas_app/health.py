@@ -55,10 +55,24 @@ def parts(engine: Engine) -> list[Part]:
     ]
 
 
-def missing(settings: Settings) -> list[tuple[str, str]]:
+def missing(engine: Engine, settings: Settings) -> list[tuple[str, str]]:
     """The settings that the app cannot do its whole job without: name, and where the value is found."""
     described = documented_fields()
-    return [(name, described[name]) for name in settings.missing_for_card()]
+    return [(name, described[name]) for name in missing_names(engine, settings)]
+
+
+def missing_names(engine: Engine, settings: Settings) -> list[str]:
+    """The same, the names alone. What a study of the database has is not missing."""
+    names = settings.missing_for_card()
+    # Nothing else can be made up for, so that the database is asked only where it matters.
+    if not studies.MADE_UP_FOR.intersection(names):
+        return names
+    try:
+        with store.reading(engine) as connection:
+            return studies.missing(studies.listed(connection, settings), settings)
+    except SQLAlchemyError:
+        # Without the database there is the environment's study alone.
+        return names
 
 
 def pauses(engine: Engine, settings: Settings, found: list[Part]) -> list[Pause]:

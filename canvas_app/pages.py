@@ -42,7 +42,7 @@ def home() -> Response:
         200,
         parts=parts,
         problems=[part for part in parts if not part.ok],
-        missing=health.missing(here.settings),
+        missing=health.missing(here.engine, here.settings),
         pauses=[health.in_words(pause) for pause in health.pauses(here.engine, here.settings, parts)],
         command=health.set_command(here.settings),
         addresses=health.addresses(base),
@@ -70,7 +70,7 @@ def healthz() -> Response:
             "status": "down" if down else "ok",
             "down": down,
             "parts": {part.name: "ok" if part.ok else "down" for part in parts},
-            "missing": here.settings.missing_for_card(),
+            "missing": health.missing_names(here.engine, here.settings),
             "refusals": refusals,
             # It stays 200: a platform would restart the process, and the token would be as dead as before.
             "paused": paused,

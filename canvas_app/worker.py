@@ -20,11 +20,11 @@ from sqlalchemy.engine import Engine
 from sqlalchemy.exc import SQLAlchemyError
 
 from canvas_app import engine as durable
-from canvas_app import gates, http_outcomes, leases, log, migrate, store
+from canvas_app import gates, health, http_outcomes, leases, log, migrate, store
 from canvas_app.engine import Jobs, Schedule
 from canvas_app.gates import DatabaseGate
 from canvas_app.intercom.client import IntercomClient
-from canvas_app.interviews import jobs
+from canvas_app.interviews import jobs, studies
 from canvas_app.interviews.services import Services
 from canvas_app.interviews.tables import SCHEMA_VERSION
 from canvas_app.koji.client import KojiClient
@@ -55,6 +55,7 @@ def run(settings: Settings) -> int:
     if executor_id is None:
         return 0
     services = make_services(settings, engine)
+    _reseal(engine, settings)
     ticks = register(services)
     DBOS(config=durable.worker_config(engine, executor_id))
     log.adopt("dbos")
@@ -62,11 +63,27 @@ def run(settings: Settings) -> int:
     durable.register_queues()
     durable.register_schedules(SCHEDULES, ticks)
     _ask_who_we_are(services, executor_id)
-    missing = ",".join(settings.missing_for_card())
+    missing = ",".join(health.missing_names(engine, settings))
     log.event(logger, logging.INFO, "worker_started", executor=executor_id, missing=missing)
     status = _keep_lease(engine, executor_id, stopping)
     _stop(engine, executor_id, status)
     return status
+
+
+def _reseal(engine: Engine, settings: Settings) -> None:
+    """Seal what stands in the database with the newest SECRET_KEY, so that the older ones can be dropped."""
+    try:
+        with store.writing(engine) as connection:
+            count = studies.reseal(connection, settings)
+            lost = studies.secrets_lost(connection, settings)
+    except SQLAlchemyError as error:
+        # The older key opens it until the next start, and `doctor` says that it is still in use.
+        log.failure(logger, "secrets_not_resealed", error)
+        return
+    if count:
+        log.event(logger, logging.INFO, "secrets_resealed", count=count)
+    if lost:
+        log.event(logger, logging.WARNING, "secrets_lost", studies=",".join(lost))
 
 
 def make_services(

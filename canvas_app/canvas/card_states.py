@@ -19,11 +19,25 @@ EndedKind: TypeAlias = Literal["expired", "cancelled"]
 
 
 @dataclass(frozen=True)
+class StudyChoice:
+    """The studies of one page, as slug and name, of which ``chosen`` is the one that the card is about.
+
+    ``page`` counts from 0.
+    """
+
+    options: tuple[tuple[str, str], ...]
+    chosen: str
+    page: int = 0
+    pages: int = 1
+
+
+@dataclass(frozen=True)
 class Ready:
     """An interview can be sent; ``preview`` is the message that would go out, paragraph by paragraph.
 
     ``nonce`` names this offer, so that a double tap is recognised. ``earlier`` is a line about an earlier
-    interview. ``personal_line`` is what the rep has typed already, when the card is drawn again.
+    interview. ``personal_line`` is what the rep has typed already, when the card is drawn again. Without a
+    ``choice`` there is one study.
     """
 
     preview: tuple[str, ...]
@@ -32,6 +46,7 @@ class Ready:
     study_name: str
     earlier: str | None
     personal_line: str = ""
+    choice: StudyChoice | None = None
 
 
 @dataclass(frozen=True)
@@ -142,7 +157,8 @@ class Ended:
 class AskedRecently:
     """The customer was asked not long ago, so that another one takes the rep's second word.
 
-    ``personal_line`` is what the rep has typed already; it is kept for the card that confirms.
+    ``personal_line`` is what the rep has typed already, and ``study`` the slug of the one they have chosen;
+    both are kept for the card that confirms.
     """
 
     contact_name: str | None
@@ -151,13 +167,15 @@ class AskedRecently:
     again_from: datetime
     elsewhere: bool
     personal_line: str = ""
+    study: str = ""
 
 
 @dataclass(frozen=True)
 class ConfirmSend:
     """Asks once more before another one is sent; ``preview`` is the message, as on the first card.
 
-    ``replaces``: the one of ``asked_at`` is still open, and its link stops working.
+    ``replaces``: the one of ``asked_at`` is still open, and its link stops working. ``nonce`` and ``choice``
+    are as on the first card.
     """
 
     preview: tuple[str, ...]
@@ -167,6 +185,8 @@ class ConfirmSend:
     replaces: bool
     token: str
     personal_line: str = ""
+    nonce: str = ""
+    choice: StudyChoice | None = None
 
 
 @dataclass(frozen=True)

@@ -8,9 +8,9 @@ https://developers.intercom.com/docs/canvas-kit/canvas-kit-inbox-best-practices
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Final, Literal, assert_never
+from typing import TYPE_CHECKING, Final, assert_never
 
-from canvas_app.canvas import texts
+from canvas_app.canvas import pieces, texts
 from canvas_app.canvas.card_states import (
     AskedRecently,
     CardState,
@@ -30,6 +30,7 @@ from canvas_app.canvas.card_states import (
     Result,
     Sending,
     Sent,
+    StudyChoice,
 )
 from canvas_app.canvas.kit import (
     Button,
@@ -38,7 +39,6 @@ from canvas_app.canvas.kit import (
     DataTable,
     FieldValue,
     Input,
-    SubmitAction,
     Text,
     UrlAction,
     is_linkable,
@@ -65,6 +65,7 @@ CONFIRM_WITHDRAW: Final = "confirm_withdraw"
 CANCEL_PLANNED: Final = "cancel_planned"
 IT_IS_THERE: Final = "it_is_there"
 SEND_AFTER_ALL: Final = "send_after_all"
+MORE_STUDIES: Final = "more_studies"
 ACTIONS: Final = frozenset(
     (
         SEND,
@@ -79,13 +80,16 @@ ACTIONS: Final = frozenset(
         CANCEL_PLANNED,
         IT_IS_THERE,
         SEND_AFTER_ALL,
+        MORE_STUDIES,
     )
 )
 PERSONAL_LINE: Final = "personal_line"
+STUDY: Final = "study"
 
 # What comes back with it in the stored data.
 NONCE: Final = "nonce"
 TOKEN: Final = "token"  # noqa: S105 -- a name, and no secret.
+PAGE: Final = "page"
 
 # How much of a text from outside is shown, in characters: together they keep every card under 400 px.
 NAME_LIMIT = 32
@@ -96,8 +100,8 @@ REMARK_LIMIT = 120
 SENTENCE_LIMIT = 160
 PARAGRAPH_LIMIT = 230
 PREVIEW_LIMIT = 190
+MEDIUM_PREVIEW_LIMIT = 150
 SHORT_PREVIEW_LIMIT = 100
-FEW_CHARACTERS = 12
 PERSONAL_LINE_LIMIT = 300
 
 
@@ -114,34 +118,39 @@ def draw(
     if notice is not None:
         above.append(Text(text=plain(notice, REMARK_LIMIT) or texts.PROBLEM, style="error"))
     if elsewhere is not None:
-        above.append(_muted(texts.elsewhere(plain(elsewhere, NAME_LIMIT))))
+        above.append(pieces.muted(texts.elsewhere(plain(elsewhere, NAME_LIMIT))))
     components = _components(state, zone, brief=notice is not None)
     return Canvas(components=(*above, *components), stored_data=_stored(state))
 
 
 def _stored(state: CardState) -> dict[str, JsonValue]:
+    stored: dict[str, JsonValue] = {}
     match state:
-        case Ready(nonce=nonce):
-            return {NONCE: nonce}
-        case AskedRecently(personal_line=line) if line:
-            return {PERSONAL_LINE: one_line(line, PERSONAL_LINE_LIMIT)}
+        case Ready(nonce=nonce, choice=choice):
+            return {NONCE: nonce, **_page(choice)}
+        case AskedRecently(personal_line=line, study=study):
+            stored = {PERSONAL_LINE: one_line(line, PERSONAL_LINE_LIMIT) if line else "", STUDY: study}
+        case ConfirmSend(token=token, nonce=nonce, choice=choice):
+            stored = {TOKEN: token, NONCE: nonce, **_page(choice)}
         case (
             Failed(token=token)
             | Planned(token=token)
             | OutcomeUnknown(token=token)
-            | ConfirmSend(token=token)
             | ConfirmWithdraw(token=token)
-        ) if token:
-            return {TOKEN: token}
-        case _:
-            return {}
+        ):
+            stored = {TOKEN: token}
+    return {name: value for name, value in stored.items() if value != ""}
+
+
+def _page(choice: StudyChoice | None) -> dict[str, JsonValue]:
+    return {} if choice is None or choice.pages == 1 else {PAGE: choice.page}
 
 
 def _components(state: CardState, zone: ZoneInfo, *, brief: bool) -> Iterable[Component]:
     """``brief``: there is a line above already, so that what matters less is left out."""
     match state:
         case Ready():
-            return _ready(state, SHORT_PREVIEW_LIMIT if brief else PREVIEW_LIMIT)
+            return _ready(state, brief=brief)
         case Planned():
             return _planned(state, zone)
         case Sending():
@@ -150,7 +159,7 @@ def _components(state: CardState, zone: ZoneInfo, *, brief: bool) -> Iterable[Co
             return _sent(state, zone, brief=brief or state.elsewhere)
         case Completed(completed_at=at):
             said = texts.being_analysed(texts.moment(at, zone))
-            return _header(texts.COMPLETED), _paragraph(said), _refresh()
+            return pieces.header(texts.COMPLETED), pieces.paragraph(said), _refresh()
         case Result():
             return _result(state, zone, brief=brief)
         case NotWritten():
@@ -170,25 +179,40 @@ def _components(state: CardState, zone: ZoneInfo, *, brief: bool) -> Iterable[Co
         case NotSetUp(missing=missing):
             return _not_set_up(missing)
         case NoContact():
-            return _paragraph(texts.NO_CONTACT), _muted(texts.NO_CONTACT_NEXT), _refresh()
+            return pieces.paragraph(texts.NO_CONTACT), pieces.muted(texts.NO_CONTACT_NEXT), _refresh()
         case NoConversation():
-            return _paragraph(texts.NO_CONVERSATION), _muted(texts.NO_CONVERSATION_NEXT), _refresh()
+            return (
+                pieces.paragraph(texts.NO_CONVERSATION),
+                pieces.muted(texts.NO_CONVERSATION_NEXT),
+                _refresh(),
+            )
         case Problem():
             return _problem(state)
         case _:
             assert_never(state)
 
 
-def _ready(state: Ready, preview_limit: int) -> Iterable[Component]:
+def _ready(state: Ready, *, brief: bool) -> Iterable[Component]:
     study = plain(state.study_name, NAME_LIMIT) or texts.THE_INTERVIEW
     name = plain(state.contact_name or "", NAME_LIMIT) or texts.THE_CUSTOMER
     earlier = plain(state.earlier or "", LINE_LIMIT)
-    if earlier:
-        yield _context(earlier)
-    yield _paragraph(texts.offer(study, name))
-    yield from _preview(state.preview, preview_limit)
+    # A choice takes the place of some of the rest.
+    if earlier and not (brief and state.choice):
+        yield pieces.context(earlier)
+    if state.choice is None:
+        yield pieces.paragraph(texts.offer(study, name))
+    else:
+        yield pieces.dropdown(STUDY, state.choice, LINE_LIMIT)
+        yield pieces.paragraph(texts.offer_to(name))
+    yield from pieces.preview(state.preview, SHORT_PREVIEW_LIMIT if brief or state.choice else PREVIEW_LIMIT)
     yield _line_input(state.personal_line)
-    yield _submit(SEND, texts.SEND)
+    yield pieces.submit(SEND, texts.SEND)
+    yield from _more_studies(state.choice)
+
+
+def _more_studies(choice: StudyChoice | None) -> Iterable[Component]:
+    if choice is not None and choice.pages > 1:
+        yield pieces.submit(MORE_STUDIES, texts.MORE_STUDIES, style="link")
 
 
 def _line_input(typed: str) -> Input:
@@ -197,60 +221,52 @@ def _line_input(typed: str) -> Input:
     return Input(id=PERSONAL_LINE, placeholder=texts.PERSONAL_LINE, value=value)
 
 
-def _preview(paragraphs: tuple[str, ...], limit: int) -> Iterable[Text]:
-    """The message, paragraph under paragraph, and together no longer than a card can take."""
-    left, shown = limit, []
-    for paragraph in paragraphs:
-        # A single word, or the dots alone, would say nothing.
-        text = plain(paragraph, left) if left > FEW_CHARACTERS or len(paragraph) <= left else ""
-        left -= len(text)
-        if text:
-            shown.append(text)
-    for text in shown[:-1]:
-        yield Text(text=text, style="muted", bottom_margin="none")
-    yield from map(_muted, shown[-1:])
-
-
 def _planned(state: Planned, zone: ZoneInfo) -> Iterable[Component]:
-    yield _header(texts.PLANNED)
-    yield _paragraph(texts.planned(texts.moment(state.not_before, zone)))
-    yield _muted(texts.asked(plain(state.asked_by or "", NAME_LIMIT), texts.moment(state.asked_at, zone)))
-    yield _submit(SEND_AGAIN, texts.SEND_NOW)
-    yield _submit(CANCEL_PLANNED, texts.CANCEL_PLANNED, style="link")
+    yield pieces.header(texts.PLANNED)
+    yield pieces.paragraph(texts.planned(texts.moment(state.not_before, zone)))
+    yield pieces.muted(
+        texts.asked(plain(state.asked_by or "", NAME_LIMIT), texts.moment(state.asked_at, zone))
+    )
+    yield pieces.submit(SEND_AGAIN, texts.SEND_NOW)
+    yield pieces.submit(CANCEL_PLANNED, texts.CANCEL_PLANNED, style="link")
 
 
 def _sending(state: Sending, zone: ZoneInfo, *, brief: bool) -> Iterable[Component]:
-    yield _header(texts.SENDING)
+    yield pieces.header(texts.SENDING)
     if not state.worker_alive:
-        yield _paragraph(texts.WORKER_DOWN)
+        yield pieces.paragraph(texts.WORKER_DOWN)
     if not brief:
-        yield from _muted_if(plain(state.problem or "", REMARK_LIMIT))
-    yield _muted(texts.asked(plain(state.asked_by or "", NAME_LIMIT), texts.moment(state.asked_at, zone)))
+        yield from pieces.muted_if(plain(state.problem or "", REMARK_LIMIT))
+    yield pieces.muted(
+        texts.asked(plain(state.asked_by or "", NAME_LIMIT), texts.moment(state.asked_at, zone))
+    )
     yield _refresh()
 
 
 def _sent(state: Sent, zone: ZoneInfo, *, brief: bool) -> Iterable[Component]:
-    yield _header(texts.SENT)
-    yield _paragraph(texts.sent(plain(state.asked_by or "", NAME_LIMIT), texts.moment(state.sent_at, zone)))
+    yield pieces.header(texts.SENT)
+    yield pieces.paragraph(
+        texts.sent(plain(state.asked_by or "", NAME_LIMIT), texts.moment(state.sent_at, zone))
+    )
     opened = texts.opened(texts.moment(state.opened_at, zone)) if state.opened_at else texts.NOT_OPENED
-    yield _muted(opened)
+    yield pieces.muted(opened)
     if state.expires_at is not None:
-        yield _muted(texts.works_until(texts.moment(state.expires_at, zone)))
+        yield pieces.muted(texts.works_until(texts.moment(state.expires_at, zone)))
     if not brief:
-        yield from _muted_if(plain(state.author_note or "", REMARK_LIMIT))
+        yield from pieces.muted_if(plain(state.author_note or "", REMARK_LIMIT))
     if state.elsewhere:
-        yield _submit(SEND_ANYWAY, texts.SEND_ANYWAY)
+        yield pieces.submit(SEND_ANYWAY, texts.SEND_ANYWAY)
     yield _refresh()
-    yield _submit(WITHDRAW, texts.WITHDRAW, style="link")
+    yield pieces.submit(WITHDRAW, texts.WITHDRAW, style="link")
 
 
 def _result(state: Result, zone: ZoneInfo, *, brief: bool) -> Iterable[Component]:
-    yield _paragraph(texts.answered(texts.moment(state.answered_at, zone)))
+    yield pieces.paragraph(texts.answered(texts.moment(state.answered_at, zone)))
     top_theme = plain(state.top_theme or "", THEME_LIMIT)
     if top_theme:
         # Not a row of the table: there the Inbox cuts what is longer than about three words.
         # https://developers.intercom.com/docs/references/canvas-kit/presentationcomponents/data-table
-        yield _paragraph(texts.top_theme(top_theme))
+        yield pieces.paragraph(texts.top_theme(top_theme))
     others = (plain(theme, NAME_LIMIT) for theme in state.themes if theme != state.top_theme)
     rows = (
         (texts.SENTIMENT, plain((state.sentiment or "").capitalize(), NAME_LIMIT)),
@@ -262,14 +278,14 @@ def _result(state: Result, zone: ZoneInfo, *, brief: bool) -> Iterable[Component
         yield DataTable(items=known)
     problem = "" if brief else plain(state.problem or "", REMARK_LIMIT)
     if state.writing:
-        yield _muted(f"{texts.WRITING} {problem}".rstrip())
+        yield pieces.muted(f"{texts.WRITING} {problem}".rstrip())
     elif state.problem:
-        yield _muted(f"{texts.NOT_ALL_WRITTEN} {problem}".rstrip())
+        yield pieces.muted(f"{texts.NOT_ALL_WRITTEN} {problem}".rstrip())
     if state.transcript_url is not None and is_linkable(state.transcript_url):
         opens = UrlAction(url=state.transcript_url)
         yield Button(id="open_transcript", label=texts.OPEN_TRANSCRIPT, action=opens)
     # While Intercom does not take the result, it would not take another message either.
-    yield _refresh() if state.writing else _submit(SEND_AGAIN, texts.SEND_ANOTHER, style="link")
+    yield _refresh() if state.writing else pieces.submit(SEND_AGAIN, texts.SEND_ANOTHER, style="link")
 
 
 def _not_written(state: NotWritten, zone: ZoneInfo) -> Iterable[Component]:
@@ -283,115 +299,99 @@ def _not_written(state: NotWritten, zone: ZoneInfo) -> Iterable[Component]:
             said = texts.quality_unknown(at)
         case _:
             assert_never(state.kind)
-    yield _paragraph(said)
-    yield _submit(SEND_AGAIN, texts.SEND_ANOTHER, style="link")
+    yield pieces.paragraph(said)
+    yield pieces.submit(SEND_AGAIN, texts.SEND_ANOTHER, style="link")
 
 
 def _failed(state: Failed, zone: ZoneInfo) -> Iterable[Component]:
-    yield _paragraph(texts.failed(texts.moment(state.failed_at, zone)))
-    yield _muted(plain(state.reason_text, SENTENCE_LIMIT) or texts.NO_REASON)
+    yield pieces.paragraph(texts.failed(texts.moment(state.failed_at, zone)))
+    yield pieces.muted(plain(state.reason_text, SENTENCE_LIMIT) or texts.NO_REASON)
     received_nothing = state.customer_received == "no"
-    yield _muted(texts.NOTHING_RECEIVED if received_nothing else texts.RECEIVED_UNKNOWN)
+    yield pieces.muted(texts.NOTHING_RECEIVED if received_nothing else texts.RECEIVED_UNKNOWN)
     # While it is not known what the customer got, a second message could be their second message.
     if state.can_try_again and received_nothing:
-        yield _submit(TRY_AGAIN, texts.TRY_AGAIN)
+        yield pieces.submit(TRY_AGAIN, texts.TRY_AGAIN)
     else:
         yield _refresh()
 
 
 def _outcome_unknown(state: OutcomeUnknown, zone: ZoneInfo) -> Iterable[Component]:
-    yield _paragraph(texts.OUTCOME_UNKNOWN)
-    yield _muted(texts.outcome_unknown_since(texts.moment(state.since, zone)))
+    yield pieces.paragraph(texts.OUTCOME_UNKNOWN)
+    yield pieces.muted(texts.outcome_unknown_since(texts.moment(state.since, zone)))
     if state.token and not state.too_early:
-        yield _muted(texts.OUTCOME_UNKNOWN_NEXT)
-        yield _submit(IT_IS_THERE, texts.IT_IS_THERE)
-        yield _submit(SEND_AFTER_ALL, texts.SEND_AFTER_ALL)
+        yield pieces.muted(texts.OUTCOME_UNKNOWN_NEXT)
+        yield pieces.submit(IT_IS_THERE, texts.IT_IS_THERE)
+        yield pieces.submit(SEND_AFTER_ALL, texts.SEND_AFTER_ALL)
         return
-    yield _muted(texts.OUTCOME_UNKNOWN_ELSEWHERE if state.elsewhere else texts.OUTCOME_UNKNOWN_TOO_EARLY)
+    yield pieces.muted(
+        texts.OUTCOME_UNKNOWN_ELSEWHERE if state.elsewhere else texts.OUTCOME_UNKNOWN_TOO_EARLY
+    )
     yield _refresh()
 
 
 def _ended(state: Ended, zone: ZoneInfo) -> Iterable[Component]:
     said = {"expired": texts.expired, "cancelled": texts.cancelled}
-    yield _paragraph(said[state.kind](texts.moment(state.at, zone)))
-    yield _submit(SEND_AGAIN, texts.SEND_AGAIN)
+    yield pieces.paragraph(said[state.kind](texts.moment(state.at, zone)))
+    yield pieces.submit(SEND_AGAIN, texts.SEND_AGAIN)
 
 
 def _asked_recently(state: AskedRecently, zone: ZoneInfo) -> Iterable[Component]:
     name = plain(state.contact_name or "", NAME_LIMIT) or texts.THE_CUSTOMER
     by, at = plain(state.asked_by or "", NAME_LIMIT), texts.moment(state.asked_at, zone)
-    yield _header(texts.ASKED_RECENTLY)
-    yield _paragraph(texts.asked_recently(name, by, at, elsewhere=state.elsewhere))
-    yield _muted(texts.again_from(texts.moment(state.again_from, zone)))
-    yield _submit(SEND_ANYWAY, texts.SEND_ANYWAY)
-    yield _submit(BACK, texts.BACK, style="link")
+    yield pieces.header(texts.ASKED_RECENTLY)
+    yield pieces.paragraph(texts.asked_recently(name, by, at, elsewhere=state.elsewhere))
+    yield pieces.muted(texts.again_from(texts.moment(state.again_from, zone)))
+    yield pieces.submit(SEND_ANYWAY, texts.SEND_ANYWAY)
+    yield pieces.submit(BACK, texts.BACK, style="link")
 
 
 def _confirm_send(state: ConfirmSend, zone: ZoneInfo) -> Iterable[Component]:
     name = plain(state.contact_name or "", NAME_LIMIT) or texts.THE_CUSTOMER
     by, at = plain(state.asked_by or "", NAME_LIMIT), texts.moment(state.asked_at, zone)
-    yield _paragraph(texts.confirm_replace(by, at) if state.replaces else texts.confirm_send(name, by, at))
-    yield _paragraph(texts.MESSAGE)
-    # No first card: there is room for the whole message.
-    yield from _preview(state.preview, PREVIEW_LIMIT)
+    yield pieces.paragraph(
+        texts.confirm_replace(by, at) if state.replaces else texts.confirm_send(name, by, at)
+    )
+    if state.choice is not None:
+        yield pieces.dropdown(STUDY, state.choice, LINE_LIMIT)
+    yield pieces.paragraph(texts.MESSAGE)
+    # No first card: there is room for more of the message.
+    yield from pieces.preview(state.preview, PREVIEW_LIMIT if state.choice is None else MEDIUM_PREVIEW_LIMIT)
     yield _line_input(state.personal_line)
-    yield _submit(CONFIRM_SEND, texts.SEND_ANYWAY)
-    yield _submit(BACK, texts.CANCEL, style="link")
+    yield pieces.submit(CONFIRM_SEND, texts.SEND_ANYWAY)
+    yield from _more_studies(state.choice)
+    yield pieces.submit(BACK, texts.CANCEL, style="link")
 
 
 def _confirm_withdraw(state: ConfirmWithdraw, zone: ZoneInfo) -> Iterable[Component]:
-    yield _header(texts.CONFIRM_WITHDRAW)
-    yield _paragraph(texts.sent(plain(state.asked_by or "", NAME_LIMIT), texts.moment(state.sent_at, zone)))
+    yield pieces.header(texts.CONFIRM_WITHDRAW)
+    yield pieces.paragraph(
+        texts.sent(plain(state.asked_by or "", NAME_LIMIT), texts.moment(state.sent_at, zone))
+    )
     if state.opened_at is not None:
-        yield _paragraph(texts.opened_and_may_be_answering(texts.moment(state.opened_at, zone)))
-    yield _muted(texts.WITHDRAWING)
-    yield _submit(CONFIRM_WITHDRAW, texts.WITHDRAW)
-    yield _submit(BACK, texts.CANCEL, style="link")
+        yield pieces.paragraph(texts.opened_and_may_be_answering(texts.moment(state.opened_at, zone)))
+    yield pieces.muted(texts.WITHDRAWING)
+    yield pieces.submit(CONFIRM_WITHDRAW, texts.WITHDRAW)
+    yield pieces.submit(BACK, texts.CANCEL, style="link")
 
 
 def _not_set_up(missing: tuple[str, ...]) -> Iterable[Component]:
-    yield _paragraph(texts.NOT_SET_UP)
+    yield pieces.paragraph(texts.NOT_SET_UP)
     named = plain(", ".join(missing), PARAGRAPH_LIMIT)
     if named:
-        yield _muted(texts.missing(named))
-    yield _muted(texts.NOT_SET_UP_NEXT)
+        yield pieces.muted(texts.missing(named))
+    yield pieces.muted(texts.NOT_SET_UP_NEXT)
     yield _refresh()
 
 
 def _problem(state: Problem) -> Iterable[Component]:
-    yield _paragraph(plain(state.text, SENTENCE_LIMIT) or texts.PROBLEM)
+    yield pieces.paragraph(plain(state.text, SENTENCE_LIMIT) or texts.PROBLEM)
     if state.nothing_sent:
-        yield _muted(texts.NOTHING_SENT_BY_TAP)
+        yield pieces.muted(texts.NOTHING_SENT_BY_TAP)
     yield _refresh()
 
 
-def _context(text: str) -> Text:
-    """A line that puts the next one into its place, and stands close to it."""
-    return Text(text=text, style="muted", bottom_margin="none")
-
-
-def _header(text: str) -> Text:
-    return Text(text=text, style="header")
-
-
-def _paragraph(text: str) -> Text:
-    return Text(text=text)
-
-
-def _muted(text: str) -> Text:
-    return Text(text=text, style="muted")
-
-
-def _muted_if(text: str) -> Iterable[Text]:
-    return [_muted(text)] if text else []
-
-
-def _submit(component_id: str, label: str, *, style: Literal["secondary", "link"] = "secondary") -> Button:
-    return Button(id=component_id, label=label, style=style, action=SubmitAction())
-
-
 def _refresh() -> Button:
-    return _submit(REFRESH, texts.REFRESH, style="link")
+    return pieces.submit(REFRESH, texts.REFRESH, style="link")
 
 
 def _quality(score: float | None) -> str:

@@ -9,12 +9,13 @@ from dataclasses import dataclass
 from zoneinfo import ZoneInfo
 
 from canvas_app import gates, store
-from canvas_app.canvas import cards, offers, reasons, states
+from canvas_app.canvas import cards, choices, offers, reasons, states, texts
 from canvas_app.canvas.card_states import AskedRecently, CardState, NotSetUp
 from canvas_app.canvas.kit import Canvas
 from canvas_app.canvas.request import CanvasRequest
-from canvas_app.interviews import frequency, ledger, rules
-from canvas_app.interviews.ledger import CardFacts, Interview
+from canvas_app.interviews import card_facts, frequency, ledger, rules, studies, words
+from canvas_app.interviews.card_facts import CardFacts
+from canvas_app.interviews.ledger import Interview
 from canvas_app.interviews.seen import Person
 from canvas_app.interviews.states import HAS_RESULT, OPEN_STATES, REPLACEABLE_STATES
 from canvas_app.leases import SILENT_SECONDS
@@ -32,6 +33,21 @@ class Face:
 
     def drawn(self) -> Canvas:
         return cards.draw(self.state, zone=self.zone, elsewhere=self.elsewhere, notice=self.notice)
+
+
+@dataclass(frozen=True, slots=True)
+class Pick:
+    """The study that the next offer is about, by its slug, or else the first one of a page of studies.
+
+    ``word`` is said above that offer.
+    """
+
+    study: str | None = None
+    page: int | None = None
+    word: str | None = None
+
+
+NO_PICK = Pick()
 
 
 class Faces:
@@ -56,7 +72,7 @@ class Faces:
             return self._offer(facts, "")
         return self._of(shown, facts, too_early=too_early)
 
-    def another(self, line: str = "") -> Face:
+    def another(self, line: str = "", pick: Pick = NO_PICK) -> Face:
         """What the rep gets who wants to send another: the offer, or what stands in the way of it.
 
         ``line`` is what they have typed already.
@@ -66,7 +82,7 @@ class Faces:
         if open_one is not None:
             return self._of(open_one, facts)
         if last is None:
-            return self._offer(facts, line)
+            return self._offer(facts, line, pick)
         asked_at = frequency.asked_at(last)
         state = AskedRecently(
             contact_name=self._name,
@@ -75,23 +91,32 @@ class Faces:
             again_from=rules.ask_again_from(asked_at, ask_again_days=self._settings.ask_again_days),
             elsewhere=not self._is_here(last),
             personal_line=line,
+            study=pick.study or "",
         )
         return self._face(state, facts)
 
-    def confirm_send(self, line: str) -> Face:
+    def confirm_send(self, line: str, pick: Pick = NO_PICK) -> Face:
         """Asks once more before another one is sent although something stands in the way of it."""
         facts = self.facts()
         open_one, last = self._in_the_way(facts)
         what = last if open_one is None else open_one
         if what is None:
-            return self._offer(facts, line)
+            return self._offer(facts, line, pick)
         replaces = open_one is not None
         if replaces and (what.state not in REPLACEABLE_STATES or self._is_here(what)):
             return self._of(what, facts)
+        offer = self._offered(facts, pick)
+        if offer is None:
+            return self._nothing_to_offer(facts)
         state = states.confirm_send(
-            what, contact_name=self._name, replaces=replaces, token=self._bind(what), personal_line=line
+            offer,
+            what,
+            contact_name=self._name,
+            replaces=replaces,
+            token=self._bind(what),
+            personal_line=line,
         )
-        return self._face(state, facts)
+        return self._face(state, facts, word=pick.word)
 
     def confirm_withdraw(self) -> Face:
         """Asks once more before the link of the contact's open interview ends."""
@@ -105,8 +130,9 @@ class Faces:
     def facts(self) -> CardFacts:
         person = self._person
         with store.reading(self._here.engine) as connection:
-            return ledger.card_facts(
+            return card_facts.read(
                 connection,
+                self._settings,
                 person.workspace_id,
                 person.contact_id,
                 self._request.conversation_id,
@@ -154,19 +180,40 @@ class Faces:
         )
         return self._face(state, facts, self._elsewhere(interview, facts))
 
-    def _offer(self, facts: CardFacts, line: str) -> Face:
+    def _offer(self, facts: CardFacts, line: str, pick: Pick = NO_PICK) -> Face:
         """The card from which an interview is sent."""
-        nonce = offers.new_offer(self._settings.secret_key)
-        state = states.ready(
-            contact_name=self._name, settings=self._settings, nonce=nonce, personal_line=line
-        )
-        return self._face(state, facts)
+        offer = self._offered(facts, pick)
+        if offer is None:
+            return self._nothing_to_offer(facts)
+        state = states.ready(offer, contact_name=self._name, personal_line=line)
+        return self._face(state, facts, word=pick.word)
 
-    def _face(self, state: CardState, facts: CardFacts, elsewhere: str | None = None) -> Face:
+    def _offered(self, facts: CardFacts, pick: Pick) -> states.Offer | None:
+        askable = choices.askable(facts.studies, facts.used_at)
+        study = choices.chosen(askable, pick.study, pick.page)
+        if study is None:
+            return None
+        contact = self._request.contact
+        said = words.chosen(study.wording, contact.language if contact else None)
+        fingerprint = words.fingerprint(said)
+        nonce = offers.new_offer(self._settings.secret_key, study=study.slug, words=fingerprint)
+        return states.Offer(study, said, choices.of(askable, study, pick.page), nonce)
+
+    def _nothing_to_offer(self, facts: CardFacts) -> Face:
+        lost = [study.name for study in facts.studies if study.enabled and study.secrets_lost]
+        missing = tuple(map(texts.key_lost, lost)) or (texts.NO_STUDY_ON,)
+        return self._face(NotSetUp(missing=missing), facts)
+
+    def _face(
+        self, state: CardState, facts: CardFacts, elsewhere: str | None = None, *, word: str | None = None
+    ) -> Face:
         zone = states.zone_of(facts.timezone)
+        missing = studies.missing_at_all(facts.studies, self._settings)
+        if missing:
+            return Face(NotSetUp(missing=tuple(missing)), zone)
         if facts.token_workspace_id not in (None, self._person.workspace_id):
             return Face(NotSetUp(missing=(reasons.OTHER_WORKSPACE,)), zone)
-        return Face(state, zone, elsewhere, reasons.in_words(facts.paused))
+        return Face(state, zone, elsewhere, word or reasons.in_words(facts.paused))
 
     def _bind(self, interview: Interview) -> str:
         return offers.bind(self._settings.secret_key, self._request, interview)

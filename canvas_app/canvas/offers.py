@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import secrets
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
@@ -25,20 +26,36 @@ _OFFER_SALT = "offer"
 _SEEN_SALT = "seen"
 
 
+@dataclass(frozen=True, slots=True)
+class Offered:
+    """What was on a card from which an interview is sent: the study that was chosen, by its slug, and the
+    fingerprint of the words that were shown. A card of the version before says neither."""
+
+    study: str | None
+    words: str | None
+
+
 def person(request: CanvasRequest) -> Person:
     if request.contact is None:
         raise LookupError("the contact was checked before")
     return Person(request.workspace_id, request.contact.id)
 
 
-def new_offer(keys: Sequence[str]) -> str:
-    """Names a card from which an interview is sent, and says when it was drawn. ``keys`` is newest first."""
-    return str(_signer(keys, _OFFER_SALT).dumps(secrets.token_urlsafe(9)))
+def new_offer(keys: Sequence[str], *, study: str, words: str) -> str:
+    """Names a card from which an interview is sent, what it shows, and when it was drawn.
+
+    ``keys`` is newest first; ``study`` and ``words`` are as in :class:`Offered`.
+    """
+    return str(_signer(keys, _OFFER_SALT).dumps([study, words, secrets.token_urlsafe(9)]))
 
 
-def is_current(keys: Sequence[str], nonce: str) -> bool:
-    """Whether we have made this offer, and less than a day ago."""
-    return _read(keys, _OFFER_SALT, nonce) is not None
+def offered(keys: Sequence[str], nonce: object) -> Offered | None:
+    """What we have offered, less than a day ago; None when the offer is not ours, or older."""
+    read = _read(keys, _OFFER_SALT, nonce) if isinstance(nonce, str) else None
+    if read is None:
+        return None
+    study, words, _nonce = read if isinstance(read, list) else (None, None, read)
+    return Offered(study, words)
 
 
 def bind(keys: Sequence[str], request: CanvasRequest, interview: Interview) -> str:

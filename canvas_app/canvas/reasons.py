@@ -50,6 +50,7 @@ _REASONS = {
     "attribute_not_ready": "Intercom does not know the new attributes yet.",
     "withdrawn": "A teammate has taken the link back.",
     "cancelled_by_rep": "A teammate has cancelled it.",
+    "study_off": f"The study was switched off. {_ASK_OPERATOR}",
     "secret_lost": f"The study's key cannot be read any more. {_ASK_OPERATOR}",
     "open_interview": "The customer had an open interview at that time.",
     "asked_recently": "The customer had been asked not long before.",

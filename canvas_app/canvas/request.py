@@ -13,6 +13,7 @@ from typing import Annotated, Any, NoReturn, Self
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
+from canvas_app import languages
 from canvas_app.errors import BodyRefused
 
 Json = dict[str, Any]
@@ -50,6 +51,10 @@ def _is_input(given: Any) -> bool:
     return all(isinstance(item, str) for item in (given if isinstance(given, list) else [given]))
 
 
+# A contact's fields of Intercom's API, and what else a language may be called: what a canvas request has of
+# them is not documented. https://developers.intercom.com/docs/references/rest-api/api.intercom.io/contacts
+_LANGUAGES = ("language_override", "language", "browser_language", "browser_locale")
+
 Id = Annotated[str, BeforeValidator(_id_as_text), Field(pattern="^[A-Za-z0-9_-]{1,64}$")]
 ConversationId = Annotated[str, BeforeValidator(_id_as_text), Field(pattern="^[0-9]{1,15}$")]
 LenientText = Annotated[str | None, BeforeValidator(_text_or_none)]
@@ -75,12 +80,22 @@ class Admin(_Read):
 
 
 class Contact(_Read):
-    """The customer whom the card is about: in a group conversation, the participant who is selected."""
+    """The customer whom the card is about: in a group conversation, the participant who is selected.
+
+    ``language`` is the first tag among what is known of it: what was set for them, else their browser's.
+    """
 
     id: Id
     name: LenientText = None
     email: LenientText = None
     role: LenientText = None
+    language: str | None = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _one_language(cls, fields: Json) -> Json:
+        tags = (languages.tag(fields.get(name)) for name in _LANGUAGES)
+        return {**fields, "language": next(filter(None, tags), None)}
 
 
 class CanvasRequest(_Read):

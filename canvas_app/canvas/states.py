@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from datetime import timedelta
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
@@ -21,12 +22,14 @@ from canvas_app.canvas.card_states import (
     Result,
     Sending,
     Sent,
+    StudyChoice,
 )
 from canvas_app.interviews import frequency, wording
 from canvas_app.interviews.ledger import Interview, result_of
 from canvas_app.interviews.states import OPEN_STATES
+from canvas_app.interviews.words import Words
 from canvas_app.koji import links as koji_links
-from canvas_app.settings import Settings
+from canvas_app.settings import Settings, Study
 
 _NOT_WRITTEN: dict[str, NotWrittenKind] = {
     "anonymous": "anonymous",
@@ -105,29 +108,53 @@ def of_interview(
             )
 
 
-def ready(*, contact_name: str | None, settings: Settings, nonce: str, personal_line: str = "") -> Ready:
+@dataclass(frozen=True, slots=True)
+class Offer:
+    """What is offered: the study, the words of its message, and the choice that there is. ``nonce`` binds
+    them, see :mod:`canvas_app.canvas.offers`."""
+
+    study: Study
+    said: Words
+    choice: StudyChoice | None
+    nonce: str
+
+
+def ready(offer: Offer, *, contact_name: str | None, personal_line: str = "") -> Ready:
     return Ready(
-        preview=wording.invitation_preview(contact_name=contact_name, personal_line=None),
+        preview=_preview(offer, contact_name),
         contact_name=contact_name,
-        nonce=nonce,
-        study_name=settings.default_study.name,
+        nonce=offer.nonce,
+        study_name=offer.study.name,
         earlier=None,
         personal_line=personal_line,
+        choice=offer.choice,
     )
 
 
 def confirm_send(
-    earlier: Interview, *, contact_name: str | None, replaces: bool, token: str, personal_line: str
+    offer: Offer,
+    earlier: Interview,
+    *,
+    contact_name: str | None,
+    replaces: bool,
+    token: str,
+    personal_line: str,
 ) -> ConfirmSend:
     return ConfirmSend(
-        preview=wording.invitation_preview(contact_name=contact_name, personal_line=None),
+        preview=_preview(offer, contact_name),
         contact_name=contact_name,
         asked_by=earlier.asked_by_name,
         asked_at=frequency.asked_at(earlier),
         replaces=replaces,
         token=token,
         personal_line=personal_line,
+        nonce=offer.nonce,
+        choice=offer.choice,
     )
+
+
+def _preview(offer: Offer, contact_name: str | None) -> tuple[str, ...]:
+    return wording.invitation_preview(contact_name=contact_name, personal_line=None, said=offer.said)
 
 
 def confirm_withdraw(interview: Interview, *, token: str) -> ConfirmWithdraw:

@@ -12,16 +12,21 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from canvas_app import store
-from canvas_app.canvas import cards, offers
-from canvas_app.canvas.faces import Face, Faces
+from canvas_app.canvas import cards, offers, texts
+from canvas_app.canvas.faces import Face, Faces, Pick
+from canvas_app.canvas.offers import Offered
 from canvas_app.canvas.request import CanvasRequest
-from canvas_app.interviews import frequency, repair, wording
+from canvas_app.interviews import frequency, repair, studies, wording, words
 from canvas_app.interviews.ask import Asked, ask
 from canvas_app.interviews.ledger import Ask, Interview
 from canvas_app.interviews.seen import Person, Seen, seen
 from canvas_app.interviews.states import OPEN_STATES, SENDING_STATES
 from canvas_app.plaintext import one_line
+from canvas_app.settings import Study
 from canvas_app.web import Web
+
+# What comes back of a page's number is anybody's; it is counted on, and the pages begin anew after the last.
+_MOST_PAGES = 1000
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +57,10 @@ class _Tap:
             cards.SEND: self._send,
             cards.TRY_AGAIN: self._try_again,
             cards.SEND_AGAIN: lambda: Tapped("shown", self.faces.another),
-            cards.SEND_ANYWAY: lambda: Tapped("shown", lambda: self.faces.confirm_send(self._line)),
+            cards.SEND_ANYWAY: lambda: Tapped(
+                "shown", lambda: self.faces.confirm_send(self._line, self._pick)
+            ),
+            cards.MORE_STUDIES: self._more_studies,
             cards.CONFIRM_SEND: self._confirm_send,
             cards.WITHDRAW: lambda: Tapped("shown", self.faces.confirm_withdraw),
             cards.CONFIRM_WITHDRAW: lambda: self._repaired(self._withdraw),
@@ -66,11 +74,12 @@ class _Tap:
         nonce = self.request.stored_data.get(cards.NONCE)
         if not isinstance(nonce, str) or not nonce:
             # Where stored data does not come back, the one open interview a contact still holds.
-            return self._ask(None, self._line)
-        if not offers.is_current(self.here.settings.secret_key, nonce):
+            return self._ask_with_choice(None, None, self.faces.another)
+        offered = offers.offered(self.here.settings.secret_key, nonce)
+        if offered is None:
             # A tap of long ago, or one that somebody kept: what is there to be sent is shown once more.
-            return Tapped("card_too_old", lambda: self.faces.another(self._line))
-        return self._ask(offers.key(self.request, nonce), self._line)
+            return Tapped("card_too_old", lambda: self.faces.another(self._line, self._pick))
+        return self._ask_with_choice(offers.key(self.request, nonce), offered, self.faces.another)
 
     def _try_again(self) -> Tapped:
         """The same message once more, if it is still true that nothing has gone out."""
@@ -84,8 +93,11 @@ class _Tap:
         mine = admin is not None and admin.id == failed.asked_by_id
         if not mine or failed.conversation_id != self.request.conversation_id:
             # Somebody else's words, or words for another conversation: look at them before they go out.
-            return Tapped("shown", lambda: self.faces.another(line))
-        return self._ask(f"again:{failed.id}", line, confirmed_on=self._confirmed_before(failed))
+            return Tapped("shown", lambda: self.faces.another(line, Pick(failed.study)))
+        study = self._askable(failed.study)
+        if study is None:
+            return Tapped("study_off", lambda: self.faces.another(line, Pick(word=texts.STUDY_GONE)))
+        return self._ask(f"again:{failed.id}", line, study, confirmed_on=self._confirmed_before(failed))
 
     def _confirmed_before(self, failed: Interview) -> Seen | None:
         """What stood in the way of the failed one already: the word that was given then holds while nobody
@@ -105,7 +117,17 @@ class _Tap:
         if bound is None:
             return Tapped("not_bound", self.faces.current)
         token = str(self.request.stored_data[cards.TOKEN])
-        return self._ask(offers.key(self.request, token), self._line, confirmed_on=bound)
+        offered = offers.offered(self.here.settings.secret_key, self.request.stored_data.get(cards.NONCE))
+        key = offers.key(self.request, token)
+        return self._ask_with_choice(key, offered, self.faces.confirm_send, confirmed_on=bound)
+
+    def _more_studies(self) -> Tapped:
+        """The next page of studies, on the card that was tapped."""
+        page = self.request.stored_data.get(cards.PAGE)
+        pick = Pick(page=page + 1 if type(page) is int and 0 <= page < _MOST_PAGES else 1)
+        confirms = self.request.stored_data.get(cards.TOKEN) is not None
+        draw = self.faces.confirm_send if confirms else self.faces.another
+        return Tapped("shown", lambda: draw(self._line, pick))
 
     def _repaired(self, act: Callable[[Seen], repair.Effect]) -> Tapped:
         bound = self._seen
@@ -133,7 +155,25 @@ class _Tap:
             here.engine, here.jobs, here.settings, self._person, bound, conversation_id=conversation_id
         )
 
-    def _ask(self, key: str | None, line: str, *, confirmed_on: Seen | None = None) -> Tapped:
+    def _ask_with_choice(
+        self,
+        key: str | None,
+        offered: Offered | None,
+        draw_anew: Callable[[str, Pick], Face],
+        *,
+        confirmed_on: Seen | None = None,
+    ) -> Tapped:
+        """Ask with the study that was chosen on this card, if it can be, and if its message was shown."""
+        line = self._line
+        study = self._askable(self._slug or (offered.study if offered else None))
+        if study is None:
+            return Tapped("study_off", lambda: draw_anew(line, Pick(word=texts.STUDY_GONE)))
+        if offered is not None and offered.words not in (None, self._words_of(study)):
+            # Another study was chosen, or the words were changed: nothing goes out that was not shown.
+            return Tapped("other_words", lambda: draw_anew(line, Pick(study.slug, word=texts.OTHER_WORDS)))
+        return self._ask(key, line, study, confirmed_on=confirmed_on)
+
+    def _ask(self, key: str | None, line: str, study: Study, *, confirmed_on: Seen | None = None) -> Tapped:
         """The ledger row and its job."""
         here, admin = self.here, self.request.admin
         contact = self.request.contact
@@ -145,7 +185,7 @@ class _Tap:
                 workspace_id=self._person.workspace_id,
                 contact_id=self._person.contact_id,
                 conversation_id=self.request.conversation_id,
-                study=here.settings.default_study.slug,
+                study=study.slug,
                 origin="card",
                 request_key=key,
                 asked_by_id=admin.id if admin else None,
@@ -153,21 +193,48 @@ class _Tap:
                 contact_name=one_line(contact.name if contact else None, 200) or None,
                 contact_email=one_line(contact.email if contact else None, 320) or None,
                 personal_line=one_line(line, wording.PERSONAL_LINE_LENGTH) or None,
+                language=contact.language if contact else None,
+                contact_role=one_line(contact.role if contact else None, 16) or None,
+                credits=study.cost,
                 anyway=confirmed_on is not None,
             ),
             confirmed_on=confirmed_on,
         )
         return Tapped(
             asked.hindrance or "created",
-            lambda: self._after(asked, line),
+            lambda: self._after(asked, line, study),
             asked.interview.id,
             on_its_way=asked.interview.state in SENDING_STATES,
         )
 
-    def _after(self, asked: Asked, line: str) -> Face:
+    def _after(self, asked: Asked, line: str, study: Study) -> Face:
         if asked.hindrance == "asked_recently":
-            return self.faces.another(line)
+            return self.faces.another(line, Pick(study.slug))
         return self.faces.current(about=None if asked.created else asked.interview.id)
+
+    def _askable(self, slug: str | None) -> Study | None:
+        """The study of this name, or the first one where none is named; None if it cannot be asked with."""
+        with store.reading(self.here.engine) as connection:
+            every = studies.listed(connection, self.here.settings)
+        askable = [study for study in every if study.askable and slug in (None, study.slug)]
+        return askable[0] if askable else None
+
+    def _words_of(self, study: Study) -> str:
+        contact = self.request.contact
+        return words.fingerprint(words.chosen(study.wording, contact.language if contact else None))
+
+    @property
+    def _slug(self) -> str | None:
+        """The study that was chosen on this card, or else on the one before it."""
+        for given in (self.request.input_values, self.request.stored_data):
+            slug = given.get(cards.STUDY)
+            if isinstance(slug, str) and slug:
+                return slug
+        return None
+
+    @property
+    def _pick(self) -> Pick:
+        return Pick(self._slug)
 
     @property
     def _person(self) -> Person:

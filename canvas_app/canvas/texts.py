@@ -34,6 +34,7 @@ IT_IS_THERE = "It is there"
 SEND_AFTER_ALL = "It is not there, send it"
 CANCEL = "Cancel"
 BACK = "Back"
+MORE_STUDIES = "More studies"
 PERSONAL_LINE = "Add a personal line (optional)"
 
 # When a name is not known
@@ -87,6 +88,12 @@ NO_CONVERSATION_NEXT = "Open a conversation with the customer, then refresh."
 PROBLEM = "Something went wrong on our side."
 NOTHING_SENT_BY_TAP = "Nothing was sent by this tap."
 
+NO_STUDY_ON = "a study that is switched on (python -m canvas_app studies list)"
+STUDY_GONE = "The study that was chosen is not in use any more. Nothing was sent; please choose again."
+OTHER_WORDS = (
+    "With this study the message reads as below. Nothing was sent yet; please send it if it is right."
+)
+
 # Rows of the result
 SENTIMENT = "Sentiment"
 OTHER_THEMES = "Other themes"
@@ -112,6 +119,11 @@ def elsewhere(at: str) -> str:
 
 def offer(study: str, name: str) -> str:
     return f"{study} for {name}. Sent in your name:"
+
+
+def offer_to(name: str) -> str:
+    """The same, under a choice of studies."""
+    return f"For {name}. Sent in your name:"
 
 
 def asked(by: str, at: str) -> str:
@@ -209,6 +221,10 @@ def _was_asked(name: str, by: str, at: str) -> str:
     # A sentence begins with it.
     name = name[:1].upper() + name[1:] if name == THE_CUSTOMER else name
     return f"{name} was asked by {by} on {at}" if by else f"{name} was asked on {at}"
+
+
+def key_lost(study: str) -> str:
+    return f"the key of {study} (no SECRET_KEY that is set can read it)"
 
 
 def missing(named: str) -> str:

@@ -14,7 +14,7 @@ from zoneinfo import ZoneInfo
 from flask import Blueprint, Response, jsonify
 from sqlalchemy.exc import SQLAlchemyError
 
-from canvas_app import log, store, web
+from canvas_app import health, log, store, web
 from canvas_app.canvas import card_states, cards, reasons, taps
 from canvas_app.canvas.card_states import CardState
 from canvas_app.canvas.faces import Face, Faces
@@ -22,7 +22,7 @@ from canvas_app.canvas.kit import CanvasResponse
 from canvas_app.canvas.request import CanvasRequest
 from canvas_app.errors import NotConfigured
 from canvas_app.intercom import signatures
-from canvas_app.interviews import ledger
+from canvas_app.interviews import ledger, studies
 from canvas_app.interviews.states import SENDING_STATES
 
 blueprint = Blueprint("canvas", __name__)
@@ -39,7 +39,7 @@ _watchers = threading.BoundedSemaphore(4)
 @blueprint.errorhandler(NotConfigured)
 def not_set_up(_problem: NotConfigured) -> Response:
     """Without the secret nothing of a request can be believed, so none of it is read; the card says why."""
-    return _answer(_plain(card_states.NotSetUp(missing=tuple(web.current().settings.missing_for_card()))))
+    return _answer(_not_set_up(_missing()))
 
 
 @blueprint.post("/canvas/initialize")
@@ -63,9 +63,9 @@ def _verified() -> CanvasRequest:
 
 def _guarded(request: CanvasRequest, face: Callable[[], Face]) -> Response:
     """What stands in the way of any card, and a card instead of an error page when the database is away."""
-    missing = web.current().settings.missing_for_card()
-    if missing:
-        return _answer(_plain(card_states.NotSetUp(missing=tuple(missing))))
+    if not studies.MADE_UP_FOR.issuperset(web.current().settings.missing_for_card()):
+        # What a study of the database may make up for, the face looks at: it reads the studies anyway.
+        return _answer(_not_set_up(_missing()))
     if request.contact is None:
         return _answer(_plain(card_states.NoContact()))
     if request.conversation_id is None:
@@ -79,7 +79,13 @@ def _guarded(request: CanvasRequest, face: Callable[[], Face]) -> Response:
 
 
 def _tapped(request: CanvasRequest) -> Face:
-    tapped = taps.take(web.current(), request)
+    here = web.current()
+    if here.settings.missing_for_card():
+        with store.reading(here.engine) as connection:
+            missing = studies.missing_at_all(studies.listed(connection, here.settings), here.settings)
+        if missing:
+            return _not_set_up(missing)
+    tapped = taps.take(here, request)
     # What Intercom names is not logged unless it is a name of ours.
     action = request.component_id if request.component_id in cards.ACTIONS else "other"
     log.event(logger, logging.INFO, "tap", action=action, interview=tapped.interview_id, effect=tapped.effect)
@@ -102,6 +108,15 @@ def _watch(interview_id: str) -> None:
                 return
     finally:
         _watchers.release()
+
+
+def _missing() -> list[str]:
+    here = web.current()
+    return health.missing_names(here.engine, here.settings)
+
+
+def _not_set_up(missing: list[str]) -> Face:
+    return _plain(card_states.NotSetUp(missing=tuple(missing)))
 
 
 def _plain(state: CardState) -> Face:

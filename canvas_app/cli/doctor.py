@@ -17,12 +17,12 @@ def doctor() -> None:
     engine = store.make_engine(settings.database_url, pool_size=1)
     parts = health.parts(engine)
     pauses = health.pauses(engine, settings, parts)
+    missing = health.missing(engine, settings)
     engine.dispose()
     for part in parts:
         click.echo(f"{'ok  ' if part.ok else 'DOWN'}  {part.text}")
     for pause in pauses:
         click.echo(f"PAUSED  {health.in_words(pause)}")
-    missing = health.missing(settings)
     for name, description in missing:
         click.echo(f"MISSING  {name}: {description}")
         click.echo(f"         {health.set_command(settings)}{name}=…")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Literal
 
@@ -11,7 +11,7 @@ from sqlalchemy.engine import Connection, Engine
 
 from canvas_app import store
 from canvas_app.engine import Jobs
-from canvas_app.interviews import frequency, ledger, links
+from canvas_app.interviews import frequency, ledger, links, studies
 from canvas_app.interviews.ledger import Ask, Interview
 from canvas_app.interviews.seen import Person, Seen, unchanged
 from canvas_app.interviews.states import REPLACEABLE_STATES
@@ -81,6 +81,9 @@ def _ask(
         confirmed = unchanged(connection, confirmed_on, person)
         if confirmed is None:
             return _changed(connection, request, confirmed_on.interview_id)
+    if request.credits is None:
+        study = studies.find(connection, settings, request.study)
+        request = replace(request, credits=None if study is None else study.cost)
     ledger.expire(connection, open_days=settings.open_days, now=now, ask=request)
     replacing = (
         confirmed is not None

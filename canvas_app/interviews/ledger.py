@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Collection
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any, Literal, TypedDict
@@ -11,15 +10,14 @@ from typing import Any, Literal, TypedDict
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from canvas_app import gates, store
+from canvas_app import store
 from canvas_app.interviews.states import (
-    ENDED_WITHOUT_ANSWER,
     EXPIRING_STATES,
     MAY_HAVE_REACHED_CUSTOMER,
     OPEN_STATES,
     State,
 )
-from canvas_app.interviews.tables import interviews, studies, unfinished, workers, workspaces
+from canvas_app.interviews.tables import interviews, unfinished
 from canvas_app.koji.results import KojiResult
 
 # How the link reaches the customer: as a reply in the conversation, as a new message, in the contact's
@@ -106,19 +104,6 @@ class Ask:
     delay: timedelta | None = None
     # A person has confirmed it, although the contact was asked not long ago.
     anyway: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class CardFacts:
-    """What the card needs to know, read in two queries."""
-
-    interview: Interview | None
-    timezone: str | None
-    token_workspace_id: str | None
-    worker_seen_at: datetime | None
-    now: datetime
-    # Why a wire is on hold, as a reason code.
-    paused: str | None = None
 
 
 def new_id() -> str:
@@ -240,49 +225,6 @@ def result_of(interview: Interview) -> KojiResult:
 
 def by_token(connection: Connection, token: str) -> Interview | None:
     return _one(connection, interviews.c.link_token == token)
-
-
-def card_facts(
-    connection: Connection,
-    workspace_id: str,
-    contact_id: str,
-    conversation_id: str | None,
-    *,
-    gate_keys: Collection[str] = (),
-) -> CardFacts:
-    """What the card about a contact shows: this conversation's newest interview, else the contact's newest.
-
-    One of this conversation that ended without an answer does not hide what has happened elsewhere since.
-    ``gate_keys``: the gates whose pause is told, beside those of the studies in the database.
-    """
-    theirs = sa.and_(interviews.c.workspace_id == workspace_id, interviews.c.contact_id == contact_id)
-    in_this = interviews.c.conversation_id == conversation_id
-    newest_in_this = sa.select(sa.func.max(interviews.c.created_at)).where(theirs, in_this).correlate(None)
-    here = sa.and_(
-        in_this,
-        interviews.c.state.not_in(ENDED_WITHOUT_ANSWER),
-        interviews.c.created_at == newest_in_this.scalar_subquery(),
-    )
-    row = connection.execute(
-        sa.select(interviews)
-        .where(theirs)
-        .order_by(sa.case((here, 0), else_=1), interviews.c.created_at.desc())
-        .limit(1)
-    ).first()
-    newest = sa.select(workspaces).order_by(workspaces.c.read_at.desc()).limit(1).subquery()
-    seen = sa.select(sa.func.max(workers.c.renewed_at))
-    own_gates = sa.select(studies.c.gate_key).where(studies.c.enabled, studies.c.gate_key.is_not(None))
-    context = connection.execute(
-        sa.select(
-            newest.c.timezone,
-            newest.c.workspace_id,
-            sa.type_coerce(seen.scalar_subquery(), workers.c.renewed_at.type),
-            store.now_expression(connection),
-            gates.reason_query(gate_keys, own_gates).scalar_subquery(),
-        ).select_from(sa.select(sa.literal(1)).subquery().outerjoin(newest, sa.true()))
-    ).one()
-    # The columns are in the order of the fields.
-    return CardFacts(_interview(row) if row else None, *context)
 
 
 def change(connection: Connection, interview_id: str, *, only_from: tuple[State, ...], **values: Any) -> bool:
@@ -419,7 +361,7 @@ def expire(
     # What somebody else is changing at this moment is no matter of the clock's; its own turn comes again.
     rows = connection.execute(query.with_for_update(skip_locked=ask is None)).all()
     for row in rows:
-        over_at = as_of(_interview(row), now, open_days=open_days).state_since
+        over_at = as_of(of_row(row), now, open_days=open_days).state_since
         move(connection, row.id, "expired", only_from=EXPIRING_STATES, now=over_at)
     return len(rows)
 
@@ -460,14 +402,15 @@ def newest(
 ) -> Interview | None:
     """The interview among these that is the last one by a moment of its own."""
     row = connection.execute(sa.select(interviews).where(*conditions).order_by(by.desc()).limit(1)).first()
-    return _interview(row) if row else None
+    return of_row(row) if row else None
 
 
 def _one(connection: Connection, *conditions: sa.ColumnElement[bool], lock: bool = False) -> Interview | None:
     query = sa.select(interviews).where(*conditions).order_by(interviews.c.created_at.desc()).limit(1)
     row = connection.execute(query.with_for_update() if lock else query).first()
-    return _interview(row) if row else None
+    return of_row(row) if row else None
 
 
-def _interview(row: sa.Row[Any]) -> Interview:
+def of_row(row: sa.Row[Any]) -> Interview:
+    """The interview of a row that holds the table's columns and no others."""
     return Interview(**row._mapping)  # noqa: SLF001 - SQLAlchemy's documented name, underscored to spare columns

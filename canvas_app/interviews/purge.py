@@ -112,6 +112,8 @@ def _nothing_personal(id_: str, result: dict[str, Any] | None) -> dict[str, Any]
                 "contact_name",
                 "contact_email",
                 "personal_line",
+                "language",
+                "contact_role",
                 "koji_interview_id",
                 "koji_link",
                 "written_as_id",

@@ -5,6 +5,7 @@ Each function is one step of a durable attempt and may be repeated: what it did 
 
 from __future__ import annotations
 
+import functools
 import logging
 from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
@@ -12,16 +13,27 @@ from typing import Any
 
 from sqlalchemy.engine import Connection
 
-from canvas_app import log, store
+from canvas_app import languages, log, store
 from canvas_app.errors import NotConfigured, PermanentError, WireError
-from canvas_app.interviews import closing, ledger, links, once, outcomes, planning, rules, wording, workspace
+from canvas_app.interviews import (
+    closing,
+    ledger,
+    links,
+    once,
+    outcomes,
+    planning,
+    rules,
+    wording,
+    words,
+    workspace,
+)
 from canvas_app.interviews.ask import enqueue_send
 from canvas_app.interviews.ledger import Deliver, Interview
 from canvas_app.interviews.outcomes import Outcome
 from canvas_app.interviews.services import Services
 from canvas_app.interviews.states import State
 from canvas_app.koji import links as koji_links
-from canvas_app.koji.client import Started
+from canvas_app.koji.client import KojiClient, Started
 from canvas_app.settings import Study
 
 logger = logging.getLogger(__name__)
@@ -59,9 +71,13 @@ def start(services: Services, interview_id: str) -> Outcome:
     if missing:
         return outcomes.of_error(NotConfigured(missing))
     try:
-        workspace.must_match(workspace.known(services), interview.workspace_id)
         study = services.study(interview.study)
-        started = _start_at_koji(services, interview, study)
+        if not study.enabled:
+            # It was switched off since, and nothing has left yet.
+            return outcomes.permanent("study_off")
+        koji = services.koji(study)
+        workspace.must_match(workspace.known(services), interview.workspace_id)
+        started = _start_at_koji(koji, interview, study)
         link = _personal_link(services, interview, started, study)
     except (WireError, NotConfigured) as error:
         return outcomes.of_error(error)
@@ -127,9 +143,7 @@ def _post_as(services: Services, interview: Interview, conversation_id: str, aut
     if public_url is None:
         raise NotConfigured(["PUBLIC_URL"])
     url = links.personal_url(public_url, interview.link_token)
-    body = wording.invitation(
-        contact_name=interview.contact_name, personal_line=interview.personal_line, url=url
-    )
+    body = invitation(services, interview, url=url)
 
     def is_there() -> bool | None:
         conversation = services.intercom.get_conversation(conversation_id)
@@ -147,6 +161,16 @@ def _post_as(services: Services, interview: Interview, conversation_id: str, aut
         ),
         is_there=is_there,
         forbidden=lambda connection, now: _forbidden(connection, interview.id, now),
+    )
+
+
+def invitation(services: Services, interview: Interview, *, url: str) -> str:
+    """The message as HTML, in the words of the interview's study and the contact's language."""
+    return wording.invitation(
+        contact_name=interview.contact_name,
+        personal_line=interview.personal_line,
+        url=url,
+        said=words.chosen(services.study(interview.study).wording, interview.language),
     )
 
 
@@ -290,7 +314,7 @@ def _end(
     )
 
 
-def _start_at_koji(services: Services, interview: Interview, study: Study) -> Started:
+def _start_at_koji(koji: KojiClient, interview: Interview, study: Study) -> Started:
     metadata = {
         "intercom_workspace_id": interview.workspace_id,
         "intercom_conversation_id": interview.conversation_id,
@@ -298,12 +322,21 @@ def _start_at_koji(services: Services, interview: Interview, study: Study) -> St
         "respondent_email": interview.contact_email,
         "interview_ref": interview.id,
     }
-    return services.koji(study).start(
+    start = functools.partial(
+        koji.start,
         external_id=interview.contact_id,
         display_name=interview.contact_name,
         metadata={name: value for name, value in metadata.items() if value},
         mode=study.mode,
     )
+    locale = languages.tag(interview.language)
+    try:
+        return start(locale=locale)
+    except PermanentError as error:
+        # Which languages Koji takes is not documented: an interview in its own is better than none.
+        if locale is None or error.status not in (400, 422):
+            raise
+    return start()
 
 
 def _personal_link(services: Services, interview: Interview, started: Started, study: Study) -> str:

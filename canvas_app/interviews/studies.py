@@ -24,6 +24,9 @@ from canvas_app.vault import Vault
 # What a row of the environment's study adds to the settings; the rest of it stands there.
 BESIDE_THE_SETTINGS: Final = ("mode", "anonymous", "wording", "credits", "remind_after_days", "enabled")
 
+# The settings that a study of the database may have in their place.
+MADE_UP_FOR: Final = frozenset({"KOJI_API_KEY", "KOJI_WEBHOOK_SECRET"})
+
 # What stands sealed in the database.
 _SEALED: Final = (studies.c.api_key, studies.c.webhook_secret)
 
@@ -115,6 +118,15 @@ def missing(every: Sequence[Study], settings: Settings) -> list[str]:
     if _webhook_secrets(every, settings):
         made_up_for.add("KOJI_WEBHOOK_SECRET")
     return [name for name in settings.missing_for_card() if name not in made_up_for]
+
+
+def missing_at_all(every: Sequence[Study], settings: Settings) -> list[str]:
+    """The same without a key that some study has, if only one that is off or that cannot be read now.
+
+    Then nobody can be asked; what has been asked goes on, and its results still come.
+    """
+    has_key = any(study.api_key is not None or study.secrets_lost for study in every)
+    return [name for name in missing(every, settings) if name != "KOJI_API_KEY" or not has_key]
 
 
 # Secrets at rest

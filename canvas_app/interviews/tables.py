@@ -136,6 +136,8 @@ sa.Index(
     sqlite_where=_by_rule,
     postgresql_where=_by_rule,
 )
+# Of many studies the card offers those that were asked with last.
+sa.Index("ix_interviews_study", interviews.c.study, interviews.c.created_at)
 sa.Index("ix_interviews_contact", interviews.c.workspace_id, interviews.c.contact_id, interviews.c.created_at)
 # What the clock has to look at: small, however large the ledger becomes.
 sa.Index(
@@ -256,7 +258,7 @@ studies = sa.Table(
     sa.Column("mode", sa.String(8)),
     sa.Column("link_template", sa.String(2048)),
     sa.Column("anonymous", sa.Boolean, nullable=False),
-    # The message by language: {"de": {...}}, see canvas_app.interviews.wording.
+    # The message by language: {"de": {...}}, see canvas_app.interviews.words.
     sa.Column("wording", sa.JSON(none_as_null=True)),
     sa.Column("credits", sa.Integer),
     sa.Column("remind_after_days", sa.Integer),

@@ -6,14 +6,18 @@ https://www.koji.so/docs/webhook-setup
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 
 from flask import Blueprint, Response, jsonify, request
 
-from canvas_app import web
-from canvas_app.errors import BodyRefused, NotConfigured, SignatureRefused
-from canvas_app.interviews import deliveries
+from canvas_app import store, web
+from canvas_app.errors import BodyRefused, NotConfigured, SecretLost, SignatureRefused
+from canvas_app.interviews import deliveries, studies
 from canvas_app.koji import events, signatures
 from canvas_app.koji.events import KojiEvent
+
+# Why the environment's secrets do not fit, where another study's may: every other flaw is in the request.
+_MAY_BE_ANOTHER_STUDYS = frozenset({SignatureRefused.default_reason, NotConfigured.default_reason})
 
 blueprint = Blueprint("koji_webhooks", __name__)
 
@@ -25,24 +29,43 @@ def receive() -> Response:
         return jsonify({"status": "ok"})
     raw = web.body()
     try:
-        signatures.verify(
-            raw,
-            web.header(here.settings.koji_signature_header),
-            here.settings.koji_webhook_secret,
-            now=time.time(),
-        )
-    except (SignatureRefused, NotConfigured):
+        _verify(raw, here.settings.koji_webhook_secret)
+    except (SignatureRefused, NotConfigured) as refusal:
         # Saving the address makes Koji send a request of unknown form, perhaps before it shows the secret.
         # One that names no event of an interview is answered and has no effect; any other is refused.
         ping = _ping(raw)
-        if ping is None:
+        if ping is not None:
+            return _pong(ping)
+        if refusal.reason not in _MAY_BE_ANOTHER_STUDYS:
             raise
-        return _pong(ping)
+        _verify_by_studies(raw)
     event = events.parse(raw)
     if event.kind == "ping":
         return _pong(event)
     stored = deliveries.keep(here.engine, here.jobs, event, raw)
     return jsonify({"status": "stored" if stored else "seen_before"})
+
+
+def _verify(raw: bytes, secrets: Sequence[str]) -> None:
+    header = web.header(web.current().settings.koji_signature_header)
+    signatures.verify(raw, header, secrets, now=time.time())
+
+
+def _verify_by_studies(raw: bytes) -> None:
+    """Koji's webhooks belong to a project, so that each study may have a secret of its own."""
+    here = web.current()
+    with store.reading(here.engine) as connection:
+        secrets = studies.webhook_secrets(connection, here.settings)
+    try:
+        _verify(raw, secrets)
+    except (SignatureRefused, NotConfigured):
+        with store.reading(here.engine) as connection:
+            lost = studies.secrets_lost(connection, here.settings)
+        if lost:
+            # It may be signed with one that cannot be read here. Koji sends it again after a 503, and until
+            # then the right SECRET_KEY may be set; a 401 would be the last word.
+            raise SecretLost from None
+        raise
 
 
 def _ping(raw: bytes) -> KojiEvent | None:

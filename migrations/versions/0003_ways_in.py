@@ -49,6 +49,7 @@ def upgrade() -> None:
     _partial_index("ix_interviews_unfinished", ["state_since"], _UNFINISHED.replace("(", "('planned', "))
     _partial_index("ix_interviews_remind_at", ["remind_at"], "remind_at IS NOT NULL")
     _partial_index("ix_interviews_rule", ["rule", "created_at"], "rule IS NOT NULL")
+    op.create_index("ix_interviews_study", "interviews", ["study", "created_at"])
     op.create_table(
         "studies",
         sa.Column("slug", sa.String(length=64), nullable=False),
@@ -131,7 +132,12 @@ def upgrade() -> None:
 def downgrade() -> None:
     for table in ("api_requests", "decisions", "rules", "imported_links", "studies"):
         op.drop_table(table)
-    for name in ("ix_interviews_rule", "ix_interviews_remind_at", "uq_interviews_planned"):
+    for name in (
+        "ix_interviews_study",
+        "ix_interviews_rule",
+        "ix_interviews_remind_at",
+        "uq_interviews_planned",
+    ):
         op.drop_index(name, "interviews")
     op.drop_index("ix_interviews_unfinished", "interviews")
     _partial_index("ix_interviews_unfinished", ["state_since"], _UNFINISHED)

@@ -23,6 +23,7 @@ from canvas_app.canvas.card_states import (
     Result,
     Sending,
     Sent,
+    StudyChoice,
 )
 
 NOON = datetime(2026, 11, 22, 12, 5, tzinfo=UTC)
@@ -36,6 +37,17 @@ PREVIEW = (
     "Thank you, and have a lovely day!",
 )
 
+TWO_STUDIES = StudyChoice(
+    options=(("default", "Customer interview"), ("after-support", "After-support interview, winter 2026")),
+    chosen="after-support",
+)
+MANY_STUDIES = StudyChoice(
+    options=tuple((f"study-{number}", f"Study number {number}") for number in range(11, 21)),
+    chosen="study-12",
+    page=1,
+    pages=3,
+)
+
 EXAMPLES: dict[str, CardState] = {
     "ready": Ready(
         preview=PREVIEW,
@@ -47,6 +59,23 @@ EXAMPLES: dict[str, CardState] = {
     ),
     "ready, little known": Ready(
         preview=PREVIEW[:2], contact_name=None, nonce="n-1", study_name="Customer interview", earlier=None
+    ),
+    "ready, a choice of two studies": Ready(
+        preview=PREVIEW,
+        contact_name="Maximiliane von Hohenstein-Wittelsbach",
+        nonce="n-2",
+        study_name="After-support interview, winter 2026",
+        earlier="Last interview answered on Sep 1, 2026 at 9:12 AM CEST (positive).",
+        choice=TWO_STUDIES,
+    ),
+    "ready, a choice of many studies": Ready(
+        preview=PREVIEW,
+        contact_name="Mia Chen",
+        nonce="n-3",
+        study_name="Study number 12",
+        earlier=None,
+        personal_line="It was great to talk to you on the phone!",
+        choice=MANY_STUDIES,
     ),
     "planned": Planned(
         asked_by="Rule: After a major issue is resolved", asked_at=NOON, not_before=DECEMBER, token="t"
@@ -155,6 +184,7 @@ EXAMPLES: dict[str, CardState] = {
         again_from=NOON + timedelta(days=30),
         elsewhere=True,
         personal_line="Great [talk].",
+        study="exit",
     ),
     "confirm sending": ConfirmSend(
         preview=PREVIEW,
@@ -172,6 +202,16 @@ EXAMPLES: dict[str, CardState] = {
         replaces=True,
         token="t-3",
         personal_line="Great talk.",
+    ),
+    "confirm replacing, a choice of many studies": ConfirmSend(
+        preview=PREVIEW,
+        contact_name="Mia Chen",
+        asked_by="Sam Okafor",
+        asked_at=NOON,
+        replaces=True,
+        token="t-5",
+        nonce="n-5",
+        choice=MANY_STUDIES,
     ),
     "confirm withdrawing": ConfirmWithdraw(
         asked_by="Sam Okafor", sent_at=NOON, opened_at=EVENING, token="t-4"
@@ -200,6 +240,7 @@ EXAMPLES: dict[str, CardState] = {
 NASTY = "[Sam](https://evil.example) **b** __u__ `c` \\ <a href=x> \u202egpj.exe\nline two\0\ud800\u200b"
 LONG = NASTY * 500
 NOTHING = " \u200b\n\u200d "
+HOSTILE_STUDIES = StudyChoice(options=(("a", LONG), ("b", NOTHING), ("c", NASTY)), chosen="b", pages=9)
 
 HOSTILE: dict[str, CardState] = {
     "planned": Planned(asked_by=LONG, asked_at=NOON, not_before=NOON),
@@ -212,6 +253,15 @@ HOSTILE: dict[str, CardState] = {
         personal_line=LONG,
     ),
     "ready, nothing": Ready(preview=(), contact_name=NOTHING, nonce="", study_name=NOTHING, earlier=NOTHING),
+    "ready, a choice": Ready(
+        preview=(NASTY, LONG, "", NOTHING),
+        contact_name=LONG,
+        nonce="n-2",
+        study_name=LONG,
+        earlier=LONG,
+        personal_line=LONG,
+        choice=HOSTILE_STUDIES,
+    ),
     "sending": Sending(asked_by=LONG, asked_at=NOON, worker_alive=False, problem=LONG),
     "sent": Sent(asked_by=LONG, sent_at=NOON, opened_at=NOON, expires_at=NOON, author_note=LONG),
     "completed": Completed(completed_at=datetime(1, 1, 2, tzinfo=UTC)),
@@ -259,6 +309,8 @@ HOSTILE: dict[str, CardState] = {
         replaces=False,
         token="t",
         personal_line=LONG,
+        nonce="n",
+        choice=HOSTILE_STUDIES,
     ),
     "confirm replacing, nothing known": ConfirmSend(
         preview=(), contact_name=NOTHING, asked_by=NOTHING, asked_at=NOON, replaces=True, token=""

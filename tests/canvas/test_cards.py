@@ -25,7 +25,17 @@ from canvas_app.canvas.card_states import (
     Result,
 )
 from canvas_app.canvas.cards import draw
-from canvas_app.canvas.kit import Button, Canvas, CanvasResponse, DataTable, Image, Input, Text, UrlAction
+from canvas_app.canvas.kit import (
+    Button,
+    Canvas,
+    CanvasResponse,
+    DataTable,
+    Dropdown,
+    Image,
+    Input,
+    Text,
+    UrlAction,
+)
 from tests.canvas.examples import EXAMPLES, HOSTILE, LONG, NOON, PREVIEW
 from tests.canvas.heights import estimated_height
 
@@ -183,6 +193,46 @@ class TestReady:
         assert estimated_height(draw(state, zone=BERLIN, elsewhere=name)) < MAX_HEIGHT
 
 
+class TestChoiceOfStudies:
+    def test_is_a_dropdown_with_the_chosen_one_selected(self) -> None:
+        canvas = drawn("ready, a choice of two studies")
+        [dropdown] = [part for part in canvas.components if isinstance(part, Dropdown)]
+        assert (dropdown.id, dropdown.value) == ("study", "after-support")
+        assert [(option.id, option.text) for option in dropdown.options] == [
+            ("default", "Customer interview"),
+            ("after-support", "After-support interview, winter 2026"),
+        ]
+        assert canvas.ids() == ["study", "personal_line", "send"]
+        assert canvas.stored_data == {"nonce": "n-2"}
+
+    def test_says_to_whom_the_message_goes(self) -> None:
+        assert shown(drawn("ready, a choice of many studies"))[:2] == [
+            "For Mia Chen. Sent in your name:",
+            "Hi Maximiliane,",
+        ]
+
+    def test_leads_to_more_of_them_where_there_are_more(self) -> None:
+        canvas = drawn("ready, a choice of many studies")
+        assert canvas.ids() == ["study", "personal_line", "send", "more_studies"]
+        assert (buttons(canvas)["more_studies"].label, buttons(canvas)["more_studies"].style) == (
+            "More studies",
+            "link",
+        )
+        assert canvas.stored_data == {"nonce": "n-3", "page": 1}
+
+    def test_is_there_on_the_card_that_confirms(self) -> None:
+        canvas = drawn("confirm replacing, a choice of many studies")
+        assert canvas.ids() == ["study", "personal_line", "confirm_send", "more_studies", "back"]
+        assert canvas.stored_data == {"token": "t-5", "nonce": "n-5", "page": 1}
+
+    def test_shows_a_name_of_any_kind(self) -> None:
+        [dropdown] = [part for part in drawn("hostile ready, a choice").components if part.type == "dropdown"]
+        texts = [option.text for option in dropdown.options]
+        assert len(texts[0]) <= cards.LINE_LIMIT
+        # Where nothing of a name can be seen, the slug has to do.
+        assert texts[1] == "b"
+
+
 class TestSending:
     def test_says_who_asked_and_when(self) -> None:
         canvas = drawn("sending")
@@ -330,7 +380,7 @@ class TestAskedRecently:
 
     def test_keeps_what_was_typed(self) -> None:
         canvas = drawn("asked recently elsewhere")
-        assert canvas.stored_data == {"personal_line": "Great [talk]."}
+        assert canvas.stored_data == {"personal_line": "Great [talk].", "study": "exit"}
         assert "talk" not in " ".join(shown(canvas))
 
 

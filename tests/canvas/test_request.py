@@ -102,6 +102,25 @@ class TestParse:
         assert request.admin == Admin(id="814860")
 
     @pytest.mark.parametrize(
+        ("known", "language"),
+        [
+            ({"language_override": "de", "browser_language": "en-US"}, "de"),
+            ({"language_override": None, "browser_language": "pt_br"}, "pt-BR"),
+            ({"language_override": "", "browser_locale": "fr"}, "fr"),
+            ({"language_override": {"de": 1}, "language": "es-419"}, "es-419"),
+            ({"language_override": "German", "browser_language": "it"}, "it"),
+            ({"language": "<b>", "browser_language": 7}, None),
+            ({}, None),
+        ],
+    )
+    def test_the_contact_s_language_is_the_first_that_is_one(
+        self, known: dict[str, object], language: str | None
+    ) -> None:
+        contact = parse({**INITIALIZE, "contact": {**CONTACT, **known}}).contact
+        assert contact is not None
+        assert contact.language == language
+
+    @pytest.mark.parametrize(
         ("places", "found"),
         [
             ({"conversation": {"id": "12"}}, "12"),

@@ -19,10 +19,13 @@ from canvas_app.canvas.card_states import (
     Result,
     Sending,
     Sent,
+    StudyChoice,
 )
+from canvas_app.interviews import words
 from canvas_app.interviews.ledger import Interview
 from canvas_app.interviews.states import STATES
-from canvas_app.settings import Settings
+from canvas_app.interviews.words import Words
+from canvas_app.settings import Settings, Study
 from tests.support.world import full_settings
 
 ASKED = datetime(2026, 11, 22, 12, 0, tzinfo=UTC)
@@ -200,13 +203,36 @@ def test_only_an_interview_of_another_conversation_is_named_as_such(
     assert states.elsewhere(interview("sent", conversation_id=at), here, zone) == ("" if named else None)
 
 
+GERMAN = Words("Hallo {first_name},", "erzählen Sie mehr?", "Zum Interview", "Danke!")
+CHOICE = StudyChoice(options=(("default", "Customer interview"), ("exit", "Exit")), chosen="exit")
+EXIT = Study(slug="exit", name="Exit", api_key="k", link_template=None)
+
+
 def test_the_offer_shows_the_message_that_would_go_out() -> None:
-    offer = states.ready(contact_name="Mia Chen", settings=SETTINGS, nonce="n")
+    offer = states.ready(
+        states.Offer(SETTINGS.default_study, words.DEFAULT, None, "n"), contact_name="Mia Chen"
+    )
     assert offer.preview[0] == "Hi Mia,"
     assert (offer.study_name, offer.nonce, offer.contact_name) == ("Customer interview", "n", "Mia Chen")
-    assert offer.personal_line == ""
+    assert (offer.personal_line, offer.choice) == ("", None)
 
 
-def test_the_offer_keeps_a_line_that_was_typed_before() -> None:
-    offer = states.ready(contact_name="Mia", settings=SETTINGS, nonce="n", personal_line="Great talk.")
-    assert offer.personal_line == "Great talk."
+def test_the_offer_is_in_the_words_of_the_study_that_is_chosen() -> None:
+    offered = states.Offer(EXIT, GERMAN, CHOICE, "n")
+    offer = states.ready(offered, contact_name="Mia", personal_line="Great talk.")
+    assert offer.preview == ("Hallo Mia,", "erzählen Sie mehr?", "Zum Interview", "Danke!")
+    assert (offer.study_name, offer.choice, offer.personal_line) == ("Exit", CHOICE, "Great talk.")
+
+
+def test_so_is_the_card_that_confirms() -> None:
+    offered = states.Offer(EXIT, GERMAN, CHOICE, "n")
+    state = states.confirm_send(
+        offered,
+        interview("sent", sent_at=SENT),
+        contact_name=None,
+        replaces=True,
+        token="t",
+        personal_line="Great talk.",
+    )
+    assert state.preview[0] == "Hallo,"
+    assert (state.choice, state.nonce, state.token) == (CHOICE, "n", "t")

@@ -87,6 +87,21 @@ def test_initialize_reads_twice_writes_nothing_and_calls_nobody(
     assert len(world.outside.calls) == 0
 
 
+@pytest.mark.parametrize("own_key", ["pk_live_key", ""], ids=["with the environment's key", "without"])
+@pytest.mark.parametrize("count", [1, 3, 25])
+def test_initialize_reads_twice_however_many_studies_there_are(
+    world: World, count: int, own_key: str
+) -> None:
+    for number in range(count):
+        world.add_study(f"s{number}", enabled=number % 3 != 1)
+    world.deploy(koji_api_key=own_key)
+    with statements(world) as said:
+        card = world.initialize()
+    assert component(card, "send") is not None
+    assert (component(card, "study") is not None) is (count > 1 or bool(own_key))
+    assert len(said) <= 2
+
+
 def test_a_tap_writes_the_row_and_its_job_in_one_transaction(world: World) -> None:
     world.initialize()
     with statements(world) as said:

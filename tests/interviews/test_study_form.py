@@ -134,8 +134,8 @@ def test_every_mistake_is_told_at_once() -> None:
     ]
 
 
-@pytest.mark.parametrize("given", [{"name": ""}, {"api_key": " "}])
-def test_a_name_and_a_key_may_be_changed_and_not_taken_away(given: dict[str, str]) -> None:
+@pytest.mark.parametrize("given", [{"name": ""}, {"api_key": " "}, {"webhook_secret": ""}])
+def test_a_name_and_a_secret_may_be_changed_and_not_taken_away(given: dict[str, str]) -> None:
     assert len(mistakes(changed, EXIT, **given)) == 1
 
 

@@ -19,14 +19,14 @@ from werkzeug.test import TestResponse
 
 from canvas_app import gates, store
 from canvas_app.intercom import signatures as intercom_signatures
-from canvas_app.interviews import jobs, ledger
+from canvas_app.interviews import jobs, ledger, studies
 from canvas_app.interviews.ledger import Interview
 from canvas_app.interviews.services import Services
 from canvas_app.interviews.tables import deliveries, interviews, metadata, outside_writes, pauses
 from canvas_app.interviews.tables import gates as gates_table
 from canvas_app.koji import signatures as koji_signatures
 from canvas_app.rates import Rate
-from canvas_app.settings import Settings
+from canvas_app.settings import Settings, Study
 from canvas_app.worker import make_services
 from tests.support.httpx_responses import ResponsesTransport
 from tests.support.intercom_contract import CheckedTransport
@@ -148,13 +148,27 @@ class World:
         header = {"X-Body-Signature": intercom_signatures.sign_body(raw, secret)}
         return self.app.test_client().post(path, data=raw, headers=header, content_type="application/json")
 
-    def koji_event(self, body: dict[str, Any]) -> TestResponse:
+    def koji_event(self, body: dict[str, Any], *, secret: str = KOJI_SECRET) -> TestResponse:
         raw = json.dumps(body).encode()
-        header = {"X-Koji-Signature": koji_signatures.sign(raw, KOJI_SECRET)}
+        header = {"X-Koji-Signature": koji_signatures.sign(raw, secret)}
         return self.app.test_client().post("/webhooks/koji", data=raw, headers=header)
 
     def get(self, path: str, **options: Any) -> TestResponse:
         return self.app.test_client().get(path, **options)
+
+    def add_study(self, slug: str, **changes: Any) -> Study:
+        """Save a study, by default with a key and a webhook secret of its own, and on."""
+        values = {
+            "name": slug.title(),
+            "api_key": f"pk_{slug}",
+            "webhook_secret": f"whsec_{slug}",
+            "link_template": None,
+            **changes,
+        }
+        study = Study(slug=slug, **values)
+        with store.writing(self.engine) as connection:
+            studies.save(connection, self.settings, study)
+        return study
 
     # What is done about it
 

@@ -1,0 +1,107 @@
+"""What the card needs to know, in two queries: Intercom asks for it whenever a conversation is opened."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection
+
+from canvas_app import gates, store
+from canvas_app.interviews import ledger, studies
+from canvas_app.interviews.ledger import Interview
+from canvas_app.interviews.states import ENDED_WITHOUT_ANSWER
+from canvas_app.interviews.tables import interviews, workers, workspaces
+from canvas_app.interviews.tables import studies as studies_table
+from canvas_app.settings import DEFAULT_STUDY, Settings, Study
+
+
+@dataclass(frozen=True, slots=True)
+class CardFacts:
+    """``studies`` are all there are, the environment's first; ``used_at`` says when each was asked with last.
+    ``paused`` says why a wire is on hold, as a reason code."""
+
+    interview: Interview | None
+    timezone: str | None
+    token_workspace_id: str | None
+    worker_seen_at: datetime | None
+    now: datetime
+    paused: str | None = None
+    studies: tuple[Study, ...] = ()
+    used_at: Mapping[str, datetime] = field(default_factory=dict)
+
+
+def read(
+    connection: Connection,
+    settings: Settings,
+    workspace_id: str,
+    contact_id: str,
+    conversation_id: str | None,
+    *,
+    gate_keys: Collection[str] = (),
+) -> CardFacts:
+    """What the card about a contact shows: this conversation's newest interview, else the contact's newest.
+
+    One of this conversation that ended without an answer does not hide what has happened elsewhere since.
+    ``gate_keys``: the gates whose pause is told, beside those of the studies in the database.
+    """
+    theirs = sa.and_(interviews.c.workspace_id == workspace_id, interviews.c.contact_id == contact_id)
+    in_this = interviews.c.conversation_id == conversation_id
+    newest_in_this = sa.select(sa.func.max(interviews.c.created_at)).where(theirs, in_this).correlate(None)
+    here = sa.and_(
+        in_this,
+        interviews.c.state.not_in(ENDED_WITHOUT_ANSWER),
+        interviews.c.created_at == newest_in_this.scalar_subquery(),
+    )
+    row = connection.execute(
+        sa.select(interviews)
+        .where(theirs)
+        .order_by(sa.case((here, 0), else_=1), interviews.c.created_at.desc())
+        .limit(1)
+    ).first()
+    # One row for each study of the database, and one where there is none.
+    rows = connection.execute(_context(connection, gate_keys)).mappings().all()
+    own = [_study_columns(found) for found in rows if found["study_slug"] is not None]
+    context = rows[0]
+    used_at = {study["slug"]: study["used_at"] for study in own} | {DEFAULT_STUDY: context["default_used_at"]}
+    return CardFacts(
+        interview=ledger.of_row(row) if row else None,
+        timezone=context["timezone"],
+        token_workspace_id=context["workspace_id"],
+        worker_seen_at=context["worker_seen_at"],
+        now=context["now"],
+        paused=context["paused"],
+        studies=tuple(studies.of_rows(own, settings)),
+        used_at={slug: at for slug, at in used_at.items() if at is not None},
+    )
+
+
+def _context(connection: Connection, gate_keys: Collection[str]) -> sa.Select[Any]:
+    newest = sa.select(workspaces).order_by(workspaces.c.read_at.desc()).limit(1).subquery()
+    seen = sa.select(sa.func.max(workers.c.renewed_at)).scalar_subquery()
+    in_use = sa.and_(studies_table.c.enabled, studies_table.c.gate_key.is_not(None))
+    own_gates = sa.select(studies_table.c.gate_key).where(in_use).correlate(None)
+    return sa.select(
+        newest.c.timezone,
+        newest.c.workspace_id,
+        sa.type_coerce(seen, workers.c.renewed_at.type).label("worker_seen_at"),
+        store.now_expression(connection).label("now"),
+        gates.reason_query(gate_keys, own_gates).scalar_subquery().label("paused"),
+        _used_at(sa.literal(DEFAULT_STUDY)).label("default_used_at"),
+        _used_at(studies_table.c.slug).label("study_used_at"),
+        *(column.label(f"study_{column.name}") for column in studies_table.c),
+    ).select_from(
+        sa.select(sa.literal(1)).subquery().outerjoin(newest, sa.true()).outerjoin(studies_table, sa.true())
+    )
+
+
+def _used_at(slug: sa.ColumnElement[str]) -> sa.ColumnElement[datetime]:
+    newest = sa.select(sa.func.max(interviews.c.created_at)).where(interviews.c.study == slug)
+    return sa.type_coerce(newest.scalar_subquery(), interviews.c.created_at.type)
+
+
+def _study_columns(row: Mapping[Any, Any]) -> dict[str, Any]:
+    return {name.removeprefix("study_"): row[name] for name in row if name.startswith("study_")}
