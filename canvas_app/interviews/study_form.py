@@ -60,6 +60,8 @@ def new(slug: str, given: Mapping[str, str], *, settings: Settings, others: Sequ
 def changed(study: Study, given: Mapping[str, str], *, settings: Settings, others: Sequence[Study]) -> Study:
     """The study with what was entered. Raises StudyRefused with every mistake."""
     problems = []
+    if not given.get("webhook_secret", "some").strip():
+        problems.append("webhook-secret: is empty; a new one may take its place")
     if study.slug == DEFAULT_STUDY:
         there = {name: text for name, text in given.items() if name in BESIDE_THE_SETTINGS}
         problems = [
