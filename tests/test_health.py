@@ -14,7 +14,7 @@ from canvas_app.errors import CredentialsError
 from canvas_app.interviews.tables import workers
 from canvas_app.settings import Settings
 from tests.support.postgres import PostgresServer, free_port
-from tests.support.world import full_settings
+from tests.support.world import World, full_settings
 
 
 def healthz(database_url: str) -> tuple[int, dict[str, object]]:
@@ -127,6 +127,20 @@ def test_what_is_missing_is_listed_but_is_no_outage(sqlite_url: str) -> None:
     answer = create_app(Settings.load({}, database_url=sqlite_url)).test_client().get("/healthz")
     assert answer.status_code == 200
     assert answer.get_json()["missing"] == Settings.load({}).missing_for_card()
+
+
+def test_what_a_study_of_the_database_has_is_not_missing(sqlite_world: World, tmp_path: Path) -> None:
+    world = sqlite_world
+    world.deploy(koji_api_key="", koji_webhook_secret="", public_url=None)
+    assert health.missing_names(world.engine, world.settings) == [
+        *("PUBLIC_URL", "KOJI_API_KEY", "KOJI_WEBHOOK_SECRET"),
+    ]
+    world.add_study("exit")
+    assert [name for name, _ in health.missing(world.engine, world.settings)] == ["PUBLIC_URL"]
+    # While the tables cannot be read, there is what is set.
+    elsewhere = store.make_engine(f"sqlite:///{tmp_path}/empty.db", pool_size=1)
+    assert len(health.missing_names(elsewhere, world.settings)) == 3
+    elsewhere.dispose()
 
 
 @pytest.mark.parametrize(("environ", "command"), [({"DYNO": "web.1"}, "heroku config:set "), ({}, "export ")])

@@ -23,8 +23,9 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 from canvas_app import leases, migrate, store, worker
 from canvas_app.engine import Jobs
 from canvas_app.errors import NotConfigured
+from canvas_app.interviews import studies
 from canvas_app.interviews.tables import workers
-from canvas_app.settings import PROJECT_ROOT, Settings
+from canvas_app.settings import PROJECT_ROOT, Settings, Study
 from tests.support.world import full_settings
 
 Keep = Callable[[str, "Turns"], int]
@@ -134,6 +135,24 @@ def eventually(what: Callable[[], bool], seconds: float = 15) -> bool:
     return True
 
 
+def test_it_tells_which_studies_secrets_no_key_opens(sqlite_url: str, log_lines: LogLines) -> None:
+    engine = store.make_engine(sqlite_url, pool_size=1)
+    with store.writing(engine) as connection:
+        studies.save(connection, full_settings(sqlite_url), Study("exit", "Exit", "planted", None))
+    worker._reseal(engine, full_settings(sqlite_url, secret_key="another-key"))
+    engine.dispose()
+    assert [(line["event"], line["studies"]) for line in log_lines()] == [("secrets_lost", "exit")]
+
+
+def test_that_nothing_could_be_sealed_anew_keeps_no_worker_from_starting(
+    tmp_path: Path, log_lines: LogLines
+) -> None:
+    engine = store.make_engine(f"sqlite:///{tmp_path}/empty.db", pool_size=1)
+    worker._reseal(engine, full_settings("sqlite:///x.db"))
+    engine.dispose()
+    assert [line["event"] for line in log_lines()] == ["secrets_not_resealed"]
+
+
 @pytest.mark.slow
 class TestProcess:
     @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
@@ -159,6 +178,23 @@ class TestProcess:
         worker.wait_for("worker_started")
         worker.process.terminate()
         assert worker.ends() == 0
+
+    def test_seals_with_the_newest_key_what_an_older_one_has_sealed(
+        self, start: StartWorker, engine: Engine
+    ) -> None:
+        url = engine.url.render_as_string(hide_password=False)
+        study = Study("exit", "Exit", "planted-key", None, webhook_secret="planted-secret")
+        with store.writing(engine) as connection:
+            studies.save(connection, full_settings(url, secret_key="old-key"), study)
+        worker = start(DATABASE_URL=url, SECRET_KEY="new-key,old-key")
+        assert worker.wait_for("secrets_resealed")["count"] == 2
+        worker.wait_for("worker_started")
+        worker.process.terminate()
+        assert worker.ends() == 0
+        with store.reading(engine) as connection:
+            found = studies.find(connection, full_settings(url, secret_key="new-key"), "exit")
+        assert found == study
+        assert "planted" not in worker.text
 
     def test_works_on_the_tables_of_a_newer_version(self, start: StartWorker, engine: Engine) -> None:
         # The release was taken back, and its migrations were not.

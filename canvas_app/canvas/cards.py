@@ -197,6 +197,8 @@ def _ready(state: Ready, *, brief: bool) -> Iterable[Component]:
     name = plain(state.contact_name or "", NAME_LIMIT) or texts.THE_CUSTOMER
     earlier = plain(state.earlier or "", LINE_LIMIT)
     # A choice takes the place of some of the rest.
+    limit = PREVIEW_LIMIT if state.choice is None else MEDIUM_PREVIEW_LIMIT
+    limit = SHORT_PREVIEW_LIMIT if brief or (earlier and state.choice) else limit
     if earlier and not (brief and state.choice):
         yield pieces.context(earlier)
     if state.choice is None:
@@ -204,7 +206,7 @@ def _ready(state: Ready, *, brief: bool) -> Iterable[Component]:
     else:
         yield pieces.dropdown(STUDY, state.choice, LINE_LIMIT)
         yield pieces.paragraph(texts.offer_to(name))
-    yield from pieces.preview(state.preview, SHORT_PREVIEW_LIMIT if brief or state.choice else PREVIEW_LIMIT)
+    yield from pieces.preview(state.preview, limit)
     yield _line_input(state.personal_line)
     yield pieces.submit(SEND, texts.SEND)
     yield from _more_studies(state.choice)

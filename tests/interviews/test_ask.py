@@ -35,6 +35,18 @@ def test_the_row_and_its_job_are_written_together(world: World) -> None:
     assert links.read_token(token, world.settings.secret_key) == asked.interview.id
 
 
+@pytest.mark.parametrize(
+    ("study", "given", "cost"),
+    [("default", None, 1), ("exit", None, 3), ("exit", 7, 7), ("exit", 0, 0), ("gone", None, None)],
+)
+def test_what_it_costs_is_kept_with_it(world: World, study: str, given: int | None, cost: int | None) -> None:
+    world.add_study("exit", mode="voice")
+    assert make(world, make_ask(study=study, credits=given)).interview.credits == cost
+    # What the study costs later is no matter.
+    world.add_study("exit", mode="text")
+    assert world.interview().credits == cost
+
+
 def test_without_its_job_there_is_no_row(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(*_args: Any, **_options: Any) -> None:
         raise ZeroDivisionError

@@ -11,6 +11,7 @@ import sqlalchemy as sa
 from werkzeug.test import TestResponse
 
 from canvas_app import create_app, hmacs, store
+from canvas_app.interviews import studies
 from canvas_app.interviews.tables import deliveries
 from canvas_app.koji import signatures
 from tests.support.world import KOJI_ID, KOJI_SECRET, World, full_settings
@@ -135,6 +136,29 @@ class TestSignature:
         answer = deliver(world, raw, **{"X-Koji-Signature": _timestamped(raw, time.time() + off)})
         assert (answer.status_code, answer.get_json()["error"]) == (401, "signature_stale")
         assert stored(world) == []
+
+    def test_may_be_of_any_study_s_secret(self, world: World) -> None:
+        world.add_study("exit", webhook_secret="exit-new,exit-old")
+        world.add_study("beta", webhook_secret="beta", enabled=False)
+        for number, secret in enumerate(("exit-new", "exit-old", "beta", KOJI_SECRET)):
+            raw = json.dumps({**EVENT, "delivery_id": str(number)}).encode()
+            answer = deliver(world, raw, **{"X-Koji-Signature": signatures.sign(raw, secret)})
+            assert answer.get_json() == {"status": "stored"}, secret
+        raw = json.dumps(EVENT).encode()
+        for secret in ("whsec_exit", "exit-new,exit-old", ""):
+            answer = deliver(world, raw, **{"X-Koji-Signature": signatures.sign(raw, secret)})
+            assert (answer.status_code, answer.get_json()["error"]) == (401, "signature_mismatch")
+
+    def test_that_fits_the_environment_s_secret_or_none_at_all_needs_no_look_at_the_studies(
+        self, world: World, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(studies, "listed", None)
+        assert deliver(world, EVENT, **signed(EVENT)).status_code == 200
+        assert deliver(world, EVENT).status_code == 401
+        assert deliver(world, EVENT, **{"X-Koji-Signature": "let me in"}).status_code == 401
+        # Whoever sets the address up may sign with anything.
+        ping = {"event": "ping"}
+        assert deliver(world, ping, **{"X-Koji-Signature": "a" * 64}).status_code == 200
 
     def test_stands_in_the_header_that_is_set(self, sqlite_url: str) -> None:
         settings = full_settings(sqlite_url, koji_signature_header="X-Webhook-Signature")
