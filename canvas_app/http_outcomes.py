@@ -29,7 +29,7 @@ CONNECT_SECONDS: Final = 3.0
 READ_SECONDS: Final = 10.0
 # The time limit for one read starts anew with every byte, so the whole answer has a limit of its own.
 CALL_SECONDS: Final = 25.0
-# After this long a call has certainly ended, whatever the other side did.
+# This long after its request could leave, a call has certainly ended, whatever the other side did.
 LONGEST_CALL_SECONDS: Final = CALL_SECONDS + READ_SECONDS
 MOST_ANSWER_BYTES: Final = 5 * 1024 * 1024
 LONGEST_RETRY_AFTER: Final = 3600.0
@@ -42,6 +42,8 @@ PUT_OFF: Final = frozenset({GATE_FULL, GATE_BLOCKED})
 
 _REQUEST_ID = re.compile(r"[A-Za-z0-9_.-]{1,100}")
 _NUMBER = re.compile(r"[0-9]{1,12}(\.[0-9]{1,9})?")
+# What httpcore tells right before the first byte of a request is written to its connection.
+_REQUEST_LEAVES: Final = "http11.send_request_headers.started"
 # With these, nothing has left yet: the other side cannot have acted.
 _BEFORE_SENDING = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout)
 
@@ -116,12 +118,20 @@ def send(
     params: Mapping[str, str] | None = None,
     repeatable: bool,
     service: str,
+    begin_by: float | None = None,
 ) -> Answer:
     """Make one call and read its answer, at most 5 MB of it. ``service`` is the name used in messages.
 
-    Raises LaterError ``unreachable`` when nothing left; ``no_answer`` as LaterError or, for a call that is
-    not repeatable, UnknownOutcomeError, when no status came back; PermanentError ``base_url_wrong``.
+    ``begin_by``: the moment of ``time.monotonic`` after which no byte of the request leaves any more. Raises
+    LaterError ``too_slow`` then and ``unreachable`` when nothing left; ``no_answer`` as LaterError or, for a
+    call that is not repeatable, UnknownOutcomeError, when no status came back; PermanentError
+    ``base_url_wrong``.
     """
+
+    def in_time(event: str = _REQUEST_LEAVES, _info: object = None) -> None:
+        if event == _REQUEST_LEAVES and begin_by is not None and time.monotonic() > begin_by:
+            raise too_slow()
+
     sent_headers = dict(headers)
     content: bytes | None = None
     if json_body is not None:
@@ -130,7 +140,17 @@ def send(
         sent_headers["Content-Type"] = "application/json"
     deadline = time.monotonic() + CALL_SECONDS
     try:
-        request = http.build_request(method, url, headers=sent_headers, content=content, params=params)
+        request = http.build_request(
+            method,
+            url,
+            headers=sent_headers,
+            content=content,
+            params=params,
+            # Asked once more when the connection stands: looking the name up has no time limit, and
+            # connecting and TLS take their time too. https://www.encode.io/httpcore/extensions/#trace
+            extensions={"trace": in_time},
+        )
+        in_time()
         response = http.send(request, stream=True)
     except (httpx.InvalidURL, httpx.UnsupportedProtocol) as error:
         raise PermanentError(

@@ -79,10 +79,10 @@ class IntercomClient:
     ) -> str | None:
         """Post a message to the customer, in this admin's name. ``body`` is HTML.
 
-        ``begin_by``: the moment of ``time.monotonic`` after which the call is not made any more (LaterError
-        ``too_slow``). Not repeatable: UnknownOutcomeError when nobody knows whether it was posted. Once
-        Intercom says 2xx it was, so an answer that cannot be read is a success too. Returns the new part's id
-        if it is found.
+        ``begin_by``: the moment of ``time.monotonic`` after which nothing of the call leaves any more
+        (LaterError ``too_slow``). Not repeatable: UnknownOutcomeError when nobody knows whether it was
+        posted. Once Intercom says 2xx it was, so an answer that cannot be read is a success too. Returns the
+        new part's id if it is found.
         """
         return self._speak(conversation_id, "comment", admin_id, body, begin_by)
 
@@ -224,10 +224,16 @@ class IntercomClient:
     ) -> Answer:
         """One call through the gate; any status but 2xx is raised as the error it stands for."""
         with self._gate.passage(_operation(method, path)):
-            # Looked at after the gate, where the call may have waited, and right before it is made.
-            if begin_by is not None and time.monotonic() > begin_by:
-                raise http_outcomes.too_slow()
-            return self._exchange(method, path, body, params=params, repeatable=repeatable, special=special)
+            return self._exchange(
+                method,
+                path,
+                body,
+                params=params,
+                repeatable=repeatable,
+                special=special,
+                # Looked at after the gate, where the call may have waited, and right before it leaves.
+                begin_by=begin_by,
+            )
 
     def _exchange(
         self,
@@ -238,6 +244,7 @@ class IntercomClient:
         params: Mapping[str, str] | None,
         repeatable: bool,
         special: Callable[[Answer], PermanentError | None] | None,
+        begin_by: float | None,
     ) -> Answer:
         if not http_outcomes.token_is_sendable(self._token):
             raise CredentialsError(
@@ -253,6 +260,7 @@ class IntercomClient:
             params=params,
             repeatable=repeatable,
             service=SERVICE,
+            begin_by=begin_by,
         )
         codes = _codes(answer)
         error = _special(answer, path, codes) or (special(answer) if special else None)
