@@ -209,13 +209,20 @@ def _revive(
         deliveries.c.state == "failed",
         sa.and_(deliveries.c.state == "ignored", deliveries.c.reason == "unknown_interview"),
     )
+    this = sa.and_(deliveries.c.door == door, deliveries.c.dedupe_key == key, given_up)
+    found = connection.execute(sa.select(deliveries).where(this).with_for_update()).first()
+    if found is None:
+        return None
     row = connection.execute(
         sa.update(deliveries)
-        .where(deliveries.c.door == door, deliveries.c.dedupe_key == key, given_up)
+        .where(this)
         .values(
             state="stored",
             reason=None,
             content=content,
+            # The very same was merged before, and may have been corrected since. Whatever else comes under
+            # the sender's own id is still to be merged.
+            interview_id=found.interview_id if content == found.content else None,
             waits=0,
             fills=0,
             tries=0,

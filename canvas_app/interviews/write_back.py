@@ -186,8 +186,11 @@ def attributes(
 def _load(services: Services, interview_id: str) -> Interview | None:
     with store.reading(services.engine) as connection:
         interview = ledger.get(connection, interview_id)
-    # An interview that is written back is written again when its result is delivered anew and more complete.
-    return interview if interview is not None and interview.state in ("analysed", "written_back") else None
+    # An interview that is written back is written again when its result is delivered anew and more complete;
+    # not one whose personal data was removed, which is about nobody.
+    if interview is None or interview.state not in ("analysed", "written_back"):
+        return None
+    return interview if interview.purged_at is None else None
 
 
 def _author(services: Services, interview: Interview) -> str:
