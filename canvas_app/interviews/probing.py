@@ -12,7 +12,7 @@ from canvas_app.errors import NotConfigured, WireError
 from canvas_app.gates import EVERYTHING
 from canvas_app.interviews import workspace
 from canvas_app.interviews.services import Services
-from canvas_app.interviews.tables import interviews
+from canvas_app.interviews.tables import interviews, unpurged
 
 logger = logging.getLogger(__name__)
 
@@ -65,7 +65,8 @@ def _newest_at_koji(services: Services) -> str | None:
     with store.reading(services.engine) as connection:
         id_: str | None = connection.execute(
             sa.select(interviews.c.koji_interview_id)
-            .where(interviews.c.koji_interview_id.is_not(None))
+            # Purged ones have no id any more; that they are left out lets the database use an index.
+            .where(interviews.c.koji_interview_id.is_not(None), unpurged)
             .order_by(interviews.c.created_at.desc())
             .limit(1)
         ).scalar()
