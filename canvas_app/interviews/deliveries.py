@@ -14,7 +14,7 @@ from canvas_app import store
 from canvas_app.engine import Jobs
 from canvas_app.interviews import ledger
 from canvas_app.interviews.ask import partition
-from canvas_app.interviews.tables import deliveries
+from canvas_app.interviews.tables import deliveries, stored
 from canvas_app.koji.events import KojiEvent
 from canvas_app.koji.results import KojiResult
 
@@ -72,8 +72,14 @@ def keep_unhandled(engine: Engine, *, key: str, event: str, reason: str, door: D
     """Store that something came which nothing follows from. False when it was stored before."""
     with store.writing(engine) as connection:
         now = store.now(connection)
-        stored = _insert(connection, door=door, key=key, event=event, reason=reason, content=None, now=now)
-    return stored is not None
+        id_ = _insert(connection, door=door, key=key, event=event, reason=reason, content=None, now=now)
+    return id_ is not None
+
+
+def is_on_its_way(connection: Connection, event: KojiEvent, raw: bytes, *, door: Door) -> bool:
+    """Whether the very same event is stored, and still to be worked on."""
+    same = sa.and_(deliveries.c.door == door, deliveries.c.dedupe_key == _key(event, raw))
+    return connection.execute(sa.select(deliveries.c.id).where(same, stored)).first() is not None
 
 
 def content_of(event: KojiEvent) -> dict[str, Any]:
