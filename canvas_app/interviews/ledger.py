@@ -59,6 +59,7 @@ class Interview:
     result_at: datetime | None
     attributes_written_at: datetime | None
     contact_tags: dict[str, str] | None
+    conversation_tags: dict[str, str] | None
     written_back_at: datetime | None
     public_url: str | None
     check_at: datetime | None
@@ -371,6 +372,16 @@ def expire(
 
 def newer_result_exists(connection: Connection, interview: Interview) -> bool:
     """Whether a newer interview of this contact has its attributes in Intercom already."""
+    return _newer_exists(connection, interview, interviews.c.attributes_written_at.is_not(None))
+
+
+def newer_tags_exist(connection: Connection, interview: Interview) -> bool:
+    """Whether the contact's tags are a newer interview's: also of one whose attributes were refused."""
+    tagged = interviews.c.contact_tags.is_not(None)
+    return _newer_exists(connection, interview, interviews.c.attributes_written_at.is_not(None) | tagged)
+
+
+def _newer_exists(connection: Connection, interview: Interview, written: sa.ColumnElement[bool]) -> bool:
     if interview.result_at is None:
         return False
     newer = (
@@ -379,7 +390,7 @@ def newer_result_exists(connection: Connection, interview: Interview) -> bool:
             interviews.c.workspace_id == interview.workspace_id,
             interviews.c.contact_id == interview.contact_id,
             interviews.c.id != interview.id,
-            interviews.c.attributes_written_at.is_not(None),
+            written,
             interviews.c.result_at > interview.result_at,
         )
         .limit(1)

@@ -135,6 +135,7 @@ def _nothing_personal(id_: str, result: dict[str, Any] | None) -> dict[str, Any]
                 "koji_link",
                 "written_as_id",
                 "contact_tags",
+                "conversation_tags",
             )
         ),
     }

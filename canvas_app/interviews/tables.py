@@ -76,8 +76,10 @@ interviews = sa.Table(
     # The interview's own time, by which an older result is told from a newer one.
     sa.Column("result_at", UtcDateTime),
     sa.Column("attributes_written_at", UtcDateTime),
-    # Tags of ours on the contact, as {tag id: name}, so that they can be taken off when they are outdated.
+    # Tags of ours that may be on the contact and on the conversation, as {tag id: name}, so that they can be
+    # taken off when they are outdated.
     sa.Column("contact_tags", sa.JSON(none_as_null=True)),
+    sa.Column("conversation_tags", sa.JSON(none_as_null=True)),
     sa.Column("written_back_at", UtcDateTime),
     # The base of the personal link, as the web process knew it when the interview was asked for.
     sa.Column("public_url", sa.String(255)),

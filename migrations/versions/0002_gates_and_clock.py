@@ -43,6 +43,7 @@ def upgrade() -> None:
     op.add_column("interviews", sa.Column("checks", sa.Integer(), server_default="0", nullable=False))
     op.add_column("interviews", sa.Column("was_closed", sa.Boolean(), nullable=True))
     op.add_column("interviews", sa.Column("closed_again_at", sa.DateTime(timezone=True), nullable=True))
+    op.add_column("interviews", sa.Column("conversation_tags", sa.JSON(none_as_null=True), nullable=True))
     op.add_column("interviews", sa.Column("purged_at", sa.DateTime(timezone=True), nullable=True))
     _partial_index("ix_interviews_unfinished", "interviews", "state_since", _UNFINISHED)
     _partial_index("ix_interviews_check_at", "interviews", "check_at", "check_at IS NOT NULL")
@@ -68,7 +69,7 @@ def downgrade() -> None:
         "ix_interviews_unfinished",
     ):
         op.drop_index(name, "interviews")
-    for name in ("purged_at", "closed_again_at", "was_closed", "checks", "check_at"):
+    for name in ("purged_at", "conversation_tags", "closed_again_at", "was_closed", "checks", "check_at"):
         op.drop_column("interviews", name)
     op.drop_table("pauses")
     op.drop_table("gates")

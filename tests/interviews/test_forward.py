@@ -14,7 +14,8 @@ import sqlalchemy as sa
 from flask import Flask
 from sqlalchemy.engine import Engine
 
-from canvas_app import store
+from canvas_app import http_outcomes, store
+from canvas_app.errors import LaterError
 from canvas_app.interviews import forward, jobs, purge
 from canvas_app.interviews.ask import partition
 from canvas_app.interviews.outcomes import Outcome
@@ -197,6 +198,21 @@ def test_a_write_of_unknown_outcome_may_have_been_made(
     assert world.interview().attributes_written_at is None
     receive(world, respondent_email=None)
     assert (world.interview().state, world.interview().reason) == (state, reason)
+
+
+def test_a_write_that_never_had_its_turn_at_the_gate_was_not_made(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    full = LaterError(reason=http_outcomes.GATE_FULL, retry_after=30.0)
+
+    def no_turn(*_args: Any) -> None:
+        raise full
+
+    monkeypatch.setattr(world.services.intercom, "update_contact", no_turn)
+    receive(world)
+    assert (world.interview().state, world.interview().reason) == ("analysed", "gate_full")
+    receive(world, respondent_email=None)
+    assert (world.interview().state, world.interview().reason) == ("not_written", "anonymous")
 
 
 # What is missing is asked for

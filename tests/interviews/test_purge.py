@@ -66,6 +66,7 @@ def test_an_old_interview_loses_whatever_leads_to_a_person(world: World) -> None
         "koji_link",
         "written_as_id",
         "contact_tags",
+        "conversation_tags",
     ):
         assert before[name] is not None, f"{name} would be empty anyway"
         assert after[name] is None
