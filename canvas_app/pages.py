@@ -129,7 +129,9 @@ def _follow(token: str) -> BaseResponse:
     if (interview.opened_at is None or interview.state != "opened") and _is_a_person():
         try:
             _count_as_opened(interview, now)
-        except store.AWAY as error:
+        except SQLAlchemyError as error:
+            if not store.is_away(error):
+                raise
             # The customer wants to answer now; that they came is known from their answer as well.
             log.failure(logger, "opening_not_recorded", error, interview=interview.id)
     answer = redirect(interview.koji_link, code=302)

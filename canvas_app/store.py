@@ -20,7 +20,7 @@ import psycopg
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import Connection, Engine, make_url
-from sqlalchemy.exc import InterfaceError, InternalError, OperationalError
+from sqlalchemy.exc import InterfaceError, InternalError, OperationalError, SQLAlchemyError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.types import TypeDecorator
 
@@ -32,7 +32,7 @@ P = ParamSpec("P")
 T = TypeVar("T")
 
 # What the driver and the pool raise while the database is away, and whenever it is too busy.
-AWAY = (OperationalError, InterfaceError, PoolTimeout)
+_AWAY = (OperationalError, InterfaceError, PoolTimeout)
 # PostgreSQL is there, but takes no writes (a standby after a failover), or has cut a transaction that
 # stood idle. The driver calls these internal errors.
 # https://www.postgresql.org/docs/current/errcodes-appendix.html
@@ -159,16 +159,19 @@ def patiently(function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
     while True:
         try:
             return function(*args, **kwargs)
-        except (*AWAY, InternalError) as error:
-            if isinstance(error, InternalError) and not _is_away(error):
+        except SQLAlchemyError as error:
+            if not is_away(error):
                 raise
             log.failure(logger, "waits_for_database", error)
             time.sleep(pause)
             pause = min(pause * 2, 5.0)
 
 
-def _is_away(error: InternalError) -> bool:
-    return getattr(error.orig, "sqlstate", None) in _AWAY_STATES
+def is_away(error: SQLAlchemyError) -> bool:
+    """Whether an error says that the database is away, too busy or takes no writes, and not that we erred."""
+    if isinstance(error, InternalError):
+        return getattr(error.orig, "sqlstate", None) in _AWAY_STATES
+    return isinstance(error, _AWAY)
 
 
 def now_expression(connection: Connection) -> sa.ColumnElement[datetime]:

@@ -10,8 +10,8 @@ import sqlalchemy as sa
 from flask import Flask
 from flask.testing import FlaskClient
 from itsdangerous import URLSafeSerializer
-from sqlalchemy.engine import Engine
-from sqlalchemy.exc import OperationalError
+from sqlalchemy.engine import Connection, Engine
+from sqlalchemy.exc import InternalError, OperationalError
 from werkzeug.test import TestResponse
 
 from canvas_app import create_app, leases, store
@@ -287,6 +287,24 @@ class TestLinkThatDoesNotLead:
         assert "in a moment" in page_of(answer)
         assert re.search(r'<meta http-equiv="refresh" content="[0-9]+">', answer.text)
         assert answer.headers["Retry-After"] == "5"
+
+
+def test_a_link_leads_on_while_the_database_takes_no_writes(sqlite_world: World) -> None:
+    class TakesNoWrites(Exception):
+        # A standby after a failover: https://www.postgresql.org/docs/current/errcodes-appendix.html
+        sqlstate = "25006"
+
+    def refuse(_connection: Connection, _cursor: object, statement: str, *_rest: object) -> None:
+        if statement.startswith("UPDATE"):
+            raise InternalError("", {}, TakesNoWrites())
+
+    sqlite_world.send()
+    engine = sqlite_world.app.extensions["koji_for_intercom"].engine
+    sa.event.listen(engine, "before_cursor_execute", refuse)
+    answer = tap(sqlite_world)
+    sa.event.remove(engine, "before_cursor_execute", refuse)
+    assert answer.status_code == 302
+    assert not opened(sqlite_world.interview())
 
 
 class TestHome:
