@@ -82,6 +82,12 @@ def key_of(wire: Wire, secret: str) -> str:
     return f"{wire}:{fingerprint(f'{wire} token', secret)}"
 
 
+def token_fingerprint(settings: Settings) -> str:
+    """Tells one of Intercom's access tokens from another: which one a workspace was learnt by."""
+    token = settings.intercom_access_token
+    return fingerprint("intercom token", token.get_secret_value() if token else "")
+
+
 def keys_of(settings: Settings) -> dict[Wire, str]:
     """The gates of the tokens that are set."""
     secrets: dict[Wire, str | None] = {
