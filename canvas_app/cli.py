@@ -39,10 +39,22 @@ def release() -> None:
     log.configure()
     database_url = Settings.load(os.environ).database_url
     try:
-        migrate.release(database_url)
+        newer = migrate.release(database_url)
     except OperationalError as error:
         log.failure(logger, "release_failed", error)
         raise click.ClickException("The database cannot be reached. Look at DATABASE_URL.") from error
+    except SQLAlchemyError as error:
+        # Its own text may quote what stands in the address, or in the database.
+        log.failure(logger, "release_failed", error)
+        kind = type(getattr(error, "orig", None) or error).__name__
+        raise click.ClickException(
+            f"The database refused it ({kind}). Look at DATABASE_URL, also behind its question mark."
+        ) from error
+    if newer is not None:
+        click.echo(
+            f"The database's tables are those of a newer version ({newer}). They are left as they are."
+        )
+        return
     click.echo("The database is up to date.")
 
 
@@ -63,7 +75,7 @@ def worker() -> None:
 def doctor() -> None:
     """Say what is set up, what is missing, and the command that mends it. Exits with 1 if anything is."""
     settings = Settings.load(os.environ)
-    engine = store.make_engine(settings.database_url, pool_size=1)
+    engine = store.make_engine(settings.database_url, pool_size=1, somebody_waits=True)
     parts = health.parts(engine)
     pauses = health.pauses(engine, settings, parts)
     engine.dispose()

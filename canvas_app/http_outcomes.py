@@ -262,20 +262,40 @@ def unreadable(answer: Answer, *, service: str, request_id: str | None = None) -
     )
 
 
-def is_web_page(answer: Answer) -> bool:
-    """Whether a page for people came where JSON belongs: whatever its status, the service did not answer."""
+def page_instead(
+    answer: Answer, *, service: str, repeatable: bool, request_id: str | None = None
+) -> WireError | None:
+    """The error for a page for people where JSON belongs, None when none came. To be asked before failure.
+
+    Something between us and the service has answered, with whatever status, and may have kept the call to
+    itself: a 404 of a gateway's is not the service's. What 429, 408 and 5xx mean is the same from either, and
+    a redirect tells that the address is wrong.
+    """
+    status = answer.status
+    if not _is_web_page(answer) or status in (408, 429) or 300 <= status < 400 or status >= 500:
+        return None
+    kind = LaterError if repeatable else UnknownOutcomeError
+    return kind(
+        f"A page for people came with status {status} where {service} should have answered.",
+        reason="answer_unreadable",
+        status=status,
+        request_id=request_id,
+    )
+
+
+def _is_web_page(answer: Answer) -> bool:
     return (
         "html" in answer.headers.get("Content-Type", "").lower() or (answer.body or b"").lstrip()[:1] == b"<"
     )
 
 
-def page_instead(service: str, *, repeatable: bool) -> WireError:
-    """The error for a page for people: something between us and the service answered, and may have kept
-    the call to itself."""
-    said = f"{service} did not answer; a page for people came instead."
-    if repeatable:
-        return LaterError(said, reason="answer_unreadable")
-    return UnknownOutcomeError(said, reason="answer_unreadable")
+def answered_at(answer: Answer, now: float) -> float:
+    """When the answer was given by the clock of who gave it, in unix seconds; ``now`` where it does not say.
+
+    Moments in an answer are meant by that clock, and ours may be minutes ahead.
+    """
+    moment = _unix_seconds(answer.headers.get("Date"))
+    return now if moment is None else moment
 
 
 def retry_after_seconds(value: str | None, now: float) -> float | None:
@@ -288,11 +308,8 @@ def retry_after_seconds(value: str | None, now: float) -> float | None:
     text = value.strip()
     if _NUMBER.fullmatch(text):
         return min(float(text), LONGEST_RETRY_AFTER)
-    try:
-        moment = email.utils.parsedate_to_datetime(text).timestamp()
-    except (ValueError, TypeError, IndexError, OverflowError):
-        return None
-    return min(max(moment - now, 0.0), LONGEST_RETRY_AFTER)
+    moment = _unix_seconds(text)
+    return None if moment is None else min(max(moment - now, 0.0), LONGEST_RETRY_AFTER)
 
 
 def reset_seconds(value: str | None, now: float) -> float | None:
@@ -300,6 +317,13 @@ def reset_seconds(value: str | None, now: float) -> float | None:
     if value is None or not _NUMBER.fullmatch(value.strip()):
         return None
     return min(max(float(value) - now, 0.0), LONGEST_RETRY_AFTER)
+
+
+def _unix_seconds(http_date: str | None) -> float | None:
+    try:
+        return email.utils.parsedate_to_datetime(http_date or "").timestamp()
+    except (ValueError, TypeError, IndexError, OverflowError):
+        return None
 
 
 def safe_request_id(*candidates: object) -> str | None:

@@ -423,6 +423,14 @@ class TestWaiting:
     def test_reset(self, value: str | None, seconds: float | None) -> None:
         assert http_outcomes.reset_seconds(value, NOW) == seconds
 
+    @pytest.mark.parametrize(
+        ("date", "at"),
+        [("Thu, 28 May 2026 20:26:10 GMT", 1_779_999_970), (None, NOW), ("", NOW), ("today", NOW)],
+    )
+    def test_the_clock_of_who_answers_counts_where_it_is_told(self, date: str | None, at: float) -> None:
+        answer = Answer(429, httpx.Headers({} if date is None else {"Date": date}), b"")
+        assert http_outcomes.answered_at(answer, NOW) == at
+
     @given(st.text())
     def test_no_header_is_an_accident(self, value: str) -> None:
         for seconds in (

@@ -262,28 +262,36 @@ class IntercomClient:
             service=SERVICE,
             begin_by=begin_by,
         )
+        request_id = _request_id(answer)
+        page = http_outcomes.page_instead(
+            answer, service=SERVICE, repeatable=repeatable, request_id=request_id
+        )
+        if page is not None:
+            raise page
         codes = _codes(answer)
         error = _special(answer, path, codes) or (special(answer) if special else None)
-        now = self._clock()
-        # https://developers.intercom.com/docs/references/rest-api/errors/rate-limiting
-        retry_after = http_outcomes.reset_seconds(answer.headers.get("X-RateLimit-Reset"), now)
-        if retry_after is None:
-            retry_after = http_outcomes.retry_after_seconds(answer.headers.get("Retry-After"), now)
         failure = error or http_outcomes.failure(
             answer,
             wire="intercom",
             service=SERVICE,
             repeatable=repeatable,
-            retry_after=retry_after,
-            request_id=_request_id(answer),
+            retry_after=self._retry_after(answer),
+            request_id=request_id,
             codes=codes,
         )
         if failure is not None:
             raise failure
-        if http_outcomes.is_web_page(answer):
-            # A gateway's "please wait" comes with 200 as well. It says nothing about the call.
-            raise http_outcomes.page_instead(SERVICE, repeatable=repeatable)
         return answer
+
+    def _retry_after(self, answer: Answer) -> float | None:
+        now = http_outcomes.answered_at(answer, self._clock())
+        # Every answer tells when the window of the rate limit ends, which matters to a 429 alone.
+        # https://developers.intercom.com/docs/references/rest-api/errors/rate-limiting
+        reset = answer.headers.get("X-RateLimit-Reset") if answer.status == 429 else None
+        seconds = http_outcomes.reset_seconds(reset, now)
+        if seconds is not None:
+            return seconds
+        return http_outcomes.retry_after_seconds(answer.headers.get("Retry-After"), now)
 
 
 def _operation(method: str, path: str) -> str:

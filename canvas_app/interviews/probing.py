@@ -23,7 +23,8 @@ _UNTRIED_FOR = timedelta(hours=1)
 def probe(services: Services) -> int:
     """Try what is paused with a call that changes nothing, and forget what cannot be tried so.
 
-    Returns how many pauses there were.
+    Returns how many pauses there were, and one more where Intercom was asked whose token it is: a card is for
+    its workspace only, and when the worker started Intercom may not have answered.
 
     For the clock, every few minutes. A dead token is tried with Intercom's ``GET /me``, and with Koji's
     ``GET /api/v1/interviews/{id}`` of the newest interview that Koji knows. A missing permission has no such
@@ -33,15 +34,17 @@ def probe(services: Services) -> int:
     keys = gates.keys_of(services.settings)
     with store.reading(services.engine) as connection:
         found = gates.paused(connection, keys)
-    if not found:
+        unknown = "intercom" in keys and not workspace.is_known(connection, services)
+    if not found and not unknown:
         return 0
     dead = {pause.wire for pause in found if pause.operation == EVERYTHING}
     # The gate lets one call a minute through, and ends the pause when it is accepted.
     try:
-        if "intercom" in dead:
+        if "intercom" in dead or unknown:
             workspace.read(services)
     except (WireError, NotConfigured) as error:
-        log.event(logger, logging.INFO, "still_paused", wire="intercom", reason=error.reason)
+        event = "still_paused" if "intercom" in dead else "workspace_not_read"
+        log.event(logger, logging.INFO, event, wire="intercom", reason=error.reason)
     try:
         if "koji" in dead and (known := _newest_at_koji(services)) is not None:
             services.koji.get_interview(known)
@@ -58,7 +61,7 @@ def probe(services: Services) -> int:
             operation=pause.operation,
             reason=pause.reason,
         )
-    return len(found)
+    return len(found) + unknown
 
 
 def _newest_at_koji(services: Services) -> str | None:
