@@ -20,7 +20,9 @@ def make_application(settings: Settings | None) -> Flask:
         # Its own lines may quote a request, and with it a link's token or somebody's address.
         log.adopt("gunicorn.error")
         settings = Settings.load(os.environ)
-    engine = store.make_engine(settings.database_url, pool_size=store.WEB_POOL, patience=store.WEB_PATIENCE)
+    engine = store.make_engine(
+        settings.database_url, pool_size=store.WEB_POOL, patience=store.WEB_PATIENCE, somebody_waits=True
+    )
     app = Flask("canvas_app", template_folder=str(PROJECT_ROOT / "templates" / "pages"), static_folder=None)
     web.prepare(app, web.Web(settings=settings, engine=engine, jobs=Jobs(engine)))
     for door in (pages, canvas_views, koji_webhooks, intercom_webhooks):

@@ -7,7 +7,7 @@ import os
 import sys
 
 import click
-from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import OperationalError, SQLAlchemyError
 
 from canvas_app import log, migrate
 from canvas_app.cli.common import load_settings
@@ -37,10 +37,22 @@ def release() -> None:
     log.configure()
     database_url = load_settings().database_url
     try:
-        migrate.release(database_url)
+        newer = migrate.release(database_url)
     except OperationalError as error:
         log.failure(logger, "release_failed", error)
         raise click.ClickException("The database cannot be reached. Look at DATABASE_URL.") from error
+    except SQLAlchemyError as error:
+        # Its own text may quote what stands in the address, or in the database.
+        log.failure(logger, "release_failed", error)
+        kind = type(getattr(error, "orig", None) or error).__name__
+        raise click.ClickException(
+            f"The database refused it ({kind}). Look at DATABASE_URL, also behind its question mark."
+        ) from error
+    if newer is not None:
+        click.echo(
+            f"The database's tables are those of a newer version ({newer}). They are left as they are."
+        )
+        return
     click.echo("The database is up to date.")
 
 

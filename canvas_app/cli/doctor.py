@@ -14,7 +14,7 @@ from canvas_app.cli.common import load_settings
 def doctor() -> None:
     """Say what is set up, what is missing, and the command that mends it. Exits with 1 if anything is."""
     settings = load_settings()
-    engine = store.make_engine(settings.database_url, pool_size=1)
+    engine = store.make_engine(settings.database_url, pool_size=1, somebody_waits=True)
     parts = health.parts(engine)
     pauses = health.pauses(engine, settings, parts)
     engine.dispose()

@@ -14,7 +14,7 @@ from canvas_app import store
 from canvas_app.engine import Jobs
 from canvas_app.interviews import ledger
 from canvas_app.interviews.ask import partition
-from canvas_app.interviews.tables import deliveries
+from canvas_app.interviews.tables import deliveries, stored
 from canvas_app.koji.events import KojiEvent
 from canvas_app.koji.results import KojiResult
 
@@ -72,8 +72,14 @@ def keep_unhandled(engine: Engine, *, key: str, event: str, reason: str, door: D
     """Store that something came which nothing follows from. False when it was stored before."""
     with store.writing(engine) as connection:
         now = store.now(connection)
-        stored = _insert(connection, door=door, key=key, event=event, reason=reason, content=None, now=now)
-    return stored is not None
+        id_ = _insert(connection, door=door, key=key, event=event, reason=reason, content=None, now=now)
+    return id_ is not None
+
+
+def is_on_its_way(connection: Connection, event: KojiEvent, raw: bytes, *, door: Door) -> bool:
+    """Whether the very same event is stored, and still to be worked on."""
+    same = sa.and_(deliveries.c.door == door, deliveries.c.dedupe_key == _key(event, raw))
+    return connection.execute(sa.select(deliveries.c.id).where(same, stored)).first() is not None
 
 
 def content_of(event: KojiEvent) -> dict[str, Any]:
@@ -209,13 +215,20 @@ def _revive(
         deliveries.c.state == "failed",
         sa.and_(deliveries.c.state == "ignored", deliveries.c.reason == "unknown_interview"),
     )
+    this = sa.and_(deliveries.c.door == door, deliveries.c.dedupe_key == key, given_up)
+    found = connection.execute(sa.select(deliveries).where(this).with_for_update()).first()
+    if found is None:
+        return None
     row = connection.execute(
         sa.update(deliveries)
-        .where(deliveries.c.door == door, deliveries.c.dedupe_key == key, given_up)
+        .where(this)
         .values(
             state="stored",
             reason=None,
             content=content,
+            # The very same was merged before, and may have been corrected since. Whatever else comes under
+            # the sender's own id is still to be merged.
+            interview_id=found.interview_id if content == found.content else None,
             waits=0,
             fills=0,
             tries=0,

@@ -6,6 +6,8 @@ from collections.abc import Sequence
 
 from itsdangerous import BadSignature, URLSafeSerializer
 
+from canvas_app import hmacs
+
 # Names what is signed, so that a token made for something else is not taken for a link.
 _SALT = "personal-link"
 
@@ -32,4 +34,4 @@ def personal_url(public_url: str, token: str) -> str:
 
 def _serializer(secret_keys: Sequence[str]) -> URLSafeSerializer:
     # itsdangerous signs with the last key of the list and accepts all of them.
-    return URLSafeSerializer(list(reversed(secret_keys)), salt=_SALT)
+    return URLSafeSerializer([hmacs.key_of(key) for key in reversed(secret_keys)], salt=_SALT)

@@ -18,7 +18,7 @@ from sqlalchemy.engine import Connection
 from canvas_app import store
 from canvas_app.interviews.services import Services
 from canvas_app.interviews.states import UNFINISHED_STATES
-from canvas_app.interviews.tables import deliveries, interviews
+from canvas_app.interviews.tables import deliveries, interviews, not_emptied, unpurged
 
 # Finished jobs are of use to nobody but a developer who looks for a fault. That an attempt is made once does
 # not rest on them: attempts are counted in the ledger.
@@ -66,33 +66,52 @@ def _in_batches(batch: Callable[[], int]) -> bool:
 
 
 def _purge_interviews(services: Services) -> int:
-    stored = sa.select(sa.literal(1)).where(
-        deliveries.c.interview_id == interviews.c.id, deliveries.c.state == "stored"
-    )
     # Found before the transaction begins, which then has nothing to look for.
     with store.reading(services.engine) as connection:
-        rows = connection.execute(
-            sa.select(interviews.c.id, interviews.c.result)
-            .where(
-                interviews.c.purged_at.is_(None),
-                interviews.c.created_at < _cutoff(services, connection),
-                interviews.c.state.not_in(UNFINISHED_STATES),
-                # A late result is on its way; it needs to know whose it is.
-                ~stored.exists(),
-            )
-            .order_by(interviews.c.created_at)
-            .limit(BATCH)
-        ).all()
-    if rows:
+        ids = list(
+            connection.execute(
+                sa.select(interviews.c.id)
+                .where(_may_be_purged(services, connection))
+                .order_by(interviews.c.created_at)
+                .limit(BATCH)
+            ).scalars()
+        )
+    if ids:
         with store.writing(services.engine) as connection:
+            these = interviews.c.id.in_(ids)
+            # What somebody is changing at this moment has its turn later.
+            locked = connection.execute(
+                sa.select(interviews.c.id).where(these).with_for_update(skip_locked=True)
+            )
+            these = interviews.c.id.in_(list(locked.scalars()))
+            # Looked at once more, and by another statement, which sees what was committed before the lock
+            # was had: a late result may have been merged since.
+            rows = connection.execute(
+                sa.select(interviews.c.id, interviews.c.result).where(
+                    these, _may_be_purged(services, connection)
+                )
+            ).all()
             now = store.now(connection)
             for row in rows:
                 connection.execute(
                     sa.update(interviews)
-                    .where(interviews.c.id == row.id, interviews.c.state.not_in(UNFINISHED_STATES))
+                    .where(interviews.c.id == row.id)
                     .values(**_nothing_personal(row.id, row.result), purged_at=now)
                 )
-    return len(rows)
+    return len(ids)
+
+
+def _may_be_purged(services: Services, connection: Connection) -> sa.ColumnElement[bool]:
+    on_its_way = sa.select(sa.literal(1)).where(
+        deliveries.c.interview_id == interviews.c.id, deliveries.c.state == "stored"
+    )
+    return sa.and_(
+        unpurged,
+        interviews.c.created_at < _cutoff(services, connection),
+        interviews.c.state.not_in(UNFINISHED_STATES),
+        # A late result needs to know whose it is.
+        ~on_its_way.exists(),
+    )
 
 
 def _nothing_personal(id_: str, result: dict[str, Any] | None) -> dict[str, Any]:
@@ -116,6 +135,7 @@ def _nothing_personal(id_: str, result: dict[str, Any] | None) -> dict[str, Any]
                 "koji_link",
                 "written_as_id",
                 "contact_tags",
+                "conversation_tags",
             )
         ),
     }
@@ -126,11 +146,8 @@ def _purge_deliveries(services: Services) -> int:
         ids = list(
             connection.execute(
                 sa.select(deliveries.c.id)
-                .where(
-                    deliveries.c.received_at < _cutoff(services, connection),
-                    deliveries.c.state != "stored",
-                    deliveries.c.dedupe_key != deliveries.c.id,
-                )
+                .where(not_emptied, deliveries.c.received_at < _cutoff(services, connection))
+                .order_by(deliveries.c.received_at)
                 .limit(BATCH)
             ).scalars()
         )

@@ -19,7 +19,7 @@ from canvas_app.interviews.ask import enqueue_send
 from canvas_app.interviews.ledger import Deliver, Interview
 from canvas_app.interviews.outcomes import Outcome
 from canvas_app.interviews.services import Services
-from canvas_app.interviews.states import State
+from canvas_app.interviews.states import SENDING_STATES, State
 from canvas_app.koji import links as koji_links
 from canvas_app.koji.client import Started
 from canvas_app.settings import Study
@@ -171,52 +171,27 @@ def settle(services: Services, interview_id: str, attempt: int, outcome: Outcome
             _settle_planned(connection, services, interview, attempt, outcome, now)
             _tell(interview_id, attempt, outcome)
             return
-        check_at = first_check(services, now)
         claimed = once.is_claimed(connection, interview_id, "message")
-        may_be_looked_for = claimed and interview.opened_at is None
-        if kind == "done":
-            # A quick customer may have opened the link before this was written down.
-            state: State = "sent" if interview.opened_at is None else "opened"
-            ledger.move(
-                connection,
-                interview_id,
-                state,
-                only_from=("sending",),
-                now=now,
-                sent_at=now,
-                check_at=check_at,
-            )
-            closing.enqueue(connection, services.jobs, interview)
-        elif kind == "later" or (
-            kind == "credentials" and (now <= interview.send_before or may_be_looked_for)
-        ):
+        written_at = once.done_at(connection, interview_id, "message")
+        over = now > interview.send_before + (LOOK_FOR if claimed else timedelta(0))
+        if kind == "stop":
+            pass
+        elif kind == "done" or written_at is not None or interview.opened_at is not None:
+            # Whatever could not be learnt now: what Intercom has confirmed is there, and so is a message
+            # whose link the customer has opened.
+            _is_out(connection, services, interview, written_at or interview.opened_at or now, now)
+        elif kind in ("later", "credentials") and not over:
             pause = rules.send_pause(attempt, outcome["after"], chance=services.chance())
             if not claimed:
                 # A longer wait would end in giving up as well; the rep is told when the time is up.
                 pause = min(pause, (interview.send_before - now).total_seconds() + _MOMENT_SECONDS)
-            if now <= interview.send_before or (claimed and now <= interview.send_before + LOOK_FOR):
-                enqueue_send(connection, services.jobs, interview, attempt=attempt + 1, delay=pause)
-                ledger.change(connection, interview_id, only_from=("queued", "sending"), reason=reason)
-            elif claimed:
-                _end(connection, interview_id, "unknown", reason or "outcome_unknown", now, check_at)
-            else:
-                _end(connection, interview_id, "failed", reason or "too_late", now)
-        elif interview.opened_at is not None and kind in ("unknown", "permanent", "credentials"):
-            # The customer has opened the link, so the message is there, whatever could not be learnt.
-            ledger.move(
-                connection,
-                interview_id,
-                "opened",
-                only_from=("sending",),
-                now=now,
-                sent_at=now,
-                check_at=check_at,
-            )
-            closing.enqueue(connection, services.jobs, interview)
-        elif kind == "unknown" or (kind in ("permanent", "credentials") and claimed):
+            enqueue_send(connection, services.jobs, interview, attempt=attempt + 1, delay=pause)
+            ledger.change(connection, interview_id, only_from=SENDING_STATES, reason=reason)
+        elif kind == "unknown" or claimed:
             # Whatever is in the way now, an earlier attempt may have posted the message.
+            check_at = first_check(services, now)
             _end(connection, interview_id, "unknown", reason or "outcome_unknown", now, check_at)
-        elif kind in ("permanent", "credentials"):
+        else:
             _end(connection, interview_id, "failed", reason or "refused", now)
     _tell(interview_id, attempt, outcome)
 
@@ -257,7 +232,7 @@ def give_up(services: Services, connection: Connection, interview: Interview, no
     state, values = _fate(connection, interview)
     if state != "failed":
         values["check_at"] = first_check(services, now)
-    moved = ledger.move(connection, interview.id, state, only_from=("queued", "sending"), now=now, **values)
+    moved = ledger.move(connection, interview.id, state, only_from=SENDING_STATES, now=now, **values)
     return state if moved else None
 
 
@@ -271,9 +246,25 @@ def _fate(connection: Connection, interview: Interview) -> tuple[State, dict[str
     return ("unknown" if claimed else "failed"), {"reason": "given_up"}
 
 
-def first_check(services: Services, now: datetime) -> datetime | None:
-    """When Koji is asked for the first time about an interview that is sent now."""
-    return rules.next_check(now, now, open_days=services.settings.open_days, chance=services.chance())
+def first_check(services: Services, since: datetime) -> datetime | None:
+    """When Koji is asked for the first time about an interview that was sent then."""
+    return rules.next_check(since, since, open_days=services.settings.open_days, chance=services.chance())
+
+
+def _is_out(
+    connection: Connection, services: Services, interview: Interview, sent_at: datetime, now: datetime
+) -> None:
+    """The message is in the conversation. A quick customer may have opened its link before this is known."""
+    ledger.move(
+        connection,
+        interview.id,
+        "sent" if interview.opened_at is None else "opened",
+        only_from=SENDING_STATES,
+        now=now,
+        sent_at=sent_at,
+        check_at=first_check(services, sent_at),
+    )
+    closing.enqueue(connection, services.jobs, interview)
 
 
 def _end(
@@ -284,9 +275,8 @@ def _end(
     now: datetime,
     check_at: datetime | None = None,
 ) -> None:
-    only_from: tuple[State, ...] = ("queued", "sending")
     ledger.move(
-        connection, interview_id, state, only_from=only_from, now=now, reason=reason, check_at=check_at
+        connection, interview_id, state, only_from=SENDING_STATES, now=now, reason=reason, check_at=check_at
     )
 
 
