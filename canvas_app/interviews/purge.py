@@ -90,12 +90,12 @@ def _purge_interviews(services: Services) -> int:
                 connection.execute(
                     sa.update(interviews)
                     .where(interviews.c.id == row.id, interviews.c.state.not_in(UNFINISHED_STATES))
-                    .values(**_nothing_personal(row.id, row.result), purged_at=now)
+                    .values(**nothing_personal(row.id, row.result), purged_at=now)
                 )
     return len(rows)
 
 
-def _nothing_personal(id_: str, result: dict[str, Any] | None) -> dict[str, Any]:
+def nothing_personal(id_: str, result: dict[str, Any] | None) -> dict[str, Any]:
     """What takes the place of personal data. What was asked, when, and what came of it stays."""
     kept = result and {name: value for name, value in result.items() if name in _KEPT_OF_RESULT}
     return {
@@ -111,6 +111,7 @@ def _nothing_personal(id_: str, result: dict[str, Any] | None) -> dict[str, Any]
                 "asked_by_name",
                 "contact_name",
                 "contact_email",
+                "language",
                 "personal_line",
                 "koji_interview_id",
                 "koji_link",
