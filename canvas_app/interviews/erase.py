@@ -19,7 +19,7 @@ from sqlalchemy.engine import Connection, Engine
 from canvas_app import store
 from canvas_app.engine import Jobs
 from canvas_app.interviews.ask import partition
-from canvas_app.interviews.purge import NOBODY, nothing_personal
+from canvas_app.interviews.purge import about_nobody, nothing_personal
 from canvas_app.interviews.states import OPEN_STATES, State
 from canvas_app.interviews.tables import api_requests, decisions, deliveries, imported_links, interviews
 
@@ -150,11 +150,9 @@ def _holds(column: sa.ColumnElement[Any], text: str) -> sa.ColumnElement[bool]:
 
 
 def _erase_decisions(connection: Connection, workspace_id: str, contact_id: str) -> int:
-    """Decisions stay, about nobody: each a different one, since one event may be about several people."""
+    """Decisions stay, about nobody."""
     theirs = decisions.c.workspace_id == workspace_id, decisions.c.contact_id == contact_id
-    nobody = sa.literal(f"{NOBODY}:") + decisions.c.id
-    emptied = sa.update(decisions).where(*theirs).values(contact_id=nobody, conversation_id=None)
-    return connection.execute(emptied).rowcount
+    return connection.execute(sa.update(decisions).where(*theirs).values(**about_nobody())).rowcount
 
 
 def _delete(connection: Connection, table: sa.Table, condition: sa.ColumnElement[bool]) -> int:
