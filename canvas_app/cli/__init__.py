@@ -11,6 +11,7 @@ from sqlalchemy.exc import OperationalError
 
 from canvas_app import log, migrate
 from canvas_app.cli.common import load_settings
+from canvas_app.cli.contacts import export_contacts, import_links
 from canvas_app.cli.doctor import doctor
 from canvas_app.cli.theme_tags import theme_tag_commands
 from canvas_app.errors import SettingsError
@@ -57,5 +58,5 @@ def worker() -> None:
     os._exit(status)
 
 
-for command in (doctor, theme_tag_commands):
+for command in (doctor, export_contacts, import_links, theme_tag_commands):
     commands.add_command(command)
