@@ -13,6 +13,7 @@ from canvas_app import log, migrate
 from canvas_app.cli.common import load_settings
 from canvas_app.cli.contacts import export_contacts, import_links
 from canvas_app.cli.doctor import doctor
+from canvas_app.cli.setup import setup
 from canvas_app.cli.theme_tags import theme_tag_commands
 from canvas_app.errors import SettingsError
 
@@ -58,5 +59,5 @@ def worker() -> None:
     os._exit(status)
 
 
-for command in (doctor, export_contacts, import_links, theme_tag_commands):
+for command in (doctor, export_contacts, import_links, setup, theme_tag_commands):
     commands.add_command(command)

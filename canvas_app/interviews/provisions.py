@@ -30,6 +30,9 @@ WANTED_TAGS: Final = (*SENTIMENT_TAGS, DO_NOT_ASK_TAG)
 # https://developers.intercom.com/docs/references/rest-api/api.intercom.io/data-attributes/lisdataattributes
 _TOLD_AS: Final = {"datetime": frozenset({"datetime", "date"}), "string": frozenset({"string"})}
 
+UNARCHIVE: Final = "Unarchive it in Intercom > Settings > Data > People, then run this again."
+RENAME: Final = "Intercom cannot change a type, and an archived one keeps its name: ask its support."
+
 Found = Literal["there", "missing", "archived", "other_type"]
 
 
