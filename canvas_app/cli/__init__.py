@@ -15,6 +15,7 @@ from canvas_app.cli.contacts import export_contacts, import_links
 from canvas_app.cli.doctor import doctor
 from canvas_app.cli.setup import setup
 from canvas_app.cli.theme_tags import theme_tag_commands
+from canvas_app.cli.trigger import trigger
 from canvas_app.errors import SettingsError
 
 logger = logging.getLogger(__name__)
@@ -59,5 +60,5 @@ def worker() -> None:
     os._exit(status)
 
 
-for command in (doctor, export_contacts, import_links, setup, theme_tag_commands):
+for command in (doctor, export_contacts, import_links, setup, theme_tag_commands, trigger):
     commands.add_command(command)

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, ParamSpec, TypeVar
 
 import click
+import httpx
 from sqlalchemy.engine import Engine
 from sqlalchemy.exc import SQLAlchemyError
 
@@ -81,6 +82,11 @@ def directory(settings: Settings, engine: Engine) -> IntercomDirectory:
         http=http_outcomes.make_http_client(),
         gate=DatabaseGate(engine, "intercom", token, gates.RATES["intercom"]),
     )
+
+
+def make_client(seconds: float) -> httpx.Client:
+    """For a call to the running app. No redirect is followed: the signature is meant for one address."""
+    return httpx.Client(timeout=seconds, follow_redirects=False, trust_env=False)
 
 
 def missing_in_words(settings: Settings, name: str) -> str:
