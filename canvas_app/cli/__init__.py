@@ -13,6 +13,7 @@ from canvas_app import log, migrate
 from canvas_app.cli.common import load_settings
 from canvas_app.cli.contacts import export_contacts, import_links
 from canvas_app.cli.doctor import doctor
+from canvas_app.cli.repair import erase, replay
 from canvas_app.cli.setup import setup
 from canvas_app.cli.theme_tags import theme_tag_commands
 from canvas_app.cli.trigger import trigger
@@ -60,5 +61,5 @@ def worker() -> None:
     os._exit(status)
 
 
-for command in (doctor, export_contacts, import_links, setup, theme_tag_commands, trigger):
+for command in (doctor, erase, export_contacts, import_links, replay, setup, theme_tag_commands, trigger):
     commands.add_command(command)

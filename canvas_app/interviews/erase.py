@@ -18,8 +18,12 @@ from sqlalchemy.engine import Connection, Engine
 
 from canvas_app import store
 from canvas_app.engine import Jobs
+from canvas_app.errors import ContactMerged, PermanentError
+from canvas_app.interviews import workspace
 from canvas_app.interviews.ask import partition
+from canvas_app.interviews.links import LINK_ATTRIBUTES
 from canvas_app.interviews.purge import about_nobody, nothing_personal
+from canvas_app.interviews.services import Services
 from canvas_app.interviews.states import OPEN_STATES, State
 from canvas_app.interviews.tables import api_requests, decisions, deliveries, imported_links, interviews
 
@@ -47,14 +51,16 @@ def erase_contact(
     ``emails``: addresses of theirs that are known beside those in the ledger. What is planned or queued is
     not sent, an open link says kindly that it is over, and a late result is about nobody. May be repeated.
     """
+    if not contact_id:
+        raise ValueError("there is nobody to erase")
     with store.writing(engine) as connection:
         now = store.now(connection)
         theirs = sa.and_(interviews.c.workspace_id == workspace_id, interviews.c.contact_id == contact_id)
         rows = connection.execute(sa.select(interviews).where(theirs).with_for_update()).all()
         known = {row.contact_email.lower() for row in rows if row.contact_email}
-        addresses = sorted(known | {email.strip().lower() for email in emails if email.strip()})
+        addresses = sorted(known | _addresses(emails))
         # The deliveries first: they are found by what the interviews still say.
-        changed = _erase_deliveries(connection, rows, contact_id, addresses, now)
+        changed = _erase_deliveries(connection, rows, [contact_id], addresses, now)
         for row in rows:
             connection.execute(
                 sa.update(interviews).where(interviews.c.id == row.id).values(_emptied(row, now))
@@ -74,6 +80,47 @@ def erase_contact(
         )
         changed += jobs.forget_partition(connection, partition(workspace_id, contact_id))
     return changed
+
+
+def erase_addresses(engine: Engine, emails: Collection[str]) -> int:
+    """Take out what names somebody by address alone, of whom the ledger knows nothing; how many rows."""
+    addresses = sorted(_addresses(emails))
+    with store.writing(engine) as connection:
+        changed = _erase_deliveries(connection, [], [], addresses, store.now(connection))
+        return changed + _delete(connection, imported_links, imported_links.c.email.in_(addresses))
+
+
+def _addresses(emails: Collection[str]) -> set[str]:
+    return {email.strip().lower() for email in emails if email.strip()}
+
+
+def has_link_attributes(connection: Connection, workspace_id: str, contact_id: str) -> bool:
+    """Whether a link of ours stands in the contact's attributes in Intercom."""
+    query = sa.select(sa.literal(1)).where(
+        interviews.c.workspace_id == workspace_id,
+        interviews.c.contact_id == contact_id,
+        interviews.c.link_attribute_at.is_not(None),
+        interviews.c.link_attribute_cleared_at.is_(None),
+    )
+    return connection.execute(query.limit(1)).first() is not None
+
+
+def clear_link_attributes(services: Services, workspace_id: str, contact_id: str) -> None:
+    """Empty the contact's link attributes in Intercom, if the contact is still there.
+
+    To be done before the contact is erased: afterwards nobody knows whose attributes they are. Raises the
+    wires' errors.
+    """
+    workspace.must_match(workspace.known(services), workspace_id)
+    nothing: dict[str, str | int | float | bool | None] = dict.fromkeys(LINK_ATTRIBUTES)
+    try:
+        services.intercom.update_contact(contact_id, nothing)
+    except ContactMerged as merged:
+        if merged.canonical_id is not None:
+            services.intercom.update_contact(merged.canonical_id, nothing)
+    except PermanentError as error:
+        if error.status != 404:
+            raise
 
 
 def follow_contact(connection: Connection, workspace_id: str, old_id: str, new_id: str) -> None:
@@ -113,7 +160,7 @@ def _emptied(row: sa.Row[Any], now: datetime) -> dict[str, Any]:
 def _erase_deliveries(
     connection: Connection,
     rows: Sequence[sa.Row[Any]],
-    contact_id: str,
+    contact_ids: Sequence[str],
     addresses: Collection[str],
     now: datetime,
 ) -> int:
@@ -122,7 +169,7 @@ def _erase_deliveries(
     koji_ids = {row.koji_interview_id for row in rows if row.koji_interview_id}
     conversations = {row.conversation_id for row in rows if row.conversation_id}
     text = sa.func.lower(sa.cast(deliveries.c.content, sa.Text))
-    said = [_holds(text, f'"{one.lower()}"') for one in (contact_id, *koji_ids, *ids)]
+    said = [_holds(text, f'"{one.lower()}"') for one in (*contact_ids, *koji_ids, *ids)]
     # As JSON writes it down.
     said += [_holds(text, json.dumps(address)[1:-1]) for address in addresses]
     # A conversation may have several people in it: what is about another of them still has to be worked on.
@@ -130,7 +177,12 @@ def _erase_deliveries(
         sa.and_(deliveries.c.state != "stored", _holds(text, f'"{conversation}"'))
         for conversation in conversations
     ]
-    named = sa.or_(*(_holds(deliveries.c.dedupe_key, one) for one in (contact_id, *koji_ids)))
+    key = deliveries.c.dedupe_key
+    named = sa.or_(
+        sa.false(),
+        *(_holds(key, f":{one}:") for one in (*contact_ids, *koji_ids)),
+        *(key.endswith(f":{one}", autoescape=True) for one in (*contact_ids, *koji_ids)),
+    )
     about = sa.or_(deliveries.c.interview_id.in_(ids), *said, named)
     found = connection.execute(
         sa.select(deliveries.c.id, deliveries.c.state, named.label("named")).where(about)

@@ -11,13 +11,9 @@ from typing import Final, Literal
 from canvas_app.errors import PermanentError
 from canvas_app.intercom.directory import IntercomDirectory
 from canvas_app.intercom.models import ContactAttribute
+from canvas_app.interviews.links import LINK_ATTRIBUTES
 from canvas_app.interviews.write_back import ATTRIBUTES
 
-# A Series waits for the second and then uses the first.
-LINK_ATTRIBUTES: Final = {
-    "koji_interview_url": ("string", "Personal link of the contact's Koji interview, while it is open."),
-    "koji_interview_ready_at": ("datetime", "When koji_interview_url was set; empty while there is none."),
-}
 WANTED_ATTRIBUTES: Final = {**ATTRIBUTES, **LINK_ATTRIBUTES}
 
 DO_NOT_ASK_TAG: Final = "koji_do_not_ask"

@@ -11,10 +11,10 @@ import logging
 from datetime import datetime, timedelta
 
 import sqlalchemy as sa
-from sqlalchemy.engine import Connection
+from sqlalchemy.engine import Connection, Engine
 
 from canvas_app import log, store
-from canvas_app.engine import has_no_job
+from canvas_app.engine import Jobs, has_no_job
 from canvas_app.errors import CredentialsError, LaterError, PermanentError
 from canvas_app.http_outcomes import PUT_OFF
 from canvas_app.interviews import ask, deliveries, forward, ledger, rules, send, studies
@@ -152,9 +152,7 @@ def _lead_on(services: Services, interview_id: str) -> bool:
             return led
     if interview.state != "analysed":
         return False
-    event = _event(interview, "analysis_ready", result_of(interview))
-    # One more time for each time that it came to be in this state.
-    if not _keep(services, event, interview.state_since.isoformat()):
+    if not write_back_once_more(services.engine, services.jobs, interview):
         with store.writing(services.engine) as connection:
             ledger.move(
                 connection,
@@ -166,6 +164,13 @@ def _lead_on(services: Services, interview_id: str) -> bool:
             )
     log.event(logger, logging.WARNING, "result_led_on", interview=interview_id)
     return True
+
+
+def write_back_once_more(engine: Engine, jobs: Jobs, interview: Interview) -> bool:
+    """Let what is known of a result take its way to Intercom again, once for each time that the interview
+    came to be in this state. False when that was done before."""
+    event = _event(interview, "analysis_ready", result_of(interview))
+    return _keep(engine, jobs, event, interview.state_since.isoformat())
 
 
 def _await_analysis(connection: Connection, services: Services, interview: Interview, now: datetime) -> bool:
@@ -273,7 +278,7 @@ def _take_answer(services: Services, interview: Interview, answer: KojiResult) -
     if kind is None or (kind == "completed" and interview.state == "completed"):
         return
     event = _event(interview, kind, forward.as_answer(answer, result_of(interview)))
-    new = _keep(services, event, "")
+    new = _keep(services.engine, services.jobs, event, "")
     log.event(logger, logging.INFO, "result_found", interview=interview.id, kind=kind, new=new)
 
 
@@ -284,8 +289,8 @@ def _event(interview: Interview, kind: rules.AnswerKind, result: KojiResult) -> 
     return KojiEvent(kind=kind, name=_EVENT, result=result)
 
 
-def _keep(services: Services, event: KojiEvent, occasion: str) -> bool:
+def _keep(engine: Engine, jobs: Jobs, event: KojiEvent, occasion: str) -> bool:
     """Store it with its job as a webhook is stored; False when the very same was stored before."""
     content = event.model_dump_json(exclude={"result": {"email": True}})
     raw = hashlib.sha256(f"{occasion}\0{content}".encode()).digest()
-    return deliveries.keep(services.engine, services.jobs, event, raw, door="reconcile")
+    return deliveries.keep(engine, jobs, event, raw, door="reconcile")
