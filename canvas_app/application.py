@@ -6,7 +6,7 @@ import os
 
 from flask import Flask
 
-from canvas_app import log, pages, store, web
+from canvas_app import cli, log, pages, store, web
 from canvas_app.canvas import views as canvas_views
 from canvas_app.engine import Jobs
 from canvas_app.settings import PROJECT_ROOT, Settings
@@ -27,4 +27,7 @@ def make_application(settings: Settings | None) -> Flask:
     web.prepare(app, web.Web(settings=settings, engine=engine, jobs=Jobs(engine)))
     for door in (pages, canvas_views, koji_webhooks, intercom_webhooks):
         app.register_blueprint(door.blueprint)
+    # The same commands as `python -m canvas_app …`, as `flask --app canvas_app …`.
+    for command in cli.commands.commands.values():
+        app.cli.add_command(command)
     return app

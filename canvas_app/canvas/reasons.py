@@ -53,6 +53,8 @@ _REASONS = {
     "secret_lost": f"The study's key cannot be read any more. {_ASK_OPERATOR}",
     "open_interview": "The customer had an open interview at that time.",
     "asked_recently": "The customer had been asked not long before.",
+    "contact_erased": "The customer's data was erased.",
+    "merged_away": "The customer was merged into one who had an interview already.",
     "replaced": "A newer interview has taken its place.",
     "no_conversation": "There is no conversation to send it to.",
     "note_unknown": "It could not be learnt whether the note was posted in the conversation.",

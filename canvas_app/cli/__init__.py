@@ -11,8 +11,12 @@ from sqlalchemy.exc import OperationalError, SQLAlchemyError
 
 from canvas_app import log, migrate
 from canvas_app.cli.common import load_settings
+from canvas_app.cli.contacts import export_contacts, import_links
 from canvas_app.cli.doctor import doctor
+from canvas_app.cli.repair import erase, replay
+from canvas_app.cli.setup import setup
 from canvas_app.cli.theme_tags import theme_tag_commands
+from canvas_app.cli.trigger import trigger
 from canvas_app.errors import SettingsError
 
 logger = logging.getLogger(__name__)
@@ -69,5 +73,5 @@ def worker() -> None:
     os._exit(status)
 
 
-for command in (doctor, theme_tag_commands):
+for command in (doctor, erase, export_contacts, import_links, replay, setup, theme_tag_commands, trigger):
     commands.add_command(command)

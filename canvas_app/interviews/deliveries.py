@@ -102,6 +102,17 @@ def kept(result: KojiResult) -> KojiResult:
     )
 
 
+def take_up(connection: Connection, jobs: Jobs, delivery_id: str) -> bool:
+    """Give a delivery that has failed its next attempt, and its tries anew; False when it has not."""
+    row = _anew(connection, deliveries.c.id == delivery_id, deliveries.c.content.is_not(None))
+    delivery = None if row is None else load(connection, row.id)
+    if row is None or delivery is None:
+        return False
+    where = partition_of(connection, delivery.event, row.dedupe_key)
+    enqueue_forward(connection, jobs, row.id, attempt=row.attempt, partition=where)
+    return True
+
+
 def load(connection: Connection, delivery_id: str) -> Delivery | None:
     """The delivery, if there is still something to be done about it."""
     row = connection.execute(sa.select(deliveries).where(deliveries.c.id == delivery_id)).first()
@@ -211,33 +222,32 @@ def _revive(
     connection: Connection, door: Door, key: str, content: dict[str, Any] | None, now: datetime
 ) -> tuple[str, int] | None:
     """Take a delivery up again that was given up: its id and the number of its next attempt."""
+    same = sa.and_(deliveries.c.door == door, deliveries.c.dedupe_key == key)
+    row = _anew(connection, same, content=content, received_at=now)
+    return None if row is None else (row.id, row.attempt)
+
+
+def _anew(
+    connection: Connection, *which: sa.ColumnElement[bool], **values: Any
+) -> sa.Row[tuple[str, int, str]] | None:
     given_up = sa.or_(
         deliveries.c.state == "failed",
         sa.and_(deliveries.c.state == "ignored", deliveries.c.reason == "unknown_interview"),
     )
-    this = sa.and_(deliveries.c.door == door, deliveries.c.dedupe_key == key, given_up)
+    this = sa.and_(*which, given_up)
     found = connection.execute(sa.select(deliveries).where(this).with_for_update()).first()
     if found is None:
         return None
-    row = connection.execute(
+    if "content" in values and values["content"] != found.content:
+        # The very same was merged before, and may have been corrected since. Whatever else comes under the
+        # sender's own id is still to be merged.
+        values["interview_id"] = None
+    return connection.execute(
         sa.update(deliveries)
         .where(this)
-        .values(
-            state="stored",
-            reason=None,
-            content=content,
-            # The very same was merged before, and may have been corrected since. Whatever else comes under
-            # the sender's own id is still to be merged.
-            interview_id=found.interview_id if content == found.content else None,
-            waits=0,
-            fills=0,
-            tries=0,
-            received_at=now,
-            finished_at=None,
-        )
-        .returning(deliveries.c.id, deliveries.c.attempt)
+        .values(state="stored", reason=None, waits=0, fills=0, tries=0, finished_at=None, **values)
+        .returning(deliveries.c.id, deliveries.c.attempt, deliveries.c.dedupe_key)
     ).first()
-    return None if row is None else (row.id, row.attempt)
 
 
 def _key(event: KojiEvent, raw: bytes) -> str:

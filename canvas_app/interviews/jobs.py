@@ -44,6 +44,7 @@ _RECONCILE: tuple[tuple[str, Callable[[Services], int]], ...] = (
 _PURGE: tuple[tuple[str, Callable[[Services], bool]], ...] = (
     ("purge_ledger", purge.purge_ledger),
     ("purge_deliveries", purge.purge_deliveries),
+    ("purge_traces", purge.purge_traces),
     ("purge_history", purge.purge_history),
 )
 

@@ -321,10 +321,17 @@ def card_facts(
 
 
 def change(connection: Connection, interview_id: str, *, only_from: tuple[State, ...], **values: Any) -> bool:
-    """Change a row if it is in one of the states ``only_from``; True when it was."""
+    """Change a row if it is in one of the states ``only_from``; True when it was.
+
+    One whose personal data was removed stays as it is: a job that had read it before must not bring any back.
+    """
     result = connection.execute(
         sa.update(interviews)
-        .where(interviews.c.id == interview_id, interviews.c.state.in_(only_from))
+        .where(
+            interviews.c.id == interview_id,
+            interviews.c.state.in_(only_from),
+            interviews.c.purged_at.is_(None),
+        )
         .values(**values)
     )
     return result.rowcount == 1
@@ -415,20 +422,6 @@ def for_result(
     if koji_interview_id is not None:
         conditions.append(interviews.c.koji_interview_id.is_(None))
     return _one(connection, *conditions, lock=lock)
-
-
-def follow_merge(connection: Connection, interview: Interview, contact_id: str) -> None:
-    """Let the ledger follow a contact into the one that it was merged into, but for what is still open."""
-    connection.execute(
-        sa.update(interviews)
-        .where(
-            interviews.c.workspace_id == interview.workspace_id,
-            interviews.c.contact_id == interview.contact_id,
-            # Two open interviews of one contact must not be; the merged contact's own one is left alone.
-            interviews.c.state.not_in(OPEN_STATES),
-        )
-        .values(contact_id=contact_id)
-    )
 
 
 def expire(

@@ -18,7 +18,15 @@ from sqlalchemy.engine import Connection
 from canvas_app import store
 from canvas_app.interviews.services import Services
 from canvas_app.interviews.states import UNFINISHED_STATES
-from canvas_app.interviews.tables import deliveries, interviews, not_emptied, unpurged
+from canvas_app.interviews.tables import (
+    api_requests,
+    decisions,
+    deliveries,
+    imported_links,
+    interviews,
+    not_emptied,
+    unpurged,
+)
 
 # Finished jobs are of use to nobody but a developer who looks for a fault. That an attempt is made once does
 # not rest on them: attempts are counted in the ledger.
@@ -34,6 +42,13 @@ _BATCHES_A_STEP: Final = 20
 # In place of the contact's id, which may not be empty.
 NOBODY: Final = "purged"
 
+# The other tables in which a contact is named, and from when on a row of theirs is counted.
+_TRACES: Final[dict[sa.Table, sa.Column[datetime]]] = {
+    decisions: decisions.c.decided_at,
+    imported_links: imported_links.c.imported_at,
+    api_requests: api_requests.c.created_at,
+}
+
 # What remains of a result: what it said, without what leads to who said it.
 _KEPT_OF_RESULT: Final = frozenset(
     {"identity", "sentiment", "quality", "themes", "top_theme", "study_id", "occurred_at", "status"}
@@ -48,6 +63,12 @@ def purge_ledger(services: Services) -> bool:
 def purge_deliveries(services: Services) -> bool:
     """Deliveries of that time lose what is left of their content, and what they name the interview by."""
     return _in_batches(lambda: _purge_deliveries(services))
+
+
+def purge_traces(services: Services) -> bool:
+    """What else names a contact goes when it is that old: decisions are about nobody then, imported links and
+    the API's requests are deleted."""
+    return _in_batches(lambda: sum(_purge_traces(services, table) for table in _TRACES))
 
 
 def purge_history(services: Services) -> bool:
@@ -96,7 +117,7 @@ def _purge_interviews(services: Services) -> int:
                 connection.execute(
                     sa.update(interviews)
                     .where(interviews.c.id == row.id)
-                    .values(**_nothing_personal(row.id, row.result), purged_at=now)
+                    .values(**nothing_personal(row.id, row.result), purged_at=now)
                 )
     return len(ids)
 
@@ -114,7 +135,7 @@ def _may_be_purged(services: Services, connection: Connection) -> sa.ColumnEleme
     )
 
 
-def _nothing_personal(id_: str, result: dict[str, Any] | None) -> dict[str, Any]:
+def nothing_personal(id_: str, result: dict[str, Any] | None) -> dict[str, Any]:
     """What takes the place of personal data. What was asked, when, and what came of it stays."""
     kept = result and {name: value for name, value in result.items() if name in _KEPT_OF_RESULT}
     return {
@@ -130,6 +151,7 @@ def _nothing_personal(id_: str, result: dict[str, Any] | None) -> dict[str, Any]
                 "asked_by_name",
                 "contact_name",
                 "contact_email",
+                "language",
                 "personal_line",
                 "koji_interview_id",
                 "koji_link",
@@ -160,6 +182,28 @@ def _purge_deliveries(services: Services) -> int:
                 .values(content=None, dedupe_key=deliveries.c.id)
             )
     return len(ids)
+
+
+def _purge_traces(services: Services, table: sa.Table) -> int:
+    moment, key = _TRACES[table], next(iter(table.primary_key.columns))
+    told = [table.c.contact_id.not_like(f"{NOBODY}%")] if table is decisions else []
+    with store.reading(services.engine) as connection:
+        old = sa.select(key).where(moment < _cutoff(services, connection), *told)
+        ids = list(connection.execute(old.order_by(moment).limit(BATCH)).scalars())
+    if ids:
+        with store.writing(services.engine) as connection:
+            these = key.in_(ids)
+            connection.execute(
+                sa.update(table).where(these).values(**about_nobody())
+                if table is decisions
+                else sa.delete(table).where(these)
+            )
+    return len(ids)
+
+
+def about_nobody() -> dict[str, Any]:
+    """What takes the place of a decision's contact: each a different one, since unique."""
+    return {"contact_id": sa.literal(f"{NOBODY}:") + decisions.c.id, "conversation_id": None}
 
 
 def _cutoff(services: Services, connection: Connection) -> datetime:

@@ -11,10 +11,10 @@ import logging
 from datetime import datetime, timedelta
 
 import sqlalchemy as sa
-from sqlalchemy.engine import Connection
+from sqlalchemy.engine import Connection, Engine
 
 from canvas_app import log, store
-from canvas_app.engine import has_no_job
+from canvas_app.engine import Jobs, has_no_job
 from canvas_app.errors import CredentialsError, LaterError, PermanentError
 from canvas_app.http_outcomes import PUT_OFF
 from canvas_app.interviews import ask, deliveries, forward, ledger, rules, send, studies
@@ -157,9 +157,7 @@ def _lead_on(services: Services, interview_id: str) -> bool:
             return led
     if interview.state != "analysed":
         return False
-    event = _event(interview, "analysis_ready", result_of(interview))
-    # One more time for each time that it came to be in this state.
-    raw = _raw(event, interview.state_since.isoformat())
+    event, raw = _led_on(interview)
     if not deliveries.keep(services.engine, services.jobs, event, raw, door=_DOOR):
         with store.writing(services.engine) as connection:
             since = ledger.existing(connection, interview_id, lock=True).state_since
@@ -177,6 +175,19 @@ def _lead_on(services: Services, interview_id: str) -> bool:
             )
     log.event(logger, logging.WARNING, "result_led_on", interview=interview_id)
     return True
+
+
+def write_back_once_more(engine: Engine, jobs: Jobs, interview: Interview) -> bool:
+    """Let what is known of a result take its way to Intercom again, once for each time that the interview
+    came to be in this state. False when that was done before."""
+    event, raw = _led_on(interview)
+    return deliveries.keep(engine, jobs, event, raw, door=_DOOR)
+
+
+def _led_on(interview: Interview) -> tuple[KojiEvent, bytes]:
+    event = _event(interview, "analysis_ready", result_of(interview))
+    # One more time for each time that it came to be in this state.
+    return event, _raw(event, interview.state_since.isoformat())
 
 
 def _await_analysis(connection: Connection, services: Services, interview: Interview, now: datetime) -> bool:

@@ -14,7 +14,18 @@ from sqlalchemy.engine import Connection
 
 from canvas_app import log, store
 from canvas_app.errors import NotConfigured, PermanentError, WireError
-from canvas_app.interviews import closing, ledger, links, once, outcomes, planning, rules, wording, workspace
+from canvas_app.interviews import (
+    closing,
+    imported,
+    ledger,
+    links,
+    once,
+    outcomes,
+    planning,
+    rules,
+    wording,
+    workspace,
+)
 from canvas_app.interviews.ask import enqueue_send
 from canvas_app.interviews.ledger import Deliver, Interview
 from canvas_app.interviews.outcomes import Outcome
@@ -65,17 +76,34 @@ def start(services: Services, interview_id: str) -> Outcome:
         link = _personal_link(services, interview, started, study)
     except (WireError, NotConfigured) as error:
         return outcomes.of_error(error)
-    with store.writing(services.engine) as connection:
-        # The first id that is stored wins: an interview that was started twice and not used costs nothing.
-        if ledger.existing(connection, interview_id, lock=True).koji_link is None:
-            ledger.change(
-                connection,
-                interview_id,
-                only_from=("sending",),
-                koji_interview_id=started.interview_id,
-                koji_link=link,
-            )
+    try:
+        with store.writing(services.engine) as connection:
+            _keep_link(connection, services, interview_id, started, link)
+    except PermanentError as error:
+        return outcomes.of_error(error)
     return outcomes.done()
+
+
+def _keep_link(
+    connection: Connection, services: Services, interview_id: str, started: Started, link: str | None
+) -> None:
+    """Store the link that there is, else one that was imported for the contact. Raises PermanentError."""
+    interview = ledger.existing(connection, interview_id, lock=True)
+    # The first id that is stored wins: an interview that was started twice and not used costs nothing.
+    if interview.koji_link is not None or interview.state != "sending":
+        return
+    koji_interview_id: str | None = started.interview_id
+    if link is None:
+        # An imported link leads to an interview of its own, of which only Koji knows the id yet: what was
+        # started here is not what the customer answers.
+        link, koji_interview_id = imported.give(connection, interview), None
+    if link is None:
+        raise PermanentError(reason="link_host_not_allowed" if started.links else "no_personal_link")
+    if not koji_links.allowed(link, services.settings.koji_link_hosts):
+        raise PermanentError(reason="link_host_not_allowed")
+    ledger.change(
+        connection, interview_id, only_from=("sending",), koji_interview_id=koji_interview_id, koji_link=link
+    )
 
 
 def post(services: Services, interview_id: str) -> Outcome:
@@ -296,16 +324,18 @@ def _start_at_koji(services: Services, interview: Interview, study: Study) -> St
     )
 
 
-def _personal_link(services: Services, interview: Interview, started: Started, study: Study) -> str:
-    """Koji's own link, else the template's; never one that leads to a host that is not on the list."""
+def _personal_link(services: Services, interview: Interview, started: Started, study: Study) -> str | None:
+    """Koji's own link, else the template's; never one that leads to a host that is not on the list.
+
+    None where there is neither, so that an imported link is looked for.
+    """
     hosts = services.settings.koji_link_hosts
     for candidate in started.links:
         if koji_links.allowed(candidate, hosts):
             return candidate
     template = study.link_template
     if template is None:
-        reason = "link_host_not_allowed" if started.links else "no_personal_link"
-        raise PermanentError(reason=reason)
+        return None
     try:
         link = koji_links.from_template(
             template,

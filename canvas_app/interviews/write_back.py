@@ -22,7 +22,7 @@ from canvas_app.errors import (
     UnknownAttribute,
     WireError,
 )
-from canvas_app.interviews import ledger, once, outcomes, rules, wording, workspace
+from canvas_app.interviews import erase, ledger, once, outcomes, rules, wording, workspace
 from canvas_app.interviews.ledger import Interview, result_of
 from canvas_app.interviews.outcomes import Outcome
 from canvas_app.interviews.services import Services
@@ -239,7 +239,9 @@ def _following_merges(services: Services, interview: Interview, write: Callable[
         if merged.canonical_id is None:
             raise
         with store.writing(services.engine) as connection:
-            ledger.follow_merge(connection, interview, merged.canonical_id)
+            erase.follow_contact(
+                connection, interview.workspace_id, interview.contact_id, merged.canonical_id
+            )
         return write(merged.canonical_id)
 
 

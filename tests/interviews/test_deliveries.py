@@ -12,6 +12,7 @@ import sqlalchemy as sa
 from sqlalchemy.exc import SQLAlchemyError
 
 from canvas_app import store
+from canvas_app.engine import partition_key
 from canvas_app.interviews import deliveries
 from canvas_app.interviews.tables import deliveries as table
 from canvas_app.koji import events
@@ -204,7 +205,7 @@ class TestItsJob:
         interview = sqlite_world.send()
         assert keep(sqlite_world, event(data=DATA | {"metadata": {"interview_ref": interview.id}}))
         [job] = sqlite_world._waiting(("ENQUEUED",))
-        assert job.queue_partition_key == f"{WORKSPACE}:{CONTACT}"
+        assert job.queue_partition_key == partition_key(f"{WORKSPACE}:{CONTACT}")
 
     def test_of_an_interview_that_is_not_known_waits_in_a_line_of_its_own(self, sqlite_world: World) -> None:
         assert keep(sqlite_world, event(id="evt_1"))

@@ -17,7 +17,7 @@ from canvas_app import store
 from canvas_app.interviews import forward, ledger, purge, write_back
 from canvas_app.interviews.ask import ask
 from canvas_app.interviews.states import OPEN_STATES, STATES, UNFINISHED_STATES
-from canvas_app.interviews.tables import deliveries, interviews
+from canvas_app.interviews.tables import api_requests, decisions, deliveries, interviews
 from canvas_app.koji.results import KojiResult
 from tests.interviews.asks import make_ask
 from tests.interviews.results import event, receive, sent_and_ready, writes
@@ -271,6 +271,36 @@ def test_a_delivery_that_is_still_worked_on_keeps_what_it_says(sqlite_world: Wor
 def delivery(world: World) -> Any:
     with store.reading(world.engine) as connection:
         return connection.execute(sa.select(deliveries)).one()
+
+
+def test_old_decisions_are_about_nobody_and_old_requests_of_the_api_go(world: World) -> None:
+    asked = old(world)
+    with store.writing(world.engine) as connection:
+        now = store.now(connection)
+        for number, age in enumerate((400, 1)):
+            moment = now - timedelta(days=age)
+            connection.execute(
+                sa.insert(decisions).values(
+                    id=f"e{number}",
+                    delivery_id="d",
+                    rule=f"r{number}",
+                    workspace_id="ws1",
+                    contact_id=CONTACT,
+                    conversation_id=CONVERSATION,
+                    verdict="skipped",
+                    decided_at=moment,
+                )
+            )
+            connection.execute(
+                sa.insert(api_requests).values(
+                    key=f"k{number}", body_hash="h", interview_id=asked["id"], created_at=moment
+                )
+            )
+    assert purge.purge_traces(world.services) is False
+    with store.reading(world.engine) as connection:
+        told = connection.execute(sa.select(decisions.c.contact_id).order_by(decisions.c.id)).scalars().all()
+        keys = connection.execute(sa.select(api_requests.c.key)).scalars().all()
+    assert (told, keys) == (["purged:e0", CONTACT], ["k1"])
 
 
 # The engine's history

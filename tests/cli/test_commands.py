@@ -5,12 +5,12 @@ from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
-from click.testing import CliRunner, Result
 
 from canvas_app import cli, gates, leases, migrate, store
 from canvas_app.errors import CredentialsError
 from canvas_app.interviews.tables import SCHEMA_VERSION, theme_tags
 from canvas_app.settings import documented_fields
+from tests.cli.conftest import run
 from tests.support.postgres import free_port
 from tests.support.world import full_settings
 
@@ -22,16 +22,6 @@ ALL = {
     "KOJI_API_KEY": "planted-secret",
     "KOJI_WEBHOOK_SECRET": "planted-secret",
 }
-
-
-@pytest.fixture
-def environment(sqlite_url: str, monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
-    monkeypatch.setenv("DATABASE_URL", sqlite_url)
-    return monkeypatch
-
-
-def run(*arguments: str) -> Result:
-    return CliRunner().invoke(cli.commands, arguments)
 
 
 def set_all(environment: pytest.MonkeyPatch) -> None:
@@ -51,7 +41,7 @@ class TestDoctor:
     @pytest.mark.usefixtures("living_worker")
     def test_is_content_when_all_is_well(self, environment: pytest.MonkeyPatch) -> None:
         set_all(environment)
-        answer = run("doctor")
+        answer = run("doctor", "--offline")
         assert answer.exit_code == 0, answer.output
         assert "DOWN" not in answer.output
         assert "MISSING" not in answer.output
@@ -68,7 +58,7 @@ class TestDoctor:
         with pytest.raises(CredentialsError), gate.passage("GET /me"):
             raise CredentialsError(reason="koji_token_refused", status=401)
         engine.dispose()
-        answer = run("doctor")
+        answer = run("doctor", "--offline")
         assert answer.exit_code == 1
         assert "PAUSED  Koji has refused every call" in answer.output
         assert "KOJI_API_KEY" in answer.output
@@ -84,7 +74,7 @@ class TestDoctor:
         environment.delenv(name)
         if dyno:
             environment.setenv("DYNO", dyno)
-        answer = run("doctor")
+        answer = run("doctor", "--offline")
         assert answer.exit_code == 1
         assert f"MISSING  {name}: {documented_fields()[name]}" in answer.output
         assert f"{command} {name}=…" in answer.output
@@ -92,7 +82,7 @@ class TestDoctor:
 
     def test_says_that_no_worker_is_running(self, environment: pytest.MonkeyPatch) -> None:
         set_all(environment)
-        answer = run("doctor")
+        answer = run("doctor", "--offline")
         assert answer.exit_code == 1
         assert "DOWN  No worker is running" in answer.output
 
@@ -100,7 +90,7 @@ class TestDoctor:
         self, environment: pytest.MonkeyPatch, tmp_path: Path
     ) -> None:
         environment.setenv("DATABASE_URL", f"sqlite:///{tmp_path}/new.db")
-        answer = run("doctor")
+        answer = run("doctor", "--offline")
         assert answer.exit_code == 1
         assert "python -m canvas_app release" in answer.output
 
@@ -109,7 +99,7 @@ class TestDoctor:
     )
     def test_says_that_the_database_is_away(self, environment: pytest.MonkeyPatch, url: str) -> None:
         environment.setenv("DATABASE_URL", url)
-        answer = run("doctor")
+        answer = run("doctor", "--offline")
         assert answer.exit_code == 1
         assert "DOWN  The database cannot be reached" in answer.output
         assert "planted" not in answer.output
@@ -222,5 +212,5 @@ def test_malformed_settings_end_every_command_with_their_list(
 def test_every_command_says_what_it_is_for() -> None:
     answer = run("--help")
     assert answer.exit_code == 0
-    for name in ("release", "worker", "doctor", "theme-tags"):
+    for name in ("release", "worker", "doctor", "setup", "export-contacts", "import-links", "theme-tags"):
         assert name in answer.output
