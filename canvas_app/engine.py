@@ -41,7 +41,7 @@ class Schedule:
     made_up_for: bool
 
 
-JobName = Literal["send", "forward", "close_again", "read_workspace"]
+JobName = Literal["send", "forward", "close_again", "clear_link", "read_workspace"]
 
 # Taps are waited for by a person; looking for work costs CPU, so that only their queue is looked at often.
 FAST_QUEUE = "taps"
@@ -124,10 +124,22 @@ def has_no_job(connection: Connection, job_id: sa.ColumnElement[str]) -> sa.Colu
     The engine's public calls cannot be part of a query, and asking it about each row apart would be many; its
     table's name and these two columns are all that is used of it.
     """
-    schema = "dbos" if connection.dialect.name == "postgresql" else None
-    jobs = sa.table("workflow_status", sa.column("workflow_uuid"), sa.column("status"), schema=schema)
+    jobs = _jobs(connection)
     living = sa.select(sa.literal(1)).where(jobs.c.workflow_uuid == job_id, jobs.c.status.in_(_LIVING))
     return ~living.exists()
+
+
+def has_no_job_like(connection: Connection, job_ids: sa.ColumnElement[str]) -> sa.ColumnElement[bool]:
+    """For a query's WHERE: no job waits or runs whose id begins so."""
+    jobs = _jobs(connection)
+    begins_so = jobs.c.workflow_uuid.like(job_ids + "%")
+    living = sa.select(sa.literal(1)).where(begins_so, jobs.c.status.in_(_LIVING))
+    return ~living.exists()
+
+
+def _jobs(connection: Connection) -> sa.TableClause:
+    schema = "dbos" if connection.dialect.name == "postgresql" else None
+    return sa.table("workflow_status", sa.column("workflow_uuid"), sa.column("status"), schema=schema)
 
 
 def worker_config(engine: Engine, executor_id: str) -> DBOSConfig:

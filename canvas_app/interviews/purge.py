@@ -16,6 +16,7 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from canvas_app import store
+from canvas_app.interviews import requested
 from canvas_app.interviews.services import Services
 from canvas_app.interviews.states import UNFINISHED_STATES
 from canvas_app.interviews.tables import deliveries, interviews
@@ -48,6 +49,11 @@ def purge_ledger(services: Services) -> bool:
 def purge_deliveries(services: Services) -> bool:
     """Deliveries of that time lose what is left of their content, and what they name the interview by."""
     return _in_batches(lambda: _purge_deliveries(services))
+
+
+def purge_requests(services: Services) -> bool:
+    """What tells requests of the API without a key apart goes when it tells nothing any more."""
+    return _in_batches(lambda: requested.forget(services.engine, most=BATCH))
 
 
 def purge_history(services: Services) -> bool:

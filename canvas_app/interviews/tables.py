@@ -127,6 +127,14 @@ _to_remind = sa.text("remind_at IS NOT NULL")
 sa.Index(
     "ix_interviews_remind_at", interviews.c.remind_at, sqlite_where=_to_remind, postgresql_where=_to_remind
 )
+_link_written = sa.text("link_attribute_at IS NOT NULL AND link_attribute_cleared_at IS NULL")
+sa.Index(
+    "ix_interviews_link_attribute",
+    interviews.c.workspace_id,
+    interviews.c.contact_id,
+    sqlite_where=_link_written,
+    postgresql_where=_link_written,
+)
 # A rule's weekly limits are counted over what it asked for lately.
 _by_rule = sa.text("rule IS NOT NULL")
 sa.Index(
