@@ -125,13 +125,7 @@ def _take(
         ours = inserted and row.key == newest.key
         if not ours and (within is None or now - row.created_at < within):
             if inserted:
-                # It was named with an older secret key, which will not be listed for ever.
-                body = newest.body if _is_same(row, names) else row.body_hash
-                connection.execute(
-                    sa.update(api_requests)
-                    .where(api_requests.c.key == newest.key)
-                    .values(body_hash=body, interview_id=row.interview_id, created_at=row.created_at)
-                )
+                _rename(connection, newest, row, same=_is_same(row, names))
             return row
     if not inserted:
         connection.execute(
@@ -140,6 +134,20 @@ def _take(
             .values(body_hash=newest.body, interview_id=id_, created_at=now)
         )
     return None
+
+
+def _rename(connection: Connection, newest: _Name, former: sa.Row[Any], *, same: bool) -> None:
+    """The former request was named with an older secret key, which will not be listed for ever."""
+    this = api_requests.c.key == newest.key
+    if not same:
+        # It is refused, and its content is nobody's.
+        connection.execute(sa.delete(api_requests).where(this))
+        return
+    connection.execute(
+        sa.update(api_requests)
+        .where(this)
+        .values(interview_id=former.interview_id, created_at=former.created_at)
+    )
 
 
 def _is_same(row: sa.Row[Any], names: Sequence[_Name]) -> bool:
