@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import logging
 from dataclasses import replace
-from datetime import timedelta
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
@@ -28,8 +27,6 @@ from canvas_app.interviews.tables import interviews
 logger = logging.getLogger(__name__)
 
 _MOST = 100
-# Longer than the tries take: what could not be cleared in this time is left as it is.
-_GIVEN_UP_AFTER = timedelta(days=5)
 
 
 def clear(services: Services, interview_id: str) -> Outcome:
@@ -56,15 +53,13 @@ def clear(services: Services, interview_id: str) -> Outcome:
         remark = "contact_gone"
     except (WireError, NotConfigured) as error:
         return outcomes.of_error(error)
-    with store.writing(services.engine) as connection:
-        now = store.now(connection)
-        ledger.change(connection, interview_id, only_from=STATES, link_attribute_cleared_at=now)
+    _conclude(services, interview_id)
     return outcomes.done(remark)
 
 
 def settle(services: Services, interview_id: str, attempt: int, tries: int, outcome: Outcome) -> None:
     """Enqueue the next attempt where there is to be one. The interview itself does not depend on it."""
-    given_up = False
+    given_up = outcome["kind"] in ("permanent", "unknown")
     if outcome["kind"] in ("later", "credentials"):
         held = outcomes.is_held(outcome)
         pause: float | None
@@ -83,9 +78,12 @@ def settle(services: Services, interview_id: str, attempt: int, tries: int, outc
                     tries=tries if held else tries + 1,
                     delay=pause,
                 )
+    if given_up:
+        # Else the clock would begin anew with it, again and again.
+        _conclude(services, interview_id)
     log.event(
         logger,
-        logging.WARNING if given_up or outcome["kind"] == "permanent" else logging.INFO,
+        logging.WARNING if given_up else logging.INFO,
         "clear_link_attempt",
         interview=interview_id,
         attempt=attempt,
@@ -107,7 +105,6 @@ def sweep(services: Services) -> int:
                     interviews.c.link_attribute_at.is_not(None),
                     interviews.c.link_attribute_cleared_at.is_(None),
                     interviews.c.state.not_in(LINK_STATES),
-                    interviews.c.state_since > now - _GIVEN_UP_AFTER,
                     has_no_job_like(connection, job_ids),
                 )
                 .order_by(interviews.c.state_since)
@@ -119,6 +116,12 @@ def sweep(services: Services) -> int:
             # A number that no attempt before it has had.
             enqueue_clear_link(connection, services.jobs, interview, attempt=int(now.timestamp()))
     return len(ids)
+
+
+def _conclude(services: Services, interview_id: str) -> None:
+    with store.writing(services.engine) as connection:
+        now = store.now(connection)
+        ledger.change(connection, interview_id, only_from=STATES, link_attribute_cleared_at=now)
 
 
 def _may_stand_there(interview: Interview) -> bool:

@@ -127,13 +127,15 @@ def _take(
             if inserted:
                 _rename(connection, newest, row, same=_is_same(row, names))
             return row
-    if not inserted:
-        connection.execute(
-            sa.update(api_requests)
-            .where(api_requests.c.key == newest.key)
-            .values(body_hash=newest.body, interview_id=id_, created_at=now)
-        )
-    return None
+    if inserted:
+        return None
+    renewed = connection.execute(
+        sa.update(api_requests)
+        .where(api_requests.c.key == newest.key)
+        .values(body_hash=newest.body, interview_id=id_, created_at=now)
+    )
+    # It may just have been forgotten.
+    return None if renewed.rowcount else _take(connection, names, id_, within)
 
 
 def _rename(connection: Connection, newest: _Name, former: sa.Row[Any], *, same: bool) -> None:

@@ -100,7 +100,7 @@ interviews = sa.Table(
     # When the customer is reminded if the link was not opened until then; and when they were.
     sa.Column("remind_at", UtcDateTime),
     sa.Column("reminded_at", UtcDateTime),
-    # When the link was written to the contact's attributes, and when it was taken away again.
+    # When the link was written to the contact's attributes, and when it was taken away again, or given up.
     sa.Column("link_attribute_at", UtcDateTime),
     sa.Column("link_attribute_cleared_at", UtcDateTime),
 )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -11,6 +12,7 @@ from canvas_app import store
 from canvas_app.intercom.models import Contact
 from canvas_app.interviews import contacts, ledger
 from canvas_app.interviews.requested import Requested, request
+from canvas_app.interviews.tables import interviews
 from tests.interviews.asks import make_ask
 from tests.support.world import CONTACT, INTERCOM, KOJI, WORKSPACE, World
 
@@ -150,9 +152,7 @@ def test_one_who_has_an_open_interview_is_not_asked(ready: World) -> None:
             now=now,
             send_before=now,
         )
-        ours = ledger.newest(
-            connection, ledger.interviews.c.origin == "api", by=ledger.interviews.c.created_at
-        )
+        ours = ledger.newest(connection, interviews.c.origin == "api", by=interviews.c.created_at)
     assert ours is not None
     ready.run_jobs()
     with store.reading(ready.engine) as connection:
@@ -190,8 +190,6 @@ def test_one_who_was_asked_recently_is_not_asked(sqlite_world: World) -> None:
 
 
 def test_what_is_planned_for_them_gives_way(sqlite_world: World) -> None:
-    from datetime import timedelta
-
     world = sqlite_world
     world.vendors_are_well()
     found(world, person())
@@ -214,7 +212,7 @@ def test_two_addresses_of_one_contact_make_one_interview(ready: World) -> None:
     ready.run_jobs()
     assert len(starts(ready)) == 1
     with store.reading(ready.engine) as connection:
-        rows = connection.execute(ledger.interviews.select()).all()
+        rows = connection.execute(interviews.select()).all()
     assert sorted((row.state, row.reason) for row in rows) == [
         ("sent", None),
         ("skipped", "open_interview"),
@@ -222,8 +220,6 @@ def test_two_addresses_of_one_contact_make_one_interview(ready: World) -> None:
 
 
 def test_a_planned_one_is_looked_up_when_its_time_has_come(sqlite_world: World) -> None:
-    from datetime import timedelta
-
     world = sqlite_world
     world.vendors_are_well()
     found(world, person())
@@ -288,7 +284,7 @@ class TestById:
         ask(ready, email=None, contact_id=CONTACT)
         ready.run_jobs()
         with store.reading(ready.engine) as connection:
-            rows = connection.execute(ledger.interviews.select()).all()
+            rows = connection.execute(interviews.select()).all()
         assert {row.contact_id: (row.state, row.reason) for row in rows} == {
             "other": ("sent", None),
             CONTACT: ("skipped", "open_interview"),
