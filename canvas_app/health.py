@@ -110,4 +110,5 @@ def addresses(base_url: str) -> list[tuple[str, str]]:
         ("Intercom > Canvas Kit > For teammates > Submit URL", f"{base_url}/canvas/submit"),
         ("Intercom > Webhooks > Endpoint URL", f"{base_url}/webhooks/intercom"),
         ("Koji > Settings > Webhooks > Endpoint", f"{base_url}/webhooks/koji"),
+        ("A Series, Zapier, Make or your own code > POST", f"{base_url}/api/interviews"),
     ]

@@ -12,7 +12,8 @@ from sqlalchemy.exc import SQLAlchemyError
 from werkzeug.wrappers import Response as BaseResponse
 
 from canvas_app import health, log, store, web
-from canvas_app.interviews import ledger, links
+from canvas_app.canvas import states, texts
+from canvas_app.interviews import ledger, links, workspace
 from canvas_app.interviews.ledger import Interview
 from canvas_app.interviews.states import HAS_RESULT, LINK_STATES
 from canvas_app.koji import links as koji_links
@@ -32,6 +33,7 @@ _PREPARING_REFRESH_SECONDS = 3
 _DATABASE_AWAY_REFRESH_SECONDS = 5
 # What takes a person to mend.
 _MENDING_REFRESH_SECONDS = 60
+_PLANNED_REFRESH_SECONDS = 60
 
 
 @blueprint.get("/")
@@ -101,6 +103,8 @@ def _follow(token: str) -> BaseResponse:
     with store.reading(here.engine) as connection:
         interview = ledger.by_token(connection, token)
         former = ledger.get(connection, interview_id) if interview is None else None
+        planned = interview is not None and interview.state == "planned"
+        timezone = workspace.timezone(connection, interview.workspace_id) if interview and planned else None
         now = store.now(connection)
     if former is not None and former.purged_at is not None:
         # Its personal data is gone, and the token with it; that we have signed it is enough to be kind.
@@ -111,6 +115,14 @@ def _follow(token: str) -> BaseResponse:
     if interview.state in HAS_RESULT or interview.result is not None:
         return _message(
             200, "Thank you!", "You have already answered this interview. There is nothing more to do."
+        )
+    if interview.state == "planned":
+        return _planned(interview, timezone)
+    if interview.state == "failed":
+        return _message(
+            410,
+            "This interview could not be started",
+            "Something went wrong on our side. We are sorry; there is nothing that you need to do.",
         )
     if interview.state not in LINK_STATES:
         return _over()
@@ -160,6 +172,17 @@ def _is_a_person() -> bool:
 def _unknown_link() -> Response:
     return _message(
         404, "This link does not work", "It may have been cut off. Please open it again from the message."
+    )
+
+
+def _planned(interview: Interview, timezone: str | None) -> Response:
+    """Says when, and promises nothing: at that moment the limits are looked at once more."""
+    begins_at = texts.moment(interview.not_before or interview.created_at, states.zone_of(timezone))
+    return _message(
+        200,
+        "Your interview is not open yet",
+        f"It is planned for about {begins_at}. Please come back to this link then.",
+        refresh=_PLANNED_REFRESH_SECONDS,
     )
 
 

@@ -337,6 +337,10 @@ class Settings(BaseSettings):
         names = self._absent("secret_key", "public_url", "intercom_access_token", "koji_api_key")
         return [name for name in names if name != "PUBLIC_URL" or public_url is None]
 
+    def missing_for_api(self) -> list[str]:
+        """Names of the settings without which an interview cannot be asked for over HTTP."""
+        return self._absent("api_token", "secret_key", "public_url", "intercom_access_token")
+
     def missing_for_card(self) -> list[str]:
         """Names of the settings without which a tap on the card could not do its whole job."""
         return self._absent(

@@ -130,6 +130,11 @@ def register(services: Services) -> dict[str, durable.Tick]:
         log.request_id.set(DBOS.workflow_id)
         jobs.close_again(_step, services, interview_id, attempt)
 
+    @DBOS.workflow(name="clear_link")
+    def clear_link(interview_id: str, attempt: int, tries: int) -> None:
+        log.request_id.set(DBOS.workflow_id)
+        jobs.clear_link(_step, services, interview_id, attempt, tries)
+
     @DBOS.workflow(name="read_workspace")
     def read_workspace() -> None:
         log.request_id.set(DBOS.workflow_id)

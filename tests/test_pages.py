@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -18,7 +18,7 @@ from werkzeug.test import TestResponse
 from canvas_app import create_app, leases, store
 from canvas_app.interviews import links
 from canvas_app.interviews.ledger import Interview
-from canvas_app.interviews.tables import interviews, outside_writes
+from canvas_app.interviews.tables import interviews, outside_writes, workspaces
 from canvas_app.settings import Settings
 from tests.support.postgres import free_port
 from tests.support.world import KOJI_LINK, World, full_settings
@@ -247,7 +247,44 @@ class TestLinkThatDoesNotLead:
         client = create_app(full_settings(world.settings.database_url, secret_key="")).test_client()
         assert client.get(f"/i/{world.interview().link_token}").status_code == 404
 
-    @pytest.mark.parametrize("state", ["cancelled", "expired", "failed", "skipped"])
+    def test_because_it_could_not_be_started(self, world: World) -> None:
+        world.set_interview(state="failed")
+        answer = tap(world)
+        assert answer.status_code == 410
+        page = page_of(answer)
+        assert "This interview could not be started" in page
+        assert "We are sorry" in page
+        assert "refresh" not in page
+
+    @pytest.mark.parametrize(
+        ("timezone", "when"),
+        [
+            ("Europe/Berlin", "Dec 3, 2026 at 3:05 PM CET"),
+            (None, "Dec 3, 2026 at 2:05 PM UTC"),
+            ("Nowhere/At_All", "Dec 3, 2026 at 2:05 PM UTC"),
+        ],
+    )
+    def test_yet_because_it_is_planned(self, world: World, timezone: str | None, when: str) -> None:
+        with store.writing(world.engine) as connection:
+            connection.execute(
+                sa.insert(workspaces).values(
+                    workspace_id="ws1",
+                    timezone=timezone,
+                    admin_id="7",
+                    token_fingerprint="x",
+                    read_at=store.now(connection),
+                )
+            )
+        world.set_interview(
+            state="planned", koji_link=None, not_before=datetime(2026, 12, 3, 14, 5, tzinfo=UTC)
+        )
+        answer = tap(world)
+        assert answer.status_code == 200
+        assert f"It is planned for about {when}." in page_of(answer)
+        assert '<meta http-equiv="refresh" content="60">' in answer.text
+        assert world.interview().opened_at is None
+
+    @pytest.mark.parametrize("state", ["cancelled", "expired", "skipped"])
     def test_because_the_interview_is_over(self, world: World, state: str) -> None:
         world.set_interview(state=state)
         answer = tap(world)

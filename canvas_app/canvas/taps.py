@@ -130,7 +130,8 @@ class _Tap:
         return Tapped(effect, face, about, on_its_way=effect == "queued")
 
     def _withdraw(self, bound: Seen) -> repair.Effect:
-        return repair.withdraw(self.here.engine, self.here.settings, self._person, bound)
+        here = self.here
+        return repair.withdraw(here.engine, here.jobs, here.settings, self._person, bound)
 
     def _cancel_planned(self, bound: Seen) -> repair.Effect:
         return repair.cancel_planned(self.here.engine, self.here.settings, self._person, bound)

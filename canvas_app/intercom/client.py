@@ -20,7 +20,14 @@ if TYPE_CHECKING:
     import httpx
 
     from canvas_app.http_outcomes import Answer, Gate
-    from canvas_app.intercom.models import Contact, ContactAttribute, Conversation, Me, Tag
+    from canvas_app.intercom.models import (
+        Contact,
+        ContactAttribute,
+        Conversation,
+        FoundConversations,
+        Me,
+        Tag,
+    )
 
 T = TypeVar("T")
 
@@ -92,6 +99,36 @@ class IntercomClient:
         """Leave a note that only teammates see. ``body`` is HTML. Otherwise as reply."""
         return self._speak(conversation_id, "note", admin_id, body, begin_by)
 
+    def create_message(
+        self, contact_id: str, *, role: str, admin_id: str, body: str, begin_by: float | None = None
+    ) -> str | None:
+        """Begin a conversation with the customer, in this admin's name. ``role`` is the contact's, ``user``
+        or ``lead``. Otherwise as reply; returns the conversation's id where Intercom tells it.
+        """
+        # https://developers.intercom.com/docs/references/rest-api/api.intercom.io/messages/createmessage
+        message = {
+            "message_type": "in_app",
+            "from": {"type": "admin", "id": int(_path_id(admin_id, _ADMIN_ID))},
+            "to": {"type": role, "id": _path_id(contact_id)},
+            "body": body,
+            # Else there would be no conversation until the customer answers, and no home for a note.
+            "create_conversation_without_contact_reply": True,
+        }
+        answer = self._call("POST", "/messages", message, repeatable=False, begin_by=begin_by)
+        said = reading.identifier(answer.json_object().get("conversation_id"))
+        return said if said and _CONVERSATION_ID.fullmatch(said) else None
+
+    def search_conversations_of_contact(self, contact_id: str, *, since: float) -> FoundConversations:
+        """The contact's conversations that were begun after ``since`` (unix seconds), as far as the search
+        knows them: one that was begun just now may be missing."""
+        # https://developers.intercom.com/docs/references/rest-api/api.intercom.io/conversations/searchconversations
+        filters = [
+            {"field": "contact_ids", "operator": "=", "value": contact_id},
+            {"field": "created_at", "operator": ">", "value": int(since)},
+        ]
+        body = {"query": {"operator": "AND", "value": filters}, "pagination": {"per_page": 150}}
+        return self._read("POST", "/conversations/search", reading.found_conversations, body)
+
     def get_conversation(self, conversation_id: str) -> Conversation:
         """A conversation with its parts as HTML, of which Intercom gives the 500 newest."""
         # Without display_as the parts are HTML, and only there is a link's whole address to be seen.
@@ -106,6 +143,14 @@ class IntercomClient:
     def get_contact(self, contact_id: str) -> Contact:
         """A contact. Raises ContactMerged when it lives on under another id."""
         return self._read("GET", f"/contacts/{_path_id(contact_id)}", reading.contact)
+
+    def search_contacts_by_email(self, email: str) -> list[Contact]:
+        """The contacts with this address, the newest first. One that was created in the last minutes may be
+        missing, and one that was merged into another always is."""
+        # https://developers.intercom.com/docs/references/rest-api/api.intercom.io/contacts/searchcontacts
+        query = {"field": "email", "operator": "=", "value": email}
+        body = {"query": query, "pagination": {"per_page": 150}}
+        return self._read("POST", "/contacts/search", reading.contacts_newest_first, body)
 
     def update_contact(
         self, contact_id: str, custom_attributes: Mapping[str, str | int | float | bool | None]
@@ -295,9 +340,10 @@ class IntercomClient:
 
 
 def _operation(method: str, path: str) -> str:
-    """A call's name without its ids: in Intercom's paths names and ids take turns."""
+    """A call's name without its ids: in Intercom's paths names and ids take turns, but for a search."""
     parts = path.strip("/").split("/")
-    return f"{method} /" + "/".join("{id}" if number % 2 else part for number, part in enumerate(parts))
+    named = ("{id}" if number % 2 and part != "search" else part for number, part in enumerate(parts))
+    return f"{method} /" + "/".join(named)
 
 
 def _special(answer: Answer, path: str, codes: tuple[str, ...]) -> PermanentError | None:

@@ -17,7 +17,7 @@ from sqlalchemy.engine import Connection
 from canvas_app import log, store
 from canvas_app.errors import NotConfigured, PermanentError, WireError
 from canvas_app.interviews import deliveries, ledger, once, outcomes, rules, studies
-from canvas_app.interviews.ask import partition
+from canvas_app.interviews.ask import enqueue_clear_link, partition
 from canvas_app.interviews.deliveries import Delivery
 from canvas_app.interviews.ledger import Interview, result_of
 from canvas_app.interviews.outcomes import Outcome
@@ -70,6 +70,7 @@ def take_in(services: Services, delivery_id: str) -> TakenIn:
         if delivery.interview_id is None:
             deliveries.assign(connection, delivery_id, interview.id)
             interview = _merge(connection, interview, delivery)
+            enqueue_clear_link(connection, services.jobs, interview)
         else:
             interview = _take_up_again(connection, interview)
         taken = _decide(connection, services, interview, may_fill=interview.koji_interview_id is not None)

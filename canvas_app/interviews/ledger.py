@@ -164,38 +164,60 @@ def create(
     None when the contact has an open (or a planned) interview already, or when this very request was written
     before; which of the two it is, :func:`blocking` tells.
     """
-    inserted = store.insert_ignoring_conflicts(
-        connection,
-        interviews,
-        {
-            "id": id_,
-            "workspace_id": ask.workspace_id,
-            "contact_id": ask.contact_id,
-            "conversation_id": ask.conversation_id,
-            "study": ask.study,
-            "origin": ask.origin,
-            "request_key": ask.request_key,
-            "asked_by_id": ask.asked_by_id,
-            "asked_by_name": ask.asked_by_name,
-            "contact_name": ask.contact_name,
-            "contact_email": ask.contact_email,
-            "personal_line": ask.personal_line,
-            "rule": ask.rule,
-            "deliver": ask.deliver,
-            "language": ask.language,
-            "contact_role": ask.contact_role,
-            "credits": ask.credits,
-            "not_before": None if ask.delay is None else now + ask.delay,
-            "state": "queued" if ask.delay is None else "planned",
-            "link_token": link_token,
-            "public_url": public_url,
-            "send_attempt": 1,
-            "created_at": now,
-            "state_since": now,
-            "send_before": send_before,
-        },
-    )
+    values = {
+        **_columns(ask, id_=id_, link_token=link_token, public_url=public_url, now=now),
+        "not_before": None if ask.delay is None else now + ask.delay,
+        "state": "queued" if ask.delay is None else "planned",
+        "send_before": send_before,
+    }
+    inserted = store.insert_ignoring_conflicts(connection, interviews, values)
     return get(connection, id_) if inserted else None
+
+
+def record_skipped(
+    connection: Connection,
+    ask: Ask,
+    reason: str,
+    *,
+    id_: str,
+    link_token: str,
+    public_url: str | None,
+    now: datetime,
+) -> Interview:
+    """Write down that somebody asked and that a limit said no. It stands in nobody's way."""
+    values = _columns(ask, id_=id_, link_token=link_token, public_url=public_url, now=now)
+    connection.execute(
+        sa.insert(interviews).values(**values, state="skipped", reason=reason, send_before=now)
+    )
+    return existing(connection, id_)
+
+
+def _columns(ask: Ask, *, id_: str, link_token: str, public_url: str | None, now: datetime) -> dict[str, Any]:
+    """What a row says of the request that it comes from."""
+    return {
+        "id": id_,
+        "workspace_id": ask.workspace_id,
+        "contact_id": ask.contact_id,
+        "conversation_id": ask.conversation_id,
+        "study": ask.study,
+        "origin": ask.origin,
+        "request_key": ask.request_key,
+        "asked_by_id": ask.asked_by_id,
+        "asked_by_name": ask.asked_by_name,
+        "contact_name": ask.contact_name,
+        "contact_email": ask.contact_email,
+        "personal_line": ask.personal_line,
+        "rule": ask.rule,
+        "deliver": ask.deliver,
+        "language": ask.language,
+        "contact_role": ask.contact_role,
+        "credits": ask.credits,
+        "link_token": link_token,
+        "public_url": public_url,
+        "send_attempt": 1,
+        "created_at": now,
+        "state_since": now,
+    }
 
 
 def blocking(connection: Connection, ask: Ask) -> Interview | None:

@@ -16,10 +16,10 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from canvas_app import store
+from canvas_app.interviews import requested
 from canvas_app.interviews.services import Services
 from canvas_app.interviews.states import UNFINISHED_STATES
 from canvas_app.interviews.tables import (
-    api_requests,
     decisions,
     deliveries,
     imported_links,
@@ -46,7 +46,6 @@ NOBODY: Final = "purged"
 _TRACES: Final[dict[sa.Table, sa.Column[datetime]]] = {
     decisions: decisions.c.decided_at,
     imported_links: imported_links.c.imported_at,
-    api_requests: api_requests.c.created_at,
 }
 
 # What remains of a result: what it said, without what leads to who said it.
@@ -66,9 +65,14 @@ def purge_deliveries(services: Services) -> bool:
 
 
 def purge_traces(services: Services) -> bool:
-    """What else names a contact goes when it is that old: decisions are about nobody then, imported links and
-    the API's requests are deleted."""
+    """What else names a contact goes when it is that old: decisions are about nobody then, imported links
+    are deleted."""
     return _in_batches(lambda: sum(_purge_traces(services, table) for table in _TRACES))
+
+
+def purge_requests(services: Services) -> bool:
+    """What tells requests of the API without a key apart goes when it tells nothing any more."""
+    return _in_batches(lambda: requested.forget(services.engine, most=BATCH))
 
 
 def purge_history(services: Services) -> bool:

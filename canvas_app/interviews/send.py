@@ -16,17 +16,17 @@ from canvas_app import log, store
 from canvas_app.errors import NotConfigured, PermanentError, WireError
 from canvas_app.interviews import (
     closing,
+    contacts,
+    delivering,
     imported,
     ledger,
-    links,
     once,
     outcomes,
     planning,
     rules,
-    wording,
     workspace,
 )
-from canvas_app.interviews.ask import enqueue_send
+from canvas_app.interviews.ask import enqueue_clear_link, enqueue_send
 from canvas_app.interviews.ledger import Deliver, Interview
 from canvas_app.interviews.outcomes import Outcome
 from canvas_app.interviews.services import Services
@@ -36,9 +36,6 @@ from canvas_app.koji.client import Started
 from canvas_app.settings import Study
 
 logger = logging.getLogger(__name__)
-
-# Why a message is not to go out any more. Whoever writes it, it would be wrong.
-_OVER = ("not_to_be_sent", "too_late")
 
 # For this long after a send's time is up, a message of unknown fate is still looked for.
 LOOK_FOR = timedelta(hours=1)
@@ -71,6 +68,12 @@ def start(services: Services, interview_id: str) -> Outcome:
         return outcomes.of_error(NotConfigured(missing))
     try:
         workspace.must_match(workspace.known(services), interview.workspace_id)
+        if contacts.is_unknown(interview):
+            learnt = contacts.learn(services, interview)
+            if learnt["kind"] != "done":
+                return learnt
+            with store.reading(services.engine) as connection:
+                interview = ledger.existing(connection, interview_id)
         study = services.study(interview.study)
         started = _start_at_koji(services, interview, study)
         link = _personal_link(services, interview, started, study)
@@ -115,11 +118,6 @@ def post(services: Services, interview_id: str) -> Outcome:
     return _DELIVERIES[interview.deliver](services, interview)
 
 
-def _leave_it_to_the_caller(_services: Services, _interview: Interview) -> Outcome:
-    """Whoever asked brings the link to the customer."""
-    return outcomes.done()
-
-
 def _reply(services: Services, interview: Interview) -> Outcome:
     """Post the message in the conversation, as the rep who asked, or else as the configured admin."""
     if interview.conversation_id is None:
@@ -132,7 +130,11 @@ def _reply(services: Services, interview: Interview) -> Outcome:
         configured_admin = ours.admin_id
         author = interview.written_as_id or interview.asked_by_id or configured_admin
         outcome = _post_as(services, interview, interview.conversation_id, author)
-        if outcome["kind"] != "permanent" or outcome["reason"] in _OVER or author == configured_admin:
+        if (
+            outcome["kind"] != "permanent"
+            or outcome["reason"] in delivering.OVER
+            or author == configured_admin
+        ):
             return outcome
         # The rep may have left the workspace since; then the configured admin writes, and the card says so.
         if services.intercom.admin_exists(author):
@@ -146,18 +148,14 @@ def _reply(services: Services, interview: Interview) -> Outcome:
 
 _DELIVERIES: Mapping[Deliver, Callable[[Services, Interview], Outcome]] = {
     "conversation": _reply,
-    "none": _leave_it_to_the_caller,
+    "message": delivering.message,
+    "attribute": delivering.attribute,
+    "none": delivering.leave_it_to_the_caller,
 }
 
 
 def _post_as(services: Services, interview: Interview, conversation_id: str, author: str) -> Outcome:
-    public_url = interview.public_url or services.settings.public_url
-    if public_url is None:
-        raise NotConfigured(["PUBLIC_URL"])
-    url = links.personal_url(public_url, interview.link_token)
-    body = wording.invitation(
-        contact_name=interview.contact_name, personal_line=interview.personal_line, url=url
-    )
+    body = delivering.letter(services, interview)
 
     def is_there() -> bool | None:
         conversation = services.intercom.get_conversation(conversation_id)
@@ -174,17 +172,8 @@ def _post_as(services: Services, interview: Interview, conversation_id: str, aut
             conversation_id, admin_id=author, body=body, begin_by=begin_by
         ),
         is_there=is_there,
-        forbidden=lambda connection, now: _forbidden(connection, interview.id, now),
+        forbidden=lambda connection, now: delivering.forbidden(connection, interview.id, now),
     )
-
-
-def _forbidden(connection: Connection, interview_id: str, now: datetime) -> str | None:
-    """Why the message is not to go out any more: what the card has said in the meantime must stay true."""
-    interview = ledger.existing(connection, interview_id, lock=True)
-    # Whoever opens the link has the message: also where a person could not find it.
-    if interview.state != "sending" or interview.opened_at is not None:
-        return "not_to_be_sent"
-    return "too_late" if now > interview.send_before else None
 
 
 def settle(services: Services, interview_id: str, attempt: int, outcome: Outcome) -> None:
@@ -221,6 +210,9 @@ def settle(services: Services, interview_id: str, attempt: int, outcome: Outcome
             _end(connection, interview_id, "unknown", reason or "outcome_unknown", now, check_at)
         else:
             _end(connection, interview_id, "failed", reason or "refused", now)
+        after = ledger.existing(connection, interview_id)
+        if after.state == "failed":
+            enqueue_clear_link(connection, services.jobs, after)
     _tell(interview_id, attempt, outcome)
 
 

@@ -105,7 +105,7 @@ interviews = sa.Table(
     # When the customer is reminded if the link was not opened until then; and when they were.
     sa.Column("remind_at", UtcDateTime),
     sa.Column("reminded_at", UtcDateTime),
-    # When the link was written to the contact's attributes, and when it was taken away again.
+    # When the link was written to the contact's attributes, and when it was taken away again, or given up.
     sa.Column("link_attribute_at", UtcDateTime),
     sa.Column("link_attribute_cleared_at", UtcDateTime),
 )
@@ -131,6 +131,14 @@ sa.Index(
 _to_remind = sa.text("remind_at IS NOT NULL")
 sa.Index(
     "ix_interviews_remind_at", interviews.c.remind_at, sqlite_where=_to_remind, postgresql_where=_to_remind
+)
+_link_written = sa.text("link_attribute_at IS NOT NULL AND link_attribute_cleared_at IS NULL")
+sa.Index(
+    "ix_interviews_link_attribute",
+    interviews.c.workspace_id,
+    interviews.c.contact_id,
+    sqlite_where=_link_written,
+    postgresql_where=_link_written,
 )
 # A rule's weekly limits are counted over what it asked for lately.
 _by_rule = sa.text("rule IS NOT NULL")

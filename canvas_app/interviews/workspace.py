@@ -10,10 +10,11 @@ import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import Connection
 
-from canvas_app import store
+from canvas_app import gates, store
 from canvas_app.errors import PermanentError
 from canvas_app.interviews.services import Services
 from canvas_app.interviews.tables import workspaces
+from canvas_app.settings import Settings
 
 # A workspace's time zone or name may change; once a day is soon enough to see it.
 _FRESH = timedelta(days=1)
@@ -24,6 +25,26 @@ class Workspace:
     workspace_id: str
     admin_id: str
     timezone: str | None
+
+
+def of_token(connection: Connection, settings: Settings) -> str | None:
+    """The id of the workspace that the access token belongs to, as far as a worker has found it out."""
+    token = settings.intercom_access_token
+    if token is None:
+        return None
+    fingerprint = gates.fingerprint("intercom token", token.get_secret_value())
+    id_: str | None = connection.execute(
+        sa.select(workspaces.c.workspace_id).where(workspaces.c.token_fingerprint == fingerprint)
+    ).scalar()
+    return id_
+
+
+def timezone(connection: Connection, workspace_id: str) -> str | None:
+    """The workspace's time zone, as far as it is known."""
+    name: str | None = connection.execute(
+        sa.select(workspaces.c.timezone).where(workspaces.c.workspace_id == workspace_id)
+    ).scalar()
+    return name
 
 
 def known(services: Services) -> Workspace:

@@ -19,10 +19,19 @@ from canvas_app.errors import (
     LaterError,
     NotConfigured,
     PermanentError,
-    UnknownAttribute,
     WireError,
 )
-from canvas_app.interviews import erase, ledger, once, outcomes, rules, wording, workspace
+from canvas_app.interviews import (
+    contact_attributes,
+    delivering,
+    erase,
+    ledger,
+    once,
+    outcomes,
+    rules,
+    wording,
+    workspace,
+)
 from canvas_app.interviews.ledger import Interview, result_of
 from canvas_app.interviews.outcomes import Outcome
 from canvas_app.interviews.services import Services
@@ -38,7 +47,7 @@ T = TypeVar("T")
 
 # https://www.koji.so/docs/intercom-research-integration names them; the types are those of Intercom's
 # https://developers.intercom.com/docs/references/rest-api/api.intercom.io/data-attributes/createdataattribute
-ATTRIBUTES = {
+ATTRIBUTES: contact_attributes.Wanted = {
     "last_interview_at": ("datetime", "When the contact answered their newest Koji interview."),
     "last_interview_sentiment": ("string", "Sentiment of the newest Koji interview."),
     "last_interview_top_theme": ("string", "Top theme of the newest Koji interview."),
@@ -49,9 +58,6 @@ ATTRIBUTES = {
 NOTE_UNKNOWN = "note_unknown"
 CONVERSATION_GONE = "conversation_gone"
 REMARKS = frozenset({NOTE_UNKNOWN, CONVERSATION_GONE})
-
-# https://www.intercom.com/help/en/articles/179-send-custom-user-attributes-to-intercom
-_LONGEST_VALUE = 255
 
 
 def write_attributes(services: Services, interview_id: str) -> Outcome:
@@ -68,7 +74,7 @@ def write_attributes(services: Services, interview_id: str) -> Outcome:
                 return False
         first = once.begin(services.engine, interview_id, "attributes")
         try:
-            _put(services, contact_id, values)
+            contact_attributes.put(services.intercom, contact_id, values, ATTRIBUTES)
         except (PermanentError, CredentialsError, LaterError) as error:
             surely_not = not isinstance(error, LaterError) or error.reason in http_outcomes.PUT_OFF
             if first and surely_not:
@@ -93,9 +99,12 @@ def write_note(services: Services, interview_id: str) -> Outcome:
     interview = _load(services, interview_id)
     if interview is None:
         return outcomes.stop("nothing_to_write")
-    if interview.conversation_id is None:
+    try:
+        conversation_id = delivering.home(services, interview)
+    except (WireError, NotConfigured) as error:
+        return outcomes.of_error(error)
+    if conversation_id is None:
         return outcomes.done("no_conversation")
-    conversation_id = interview.conversation_id
     reference = wording.note_reference(interview.id)
     body = wording.note(
         result_of(interview),
@@ -179,11 +188,13 @@ def attributes(
 ) -> dict[str, str | int | float | bool | None]:
     """The attributes as Intercom takes them. What is not known is left out, so that it overwrites nothing."""
     moment = interview.result_at
-    url = transcript_url if transcript_url and len(transcript_url) <= _LONGEST_VALUE else None
+    url = (
+        transcript_url if transcript_url and len(transcript_url) <= contact_attributes.LONGEST_VALUE else None
+    )
     values: dict[str, str | int | float | bool | None] = {
         "last_interview_at": int(moment.timestamp()) if moment else None,
         "last_interview_sentiment": result.sentiment,
-        "last_interview_top_theme": one_line(result.top_theme, _LONGEST_VALUE) or None,
+        "last_interview_top_theme": one_line(result.top_theme, contact_attributes.LONGEST_VALUE) or None,
         "last_interview_quality": result.quality,
         "last_interview_url": url,
     }
@@ -211,24 +222,6 @@ def _author(services: Services, interview: Interview) -> str:
 def _transcript_url(services: Services, interview: Interview) -> str | None:
     url = result_of(interview).transcript_url
     return url if url and koji_links.allowed(url, services.settings.koji_link_hosts) else None
-
-
-def _put(services: Services, contact_id: str, values: dict[str, str | int | float | bool | None]) -> None:
-    try:
-        services.intercom.update_contact(contact_id, values)
-    except UnknownAttribute:
-        # Intercom refuses the whole update for one unknown name, and names one at a time: create all of ours.
-        present = services.intercom.contact_attributes()
-        if any(present[name].archived for name in values if name in present):
-            raise PermanentError(reason="attribute_archived") from None
-        for name, (data_type, description) in ATTRIBUTES.items():
-            if name not in present:
-                services.intercom.create_contact_attribute(name, data_type, description)
-        try:
-            services.intercom.update_contact(contact_id, values)
-        except UnknownAttribute as error:
-            # It has just been created; it may take Intercom a moment to know it everywhere.
-            raise LaterError(reason="attribute_not_ready") from error
 
 
 def _following_merges(services: Services, interview: Interview, write: Callable[[str], T]) -> T:

@@ -51,7 +51,7 @@ def claim(world: World, interview: Interview, *, age: float, done: bool = False)
 def act(world: World, way: str, what: Seen, *, person: Person = MIA, conversation: str | None = "501") -> str:
     engine, settings = world.engine, world.settings
     if way == "withdraw":
-        return repair.withdraw(engine, settings, person, what)
+        return repair.withdraw(engine, world.services.jobs, settings, person, what)
     if way == "it_is_there":
         return repair.it_is_there(engine, settings, person, what, conversation_id=conversation)
     return repair.send_after_all(
