@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 import httpx
 
 from sandbox import seed
-from sandbox.koji import dump
+from sandbox.koji_state import dump
 from sandbox.processes import NotStartedError
 from sandbox.running import everything
 
