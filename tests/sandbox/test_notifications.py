@@ -16,13 +16,15 @@ from sandbox.server import Sandbox
 from sandbox.state import BOT
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from tests.sandbox.fake_app import FakeApp
 
 COMMENT = {
     "message_type": "comment",
     "type": "admin",
     "admin_id": seed.ADA,
-    "body": "<p>Hello <b>you</b></p>",
+    "body": "<p>Hi <b>you</b></p>",
 }
 CLOSE = {"message_type": "close", "type": "admin", "admin_id": seed.OWN_ADMIN}
 
@@ -278,7 +280,7 @@ class TestRefusedActs:
         marta, lead, talk = state.contact(seed.MARTA), state.contact(seed.LEAD), state.conversation("1001")
         merged = state.contact(seed.MERGED)
         talk.state = "closed"
-        refused = [
+        refused: list[Callable[[], object]] = [
             lambda: acts.close(state, talk, by=seed.ADA),
             lambda: acts.close(state, state.conversation("1002"), by="7"),
             lambda: acts.rate(state, talk, marta, 6, None),
