@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import shlex
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from sandbox import seed
+from sandbox.processes import ROOT
 
 if TYPE_CHECKING:
     import httpx
@@ -118,3 +120,18 @@ def test_a_refused_act_says_why(
 )
 def test_who_is_not_there_is_404(pages: httpx.Client, path: str) -> None:
     assert pages.post(f"/_sandbox{path}", json={}).status_code == 404
+
+
+def test_the_commands_of_the_guide_work(pages: httpx.Client, sandbox: Sandbox) -> None:
+    guide = (ROOT / "docs" / "sandbox.md").read_text().replace("\\\n", " ")
+    commands = [shlex.split(line) for line in guide.splitlines() if line.startswith("    curl ")]
+    assert len(commands) == 2
+    for _, _, method, url, *rest in commands:
+        options = dict(zip(rest[::2], rest[1::2], strict=True))
+        name, _, value = options.get("-H", "Accept: */*").partition(": ")
+        path = url.removeprefix("http://127.0.0.1:5050")
+        answer = pages.request(method, path, content=options.get("-d"), headers={name: value})
+        assert answer.status_code == 200, answer.text
+    talk = sandbox.state.intercom.conversation("1001")
+    assert talk.state == "closed"
+    assert talk.rating is not None
