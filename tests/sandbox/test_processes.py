@@ -13,9 +13,9 @@ from pathlib import Path
 import httpx
 import pytest
 
+from sandbox.checking import NotAsExpectedError, check, check_that
 from sandbox.processes import ROOT, App, NotStartedError, free_port
 from sandbox.server import Sandbox
-from sandbox.tour import NotAsExpectedError, check, check_that
 
 
 def settings_for(sandbox: Sandbox, port: int, folder: Path) -> dict[str, str]:
