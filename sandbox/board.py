@@ -24,10 +24,19 @@ TEMPLATE = """{
 }"""
 
 
+@dataclass(frozen=True)
+class Called:
+    """A call that was made from the page: by which form, filled in how, and what came back."""
+
+    kind: Kind
+    form: dict[str, str]
+    answer: outgoing.Answer
+
+
 @dataclass
 class _Board:
     caller: outgoing.Caller
-    answers: dict[tuple[str, str], tuple[Kind, outgoing.Answer]] = field(default_factory=dict)
+    calls: dict[tuple[str, str], Called] = field(default_factory=dict)
 
 
 def register(app: Flask, caller: outgoing.Caller) -> None:
@@ -41,15 +50,21 @@ def caller() -> outgoing.Caller:
     return _board().caller
 
 
-def keep(conversation: Conversation, contact: Contact, kind: Kind, answer: outgoing.Answer) -> None:
-    """Remember what came back, for the page of this participant."""
-    _board().answers[conversation.id, contact.id] = kind, answer
+def keep(conversation: Conversation, contact: Contact, called: Called) -> None:
+    """Remember a call, for the page of this participant."""
+    _board().calls[conversation.id, contact.id] = called
 
 
 def scene(conversation: Conversation, contact: Contact, *, kept: bool = True) -> dict[str, Any]:
-    """Return what ``calls.html`` needs; the last answer only where the page is ``kept``."""
-    called = _board().answers.get((conversation.id, contact.id)) if kept else None
-    return {"deliveries": DELIVERIES, "template": TEMPLATE, "path": outgoing.PATH, "called": called}
+    """Return what ``calls.html`` needs; the last call only where the page is ``kept``."""
+    called = _board().calls.get((conversation.id, contact.id)) if kept else None
+    filled: dict[Kind, dict[str, str]] = {
+        "series": {"deliver": DELIVERIES[0]},
+        "connector": {"template": TEMPLATE},
+    }
+    if called is not None:
+        filled[called.kind] = called.form
+    return {"deliveries": DELIVERIES, "filled": filled, "path": outgoing.PATH, "called": called}
 
 
 def _board() -> _Board:

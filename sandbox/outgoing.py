@@ -90,9 +90,8 @@ class Caller:
 
 
 def contact_payload(contact: Contact, extra: dict[str, str]) -> dict[str, Any]:
-    """Return the payload of a Series step: attributes of a contact, and what the operator typed in."""
-    attributes = {"contact_id": contact.id, "email": contact.email}
-    return {name: value for name, value in {**attributes, **extra}.items() if value not in (None, "")}
+    """Return the payload of a Series step: who the contact is, and what the operator typed in."""
+    return {"contact_id": contact.id, **{name: value for name, value in extra.items() if value}}
 
 
 def connector_inputs(conversation: Conversation, contact: Contact) -> dict[str, str]:

@@ -146,8 +146,8 @@ def series(conversation_id: str) -> Any:
     method: Literal["PUT", "POST"] = "POST" if request.form.get("method") == "POST" else "PUT"
 
     def do(_: IntercomState, conversation: Conversation, contact: Contact) -> str:
-        payload = outgoing.contact_payload(contact, extra)
-        board.keep(conversation, contact, "series", board.caller().series_step(payload, method=method))
+        answer = board.caller().series_step(outgoing.contact_payload(contact, extra), method=method)
+        board.keep(conversation, contact, board.Called("series", dict(request.form), answer))
         return "series"
 
     return _act(conversation_id, do)
@@ -161,7 +161,7 @@ def connector(conversation_id: str) -> Any:
     def do(_: IntercomState, conversation: Conversation, contact: Contact) -> str:
         inputs = outgoing.connector_inputs(conversation, contact)
         answer = board.caller().connector(template, inputs, outdated=outdated)
-        board.keep(conversation, contact, "connector", answer)
+        board.keep(conversation, contact, board.Called("connector", dict(request.form), answer))
         return "connector"
 
     return _act(conversation_id, do)

@@ -13,19 +13,15 @@ if TYPE_CHECKING:
     from tests.sandbox.fake_app import FakeApp
 
 
-def test_a_series_step_sends_attributes_with_a_bearer_token(sandbox: Sandbox, fake_app: FakeApp) -> None:
+def test_a_series_step_says_who_with_a_bearer_token(sandbox: Sandbox, fake_app: FakeApp) -> None:
     payload = contact_payload(sandbox.state.intercom.contact(seed.MARTA), {"deliver": "none", "study": ""})
     answer = sandbox.caller.series_step(payload)
     [(method, body, token)] = fake_app.calls
     assert (method, token) == ("PUT", f"Bearer {sandbox.api_token}")
-    assert body == {"contact_id": seed.MARTA, "email": "marta@northwind.example", "deliver": "none"}
+    assert body == {"contact_id": seed.MARTA, "deliver": "none"}
     assert (answer.statuses, answer.body["interview_id"], answer.problems) == ([201], "i1", [])
     sandbox.caller.series_step(payload, method="POST")
     assert fake_app.calls[-1][0] == "POST"
-
-
-def test_a_lead_without_an_address_has_none_in_the_payload(sandbox: Sandbox) -> None:
-    assert contact_payload(sandbox.state.intercom.contact(seed.LEAD), {}) == {"contact_id": seed.LEAD}
 
 
 def test_a_connector_fills_its_inputs_in(sandbox: Sandbox, fake_app: FakeApp) -> None:

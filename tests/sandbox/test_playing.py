@@ -87,10 +87,12 @@ def test_archived_and_deleted_contacts_are_still_shown(pages: httpx.Client, sand
 
 
 def test_a_series_step_shows_what_came_back(pages: httpx.Client, fake_app: FakeApp) -> None:
-    page = press(pages, "series", deliver="attribute", study="second", method="PUT")
+    page = press(pages, "series", deliver="none", study="second", method="POST")
     assert page.url.fragment == "calls"
-    payload = {"contact_id": seed.MARTA, "email": "marta@northwind.example"}
-    assert fake_app.calls[0][:2] == ("PUT", {**payload, "deliver": "attribute", "study": "second"})
+    payload = {"contact_id": seed.MARTA, "deliver": "none", "study": "second"}
+    assert fake_app.calls[0][:2] == ("POST", payload)
+    for kept in ('<option value="none" selected>', 'name="study" value="second"', "<option selected>POST"):
+        assert kept in page.text
     assert '<span class="pill good">201</span>' in page.text
     assert "&#34;interview_id&#34;: &#34;i1&#34;" in page.text
     assert "interview_id" not in pages.get(f"{PAGE}?contact={seed.MARTA}").text, "a fresh look shows none"
@@ -101,6 +103,7 @@ def test_a_connector_shows_each_try(pages: httpx.Client, fake_app: FakeApp) -> N
     page = press(pages, "connector", template='{"c": "{{contact.id}}"}', outdated="1")
     assert re.findall(r'pill (\w+)">(\d+)', page.text) == [("bad", "401"), ("good", "201")]
     assert "Intercom could not use this: interview is nested" in page.text
+    assert "{&#34;c&#34;: &#34;{{contact.id}}&#34;}</textarea>" in page.text
     assert press(pages, "connector", template="{").status_code == 400
 
 

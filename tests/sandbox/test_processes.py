@@ -112,8 +112,8 @@ def test_demo_tells_what_to_click_and_ends_at_ctrl_c(tmp_path: Path) -> None:
         page = httpx.get(inbox, follow_redirects=True, trust_env=False)
         assert 'name="component_id" value="send"' in page.text
         settings = said.split("    . ")[1].split()[0]
-        doctor = subprocess.run(  # noqa: S603 - our own command, as the demo says to type it.
-            ["/bin/sh", "-c", f". {settings} && {sys.executable} -m canvas_app doctor"],
+        command = subprocess.run(  # noqa: S603 - our own command, as the demo says to type it.
+            ["/bin/sh", "-c", f". {settings} && {sys.executable} -m canvas_app theme-tags list"],
             cwd=ROOT,
             env=environment,
             capture_output=True,
@@ -121,8 +121,8 @@ def test_demo_tells_what_to_click_and_ends_at_ctrl_c(tmp_path: Path) -> None:
             check=False,
             timeout=60,
         )
-        assert inbox.rstrip("/") in (Path(settings).read_text())
-        assert doctor.returncode == 0, doctor.stdout + doctor.stderr
+        assert inbox.rstrip("/") in Path(settings).read_text()
+        assert command.returncode == 0, command.stdout + command.stderr
     finally:
         demo.send_signal(signal.SIGINT)
         rest, _ = demo.communicate(timeout=20)
