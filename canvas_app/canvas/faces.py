@@ -78,11 +78,25 @@ class Faces:
         ``line`` is what they have typed already.
         """
         facts = self.facts()
+        return self._hindrance(facts, line, pick) or self._offer(facts, line, pick)
+
+    def send_anew(self, line: str, pick: Pick = NO_PICK) -> Face:
+        """What the rep gets whose tap on an offer no longer stands: what is in the way of sending, else what
+        has become of the contact's last interview, and the offer where there is none."""
+        facts = self.facts()
+        hindrance = self._hindrance(facts, line, pick)
+        if hindrance is not None:
+            return hindrance
+        shown = self._as_of(facts.interview, facts)
+        return self._offer(facts, line, pick) if shown is None else self._of(shown, facts)
+
+    def _hindrance(self, facts: CardFacts, line: str, pick: Pick) -> Face | None:
+        """What stands in the way of another interview, None if nothing does."""
         open_one, last = self._in_the_way(facts)
         if open_one is not None:
             return self._of(open_one, facts)
         if last is None:
-            return self._offer(facts, line, pick)
+            return None
         asked_at = frequency.asked_at(last)
         state = AskedRecently(
             contact_name=self._name,
@@ -136,6 +150,7 @@ class Faces:
                 person.workspace_id,
                 person.contact_id,
                 self._request.conversation_id,
+                token_fingerprint=gates.token_fingerprint(self._settings),
                 gate_keys=gates.keys_of(self._settings),
             )
 
@@ -196,7 +211,9 @@ class Faces:
         contact = self._request.contact
         said = words.chosen(study.wording, contact.language if contact else None)
         fingerprint = words.fingerprint(said)
-        nonce = offers.new_offer(self._settings.secret_key, study=study.slug, words=fingerprint)
+        nonce = offers.new_offer(
+            self._settings.secret_key, self._request, facts.newest_id, study=study.slug, words=fingerprint
+        )
         return states.Offer(study, said, choices.of(askable, study, pick.page), nonce)
 
     def _nothing_to_offer(self, facts: CardFacts) -> Face:

@@ -15,6 +15,7 @@ from typing import Any
 
 from itsdangerous import BadSignature, URLSafeTimedSerializer
 
+from canvas_app import hmacs
 from canvas_app.canvas.request import CanvasRequest
 from canvas_app.interviews.ledger import Interview
 from canvas_app.interviews.seen import Person, Seen
@@ -28,9 +29,15 @@ _SEEN_SALT = "seen"
 
 @dataclass(frozen=True, slots=True)
 class Offered:
-    """What was on a card from which an interview is sent: the study that was chosen, by its slug, and the
-    fingerprint of the words that were shown. A card of the version before says neither."""
+    """What was on a card from which an interview is sent.
 
+    ``key`` makes two taps the same tap; ``newest_id`` was the contact's newest interview. ``study`` is the
+    slug of the one that was chosen, and ``words`` the fingerprint of the words that were shown; a card of the
+    version before says neither.
+    """
+
+    key: str
+    newest_id: str | None
     study: str | None
     words: str | None
 
@@ -41,21 +48,27 @@ def person(request: CanvasRequest) -> Person:
     return Person(request.workspace_id, request.contact.id)
 
 
-def new_offer(keys: Sequence[str], *, study: str, words: str) -> str:
-    """Names a card from which an interview is sent, what it shows, and when it was drawn.
+def new_offer(
+    keys: Sequence[str], request: CanvasRequest, newest_id: str | None, *, study: str, words: str
+) -> str:
+    """Names a card from which an interview is sent, its place, the contact's newest interview by then, and
+    what it shows.
 
-    ``keys`` is newest first; ``study`` and ``words`` are as in :class:`Offered`.
+    ``keys`` is newest first; the rest is as in :class:`Offered`.
     """
-    return str(_signer(keys, _OFFER_SALT).dumps([study, words, secrets.token_urlsafe(9)]))
+    offered = [*_place(request), newest_id, secrets.token_urlsafe(9), study, words]
+    return str(_signer(keys, _OFFER_SALT).dumps(offered))
 
 
-def offered(keys: Sequence[str], nonce: object) -> Offered | None:
-    """What we have offered, less than a day ago; None when the offer is not ours, or older."""
-    read = _read(keys, _OFFER_SALT, nonce) if isinstance(nonce, str) else None
-    if read is None:
+def offered(keys: Sequence[str], request: CanvasRequest, nonce: object) -> Offered | None:
+    """The offer that was tapped; None when it is not ours, of another card, or older than a day."""
+    if not isinstance(nonce, str):
         return None
-    study, words, _nonce = read if isinstance(read, list) else (None, None, read)
-    return Offered(study, words)
+    read = _read(keys, _OFFER_SALT, nonce)
+    if not isinstance(read, list) or read[:3] != _place(request):
+        return None
+    study, words = read[5:] or (None, None)
+    return Offered(key(request, nonce), read[3], study, words)
 
 
 def bind(keys: Sequence[str], request: CanvasRequest, interview: Interview) -> str:
@@ -94,4 +107,4 @@ def _read(keys: Sequence[str], salt: str, token: str) -> Any:
 
 def _signer(keys: Sequence[str], salt: str) -> URLSafeTimedSerializer:
     # itsdangerous signs with the last key of the list and accepts all of them.
-    return URLSafeTimedSerializer(list(reversed(keys)), salt=salt)
+    return URLSafeTimedSerializer([hmacs.key_of(key) for key in reversed(keys)], salt=salt)

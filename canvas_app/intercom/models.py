@@ -76,3 +76,19 @@ class Tag(Model):
 
     id: str
     name: str
+
+
+class FoundConversation(Model):
+    """A conversation as a search gives it: its id, when it was begun (unix seconds), and its first message,
+    which may come as plain text."""
+
+    id: str
+    created_at: float
+    first_message: str = Field(default="", repr=False)
+
+
+class FoundConversations(Model):
+    """What a search has found. ``complete`` is False when there are more than it has handed over."""
+
+    conversations: tuple[FoundConversation, ...]
+    complete: bool

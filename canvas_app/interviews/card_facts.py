@@ -21,14 +21,17 @@ from canvas_app.settings import DEFAULT_STUDY, Settings, Study
 
 @dataclass(frozen=True, slots=True)
 class CardFacts:
-    """``studies`` are all there are, the environment's first; ``used_at`` says when each was asked with last.
-    ``paused`` says why a wire is on hold, as a reason code."""
+    """``studies`` are all there are, the environment's first; ``used_at`` says when each was asked with."""
 
     interview: Interview | None
+    # The contact's newest interview, whichever is shown.
+    newest_id: str | None
     timezone: str | None
+    # The workspace that the access token belongs to, as far as that is known.
     token_workspace_id: str | None
     worker_seen_at: datetime | None
     now: datetime
+    # Why a wire is on hold, as a reason code.
     paused: str | None = None
     studies: tuple[Study, ...] = ()
     used_at: Mapping[str, datetime] = field(default_factory=dict)
@@ -41,12 +44,14 @@ def read(
     contact_id: str,
     conversation_id: str | None,
     *,
+    token_fingerprint: str,
     gate_keys: Collection[str] = (),
 ) -> CardFacts:
     """What the card about a contact shows: this conversation's newest interview, else the contact's newest.
 
     One of this conversation that ended without an answer does not hide what has happened elsewhere since.
-    ``gate_keys``: the gates whose pause is told, beside those of the studies in the database.
+    ``token_fingerprint`` is that of the access token in use. ``gate_keys``: the gates whose pause is told,
+    beside those of the studies in the database.
     """
     theirs = sa.and_(interviews.c.workspace_id == workspace_id, interviews.c.contact_id == contact_id)
     in_this = interviews.c.conversation_id == conversation_id
@@ -57,20 +62,22 @@ def read(
         interviews.c.created_at == newest_in_this.scalar_subquery(),
     )
     row = connection.execute(
-        sa.select(interviews)
-        .where(theirs)
+        ledger.selected.where(theirs)
         .order_by(sa.case((here, 0), else_=1), interviews.c.created_at.desc())
         .limit(1)
     ).first()
+    newest_id = sa.select(interviews.c.id).where(theirs).order_by(interviews.c.created_at.desc()).limit(1)
+    query = _context(connection, newest_id, token_fingerprint, gate_keys)
     # One row for each study of the database, and one where there is none.
-    rows = connection.execute(_context(connection, gate_keys)).mappings().all()
+    rows = connection.execute(query).mappings().all()
     own = [_study_columns(found) for found in rows if found["study_slug"] is not None]
     context = rows[0]
     used_at = {study["slug"]: study["used_at"] for study in own} | {DEFAULT_STUDY: context["default_used_at"]}
     return CardFacts(
         interview=ledger.of_row(row) if row else None,
+        newest_id=context["newest_id"],
         timezone=context["timezone"],
-        token_workspace_id=context["workspace_id"],
+        token_workspace_id=context["token_workspace_id"],
         worker_seen_at=context["worker_seen_at"],
         now=context["now"],
         paused=context["paused"],
@@ -79,23 +86,29 @@ def read(
     )
 
 
-def _context(connection: Connection, gate_keys: Collection[str]) -> sa.Select[Any]:
-    newest = sa.select(workspaces).order_by(workspaces.c.read_at.desc()).limit(1).subquery()
+def _context(
+    connection: Connection, newest_id: sa.Select[str], token_fingerprint: str, gate_keys: Collection[str]
+) -> sa.Select[Any]:
+    # What was learnt by another token tells at most what time it probably is there.
+    by_this_token = workspaces.c.token_fingerprint == token_fingerprint
+    own_first = sa.case((by_this_token, 0), else_=1), workspaces.c.read_at.desc()
+    timezone = sa.select(workspaces.c.timezone).order_by(*own_first).limit(1)
+    newest_read = workspaces.c.read_at.desc()
+    token_workspace = sa.select(workspaces.c.workspace_id).where(by_this_token).order_by(newest_read).limit(1)
     seen = sa.select(sa.func.max(workers.c.renewed_at)).scalar_subquery()
     in_use = sa.and_(studies_table.c.enabled, studies_table.c.gate_key.is_not(None))
     own_gates = sa.select(studies_table.c.gate_key).where(in_use).correlate(None)
     return sa.select(
-        newest.c.timezone,
-        newest.c.workspace_id,
+        newest_id.scalar_subquery().label("newest_id"),
+        timezone.scalar_subquery().label("timezone"),
+        token_workspace.scalar_subquery().label("token_workspace_id"),
         sa.type_coerce(seen, workers.c.renewed_at.type).label("worker_seen_at"),
         store.now_expression(connection).label("now"),
         gates.reason_query(gate_keys, own_gates).scalar_subquery().label("paused"),
         _used_at(sa.literal(DEFAULT_STUDY)).label("default_used_at"),
         _used_at(studies_table.c.slug).label("study_used_at"),
         *(column.label(f"study_{column.name}") for column in studies_table.c),
-    ).select_from(
-        sa.select(sa.literal(1)).subquery().outerjoin(newest, sa.true()).outerjoin(studies_table, sa.true())
-    )
+    ).select_from(sa.select(sa.literal(1)).subquery().outerjoin(studies_table, sa.true()))
 
 
 def _used_at(slug: sa.ColumnElement[str]) -> sa.ColumnElement[datetime]:

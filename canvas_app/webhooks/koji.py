@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from flask import Blueprint, Response, jsonify, request
 
 from canvas_app import store, web
-from canvas_app.errors import BodyRefused, NotConfigured, SecretLost, SignatureRefused
+from canvas_app.errors import NotConfigured, SecretLost, SignatureRefused
 from canvas_app.interviews import deliveries, studies
 from canvas_app.koji import events, signatures
 from canvas_app.koji.events import KojiEvent
@@ -26,21 +26,21 @@ blueprint = Blueprint("koji_webhooks", __name__)
 def receive() -> Response:
     here = web.current()
     if request.method != "POST":
-        return jsonify({"status": "ok"})
+        return _pong()
     raw = web.body()
+    harmless = events.harmless(raw)
     try:
         _verify(raw, here.settings.koji_webhook_secret)
     except (SignatureRefused, NotConfigured) as refusal:
         # Saving the address makes Koji send a request of unknown form, perhaps before it shows the secret.
-        # One that names no event of an interview is answered and has no effect; any other is refused.
-        ping = _ping(raw)
-        if ping is not None:
-            return _pong(ping)
+        # One that names no event of Koji's is answered and has no effect; any other is refused.
+        if harmless is not None:
+            return _pong(harmless)
         if refusal.reason not in _MAY_BE_ANOTHER_STUDYS:
             raise
         _verify_by_studies(raw)
-    event = events.parse(raw)
-    if event.kind == "ping":
+    event = harmless or events.parse(raw)
+    if event.kind == "ping" or (harmless and event.challenge):
         return _pong(event)
     stored = deliveries.keep(here.engine, here.jobs, event, raw)
     return jsonify({"status": "stored" if stored else "seen_before"})
@@ -68,13 +68,7 @@ def _verify_by_studies(raw: bytes) -> None:
         raise
 
 
-def _ping(raw: bytes) -> KojiEvent | None:
-    try:
-        event = events.parse(raw)
-    except BodyRefused:
-        return None
-    return event if event.kind == "ping" else None
-
-
-def _pong(event: KojiEvent) -> Response:
-    return jsonify({"status": "ok"} | ({"challenge": event.challenge} if event.challenge else {}))
+def _pong(event: KojiEvent | None = None) -> Response:
+    challenge = event.challenge if event else None
+    challenge = challenge or events.plain_challenge(request.args.get("challenge"))
+    return jsonify({"status": "ok"} | ({"challenge": challenge} if challenge else {}))

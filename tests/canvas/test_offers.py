@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import time
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -18,7 +19,6 @@ from canvas_app.interviews.seen import Seen, seen
 from tests.canvas.test_states import interview
 
 KEYS = ("new-key", "old-key")
-OFFERED = Offered("exit", "0a1b2c")
 SINCE = datetime(2026, 11, 22, 12, 0, 1, 234567, tzinfo=UTC)
 SHOWN = replace(interview("sent"), send_attempt=2, state_since=SINCE)
 
@@ -33,8 +33,8 @@ def request(**changes: Any) -> CanvasRequest:
     return CanvasRequest.parse(json.dumps(body).encode())
 
 
-def new_offer() -> str:
-    return offers.new_offer(KEYS, study="exit", words="0a1b2c")
+def new_offer(newest_id: str | None = None, *, keys: Sequence[str] = KEYS) -> str:
+    return offers.new_offer(keys, request(), newest_id, study="exit", words="0a1b2c")
 
 
 def test_what_was_bound_comes_back_as_it_was() -> None:
@@ -48,8 +48,9 @@ def test_what_was_bound_comes_back_as_it_was() -> None:
     ids=["workspace", "conversation", "contact"],
 )
 def test_it_is_good_on_its_own_card_only(changes: dict[str, Any]) -> None:
-    token = offers.bind(KEYS, request(), SHOWN)
+    token, offer = offers.bind(KEYS, request(), SHOWN), new_offer()
     assert offers.seen_on(KEYS, request(**changes), token) is None
+    assert offers.offered(KEYS, request(**changes), offer) is None
 
 
 @pytest.mark.parametrize(("seconds", "good"), [(24 * 3600 - 60, True), (24 * 3600 + 60, False), (-60, False)])
@@ -58,7 +59,14 @@ def test_it_is_good_for_a_day(monkeypatch: pytest.MonkeyPatch, seconds: int, goo
         patched.setattr(TimestampSigner, "get_timestamp", lambda _self: int(time.time()) - seconds)
         token, offer = offers.bind(KEYS, request(), SHOWN), new_offer()
     assert (offers.seen_on(KEYS, request(), token) is not None) is good
-    assert offers.offered(KEYS, offer) == (OFFERED if good else None)
+    assert (offers.offered(KEYS, request(), offer) is not None) is good
+
+
+def test_a_key_that_is_not_utf_8_signs_as_well() -> None:
+    # An environment variable of any bytes arrives with surrogate escapes.
+    keys = ["\udcffabc"]
+    assert offers.seen_on(keys, request(), offers.bind(keys, request(), SHOWN)) == seen(SHOWN)
+    assert offers.offered(keys, request(), new_offer(keys=keys)) is not None
 
 
 def test_it_is_good_while_the_key_that_signed_it_is_listed() -> None:
@@ -68,20 +76,33 @@ def test_it_is_good_while_the_key_that_signed_it_is_listed() -> None:
 
 
 def test_an_offer_binds_nothing_and_what_is_bound_is_no_offer() -> None:
-    assert offers.seen_on(KEYS, request(), new_offer()) is None
-    assert offers.offered(KEYS, offers.bind(KEYS, request(), SHOWN)) is None
+    assert offers.seen_on(KEYS, request(), new_offer("i1")) is None
+    assert offers.offered(KEYS, request(), offers.bind(KEYS, request(), SHOWN)) is None
+
+
+@pytest.mark.parametrize("newest_id", [None, "i1"])
+def test_an_offer_tells_what_was_the_newest_interview_and_what_it_showed(newest_id: str | None) -> None:
+    nonce = new_offer(newest_id)
+    offered = offers.offered(KEYS, request(), nonce)
+    assert offered == Offered(offers.key(request(), nonce), newest_id, "exit", "0a1b2c")
 
 
 @pytest.mark.parametrize("token", [None, "", "x", 7, ["x"], {"a": 1}, "é", "x" * 5000])
 def test_anything_else_is_nothing(token: object) -> None:
     assert offers.seen_on(KEYS, request(), token) is None
-    assert offers.offered(KEYS, token) is None
+    assert offers.offered(KEYS, request(), token) is None
 
 
 def test_an_offer_of_the_version_before_names_no_study() -> None:
     # Cards stand open while a new version is released.
-    before = str(offers._signer(KEYS, offers._OFFER_SALT).dumps("7f9c2ba4e88f"))
-    assert offers.offered(KEYS, before) == Offered(None, None)
+    shown = ["ws1", "contact1", "501", "i1", "7f9c2ba4e88f"]
+    before = str(offers._signer(KEYS, offers._OFFER_SALT).dumps(shown))
+    assert offers.offered(KEYS, request(), before) == Offered(offers.key(request(), before), "i1", None, None)
+
+
+def test_an_offer_that_names_no_place_is_none() -> None:
+    unbound = str(offers._signer(KEYS, offers._OFFER_SALT).dumps("7f9c2ba4e88f"))
+    assert offers.offered(KEYS, request(), unbound) is None
 
 
 def test_each_card_is_one_of_its_own() -> None:

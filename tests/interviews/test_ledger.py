@@ -255,30 +255,6 @@ def test_only_the_interview_of_the_same_contact_expires(engine: Engine) -> None:
     assert [read(engine, row.id).state for row in others] == ["sent", "sent"]
 
 
-# A contact that was merged into another one
-
-
-def test_the_contacts_other_ended_interviews_follow_a_merge(engine: Engine) -> None:
-    ended = [write(engine, age=DAY, state=state) for state in CLOSED]
-    open_one = write(engine, state="sent")
-    foreign = write(engine, state="written_back", workspace_id="ws2")
-    with store.writing(engine) as connection:
-        ledger.follow_merge(connection, ended[0], "contact2")
-    assert {read(engine, row.id).contact_id for row in ended} == {"contact2"}
-    # Two open interviews of one contact must not be, and what is open may have its link in the conversation.
-    assert read(engine, open_one.id).contact_id == "contact1"
-    assert read(engine, foreign.id).contact_id == "contact1"
-
-
-def test_a_merge_does_not_collide_with_the_merged_contacts_own_open_interview(engine: Engine) -> None:
-    row = write(engine, age=DAY, state="analysed")
-    write(engine, state="sent")
-    own = write(engine, state="sent", contact_id="contact2")
-    with store.writing(engine) as connection:
-        ledger.follow_merge(connection, row, "contact2")
-    assert (read(engine, row.id).contact_id, read(engine, own.id).state) == ("contact2", "sent")
-
-
 @pytest.mark.parametrize(
     ("other", "expected"),
     [

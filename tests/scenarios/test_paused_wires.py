@@ -41,7 +41,13 @@ def card_says_paused(world: World) -> str | None:
     with store.reading(world.engine) as connection:
         keys = gates.keys_of(world.settings)
         return card_facts.read(
-            connection, world.settings, WORKSPACE, CONTACT, CONVERSATION, gate_keys=keys
+            connection,
+            world.settings,
+            WORKSPACE,
+            CONTACT,
+            CONVERSATION,
+            token_fingerprint="",
+            gate_keys=keys,
         ).paused
 
 
@@ -205,7 +211,9 @@ def test_without_credits_nothing_is_started_and_results_still_come(sent: World) 
 
 def interview_of(world: World, contact_id: str) -> str:
     with store.reading(world.engine) as connection:
-        found = card_facts.read(connection, world.settings, WORKSPACE, contact_id, None).interview
+        found = card_facts.read(
+            connection, world.settings, WORKSPACE, contact_id, None, token_fingerprint=""
+        ).interview
     assert found is not None
     return found.id
 

@@ -277,6 +277,23 @@ def test_words_that_were_changed_since_are_shown_before_they_go_out(world: World
     assert "<p>Many thanks!</p>" in message["body"]
 
 
+@pytest.mark.parametrize("study", ["default", "exit"])
+def test_whichever_study_is_chosen_a_stale_offer_sends_nothing(world: World, study: str) -> None:
+    world.add_study("exit")
+    offer = world.initialize()
+    choose(world, "default")
+    # It is over without an answer, and stands in nobody's way.
+    world.set_interview(state="cancelled")
+    choose(world, study, current_canvas=offer)
+    assert world.count(interviews) == 1
+    world.initialize(contact=NOA)
+    choose(world, study, contact=NOA, current_canvas=offer)
+    assert world.count(interviews) == 1
+    # The card that is drawn in its place is for this contact, and keeps the choice.
+    choose(world, None, contact=NOA)
+    assert (world.count(interviews), world.interview().study) == (2, study)
+
+
 def test_the_choice_goes_through_the_card_that_confirms(world: World) -> None:
     world.deploy(ask_again_days=30)
     world.send()
