@@ -129,7 +129,7 @@ def _stored(state: CardState) -> dict[str, JsonValue]:
         case Ready(nonce=nonce, choice=choice):
             return {NONCE: nonce, **_page(choice)}
         case AskedRecently(personal_line=line, study=study):
-            stored = {PERSONAL_LINE: one_line(line, PERSONAL_LINE_LIMIT) if line else "", STUDY: study}
+            stored = {PERSONAL_LINE: one_line(line, PERSONAL_LINE_LIMIT), STUDY: one_line(study, LINE_LIMIT)}
         case ConfirmSend(token=token, nonce=nonce, choice=choice):
             stored = {TOKEN: token, NONCE: nonce, **_page(choice)}
         case (

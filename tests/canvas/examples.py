@@ -300,6 +300,7 @@ HOSTILE: dict[str, CardState] = {
         again_from=NOON,
         elsewhere=True,
         personal_line=LONG,
+        study=LONG,
     ),
     "confirm sending": ConfirmSend(
         preview=(NASTY, LONG, "", NOTHING),

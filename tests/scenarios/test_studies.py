@@ -294,6 +294,19 @@ def test_whichever_study_is_chosen_a_stale_offer_sends_nothing(world: World, stu
     assert (world.count(interviews), world.interview().study) == (2, study)
 
 
+def test_an_endless_choice_on_a_card_that_is_too_old_does_no_harm(world: World) -> None:
+    world.deploy(ask_again_days=30)
+    world.send()
+    world.set_interview(state="expired")
+    world.add_study("exit")
+    card = choose(world, "x" * 100_000, current_canvas={"stored_data": {"nonce": "too old"}})
+    assert component(card, "send_anyway") is not None
+    card = world.submit("send_anyway")
+    dropdown = component(card, "study")
+    assert dropdown is not None
+    assert dropdown["value"] == "default"
+
+
 def test_the_choice_goes_through_the_card_that_confirms(world: World) -> None:
     world.deploy(ask_again_days=30)
     world.send()
