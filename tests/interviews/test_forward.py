@@ -15,6 +15,7 @@ from flask import Flask
 from sqlalchemy.engine import Engine
 
 from canvas_app import http_outcomes, store
+from canvas_app.engine import partition_key
 from canvas_app.errors import LaterError
 from canvas_app.interviews import forward, jobs, purge
 from canvas_app.interviews.ask import partition
@@ -680,7 +681,7 @@ def test_a_fault_of_ours_loses_no_result(world: World, monkeypatch: pytest.Monke
         receive(world)
     assert world.interview().state == "sent"
     [job] = world._waiting(("ENQUEUED", "DELAYED"))
-    assert job.queue_partition_key == partition(WORKSPACE, CONTACT)
+    assert job.queue_partition_key == partition_key(partition(WORKSPACE, CONTACT))
     world.run_jobs(delayed=True)
     assert world.interview().state == "written_back"
 
