@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     import httpx
 
     from canvas_app.http_outcomes import Answer, Gate
-    from canvas_app.intercom.models import Contact, ContactAttribute, Conversation, Me, Tag
+    from canvas_app.intercom.models import Contact, ContactAttribute, Conversation, ConversationPage, Me, Tag
 
 T = TypeVar("T")
 
@@ -97,6 +97,17 @@ class IntercomClient:
         # Without display_as the parts are HTML, and only there is a link's whole address to be seen.
         path = f"/conversations/{_path_id(conversation_id, _CONVERSATION_ID)}"
         return self._read("GET", path, reading.conversation)
+
+    def conversations_since(self, since: int, *, starting_after: str | None = None) -> ConversationPage:
+        """A page of the conversations in which something has happened ``since`` (unix seconds)."""
+        pagination = {"per_page": 150} | ({"starting_after": starting_after} if starting_after else {})
+        query = {"field": "updated_at", "operator": ">", "value": since}
+        return self._read(
+            "POST",
+            "/conversations/search",
+            reading.conversation_page,
+            {"query": query, "pagination": pagination},
+        )
 
     def close_conversation(self, conversation_id: str, admin_id: str) -> None:
         """Close a conversation. Repeatable: closing a closed one changes nothing."""
@@ -279,9 +290,11 @@ class IntercomClient:
 
 
 def _operation(method: str, path: str) -> str:
-    """A call's name without its ids: in Intercom's paths names and ids take turns."""
+    """A call's name without its ids: in Intercom's paths names and ids take turns, but for a search."""
     parts = path.strip("/").split("/")
-    return f"{method} /" + "/".join("{id}" if number % 2 else part for number, part in enumerate(parts))
+    return f"{method} /" + "/".join(
+        "{id}" if number % 2 and part != "search" else part for number, part in enumerate(parts)
+    )
 
 
 def _special(answer: Answer, path: str, codes: tuple[str, ...]) -> PermanentError | None:

@@ -13,7 +13,16 @@ from typing import Any
 
 from canvas_app import log, store
 from canvas_app.errors import NotConfigured, WireError
-from canvas_app.interviews import closing, outcomes, probing, purge, reconcile, workspace, write_back
+from canvas_app.interviews import (
+    closing,
+    outcomes,
+    probing,
+    purge,
+    reconcile,
+    triggers,
+    workspace,
+    write_back,
+)
 from canvas_app.interviews import forward as forwarding
 from canvas_app.interviews import send as sending
 from canvas_app.interviews.forward import TakenIn
@@ -39,6 +48,8 @@ _RECONCILE: tuple[tuple[str, Callable[[Services], int]], ...] = (
     ("end_abandoned_sends", reconcile.end_abandoned_sends),
     ("revive_deliveries", reconcile.revive_deliveries),
     ("lead_on", reconcile.lead_on),
+    # New steps come last: a tick that a deploy interrupts goes on with those that it has begun with.
+    ("revive_planned", reconcile.revive_planned),
 )
 
 _PURGE: tuple[tuple[str, Callable[[Services], bool]], ...] = (
@@ -80,6 +91,16 @@ def forward(run_step: RunStep, services: Services, delivery_id: str, attempt: in
     except Exception as error:  # noqa: BLE001 - a fault of ours must not lose the result
         outcome = _our_fault("forward", error)
     run_step("settle", forwarding.settle, services, delivery_id, attempt, taken, outcome)
+
+
+def react(run_step: RunStep, services: Services, delivery_id: str, attempt: int) -> None:
+    """One attempt to let the rules decide about what has happened in Intercom."""
+    outcome: Outcome
+    try:
+        outcome = run_step("decide", triggers.decide, services, delivery_id)
+    except Exception as error:  # noqa: BLE001 - a fault of ours must not lose the event
+        outcome = _our_fault("react", error)
+    run_step("settle", triggers.settle, services, delivery_id, attempt, outcome)
 
 
 def close_again(run_step: RunStep, services: Services, interview_id: str, attempt: int) -> None:

@@ -181,7 +181,15 @@ def test_what_waits_for_a_setting_keeps_nothing_else_from_being_written(
 # The clock
 
 NOON = "2026-11-22T12:00:00Z"
-CLOCK = ("probe", "ask_about_the_quiet", "expire", "end_abandoned_sends", "revive_deliveries", "lead_on")
+CLOCK = (
+    "probe",
+    "ask_about_the_quiet",
+    "expire",
+    "end_abandoned_sends",
+    "revive_deliveries",
+    "lead_on",
+    "revive_planned",
+)
 
 
 def test_a_tick_looks_after_everything_and_asks_before_it_expires() -> None:
