@@ -199,5 +199,5 @@ def test_malformed_settings_end_every_command_with_their_list(
 def test_every_command_says_what_it_is_for() -> None:
     answer = run("--help")
     assert answer.exit_code == 0
-    for name in ("release", "worker", "doctor", "theme-tags"):
+    for name in ("release", "worker", "doctor", "rules", "theme-tags"):
         assert name in answer.output

@@ -9,11 +9,13 @@ import sys
 import click
 from sqlalchemy.exc import OperationalError
 
-from canvas_app import log, migrate
+from canvas_app import log, migrate, store
 from canvas_app.cli.common import load_settings
 from canvas_app.cli.doctor import doctor
+from canvas_app.cli.rules import rule_commands
 from canvas_app.cli.theme_tags import theme_tag_commands
 from canvas_app.errors import SettingsError
+from canvas_app.interviews import readymade
 
 logger = logging.getLogger(__name__)
 
@@ -41,6 +43,10 @@ def release() -> None:
     except OperationalError as error:
         log.failure(logger, "release_failed", error)
         raise click.ClickException("The database cannot be reached. Look at DATABASE_URL.") from error
+    engine = store.make_engine(database_url, pool_size=1)
+    with store.writing(engine) as connection:
+        readymade.plant(connection)
+    engine.dispose()
     click.echo("The database is up to date.")
 
 
@@ -57,5 +63,5 @@ def worker() -> None:
     os._exit(status)
 
 
-for command in (doctor, theme_tag_commands):
+for command in (doctor, rule_commands, theme_tag_commands):
     commands.add_command(command)

@@ -59,7 +59,8 @@ class Conversation(Model):
     customer_parts: int = 0
     customer_characters: int = 0
     teammate_parts: int = 0
-    updated_at: int | None = None
+    # The names of the tags on each tagged part, and when the part was last changed.
+    tagged_parts: tuple[tuple[int, tuple[str, ...]], ...] = ()
 
     def was_said_last(self, text: str) -> bool:
         """Whether the newest message, of whomever, holds this text."""

@@ -95,7 +95,7 @@ def conversation(data: Mapping[str, object]) -> Conversation | None:
             for part in said
             if _author(part) == "admin" and not part.get("app_package_code") and _words(part)
         ),
-        updated_at=_whole(data.get("updated_at")),
+        tagged_parts=tuple(_tagged(part) for part in parts if mappings(part.get("tags"))),
     )
 
 
@@ -118,6 +118,11 @@ def conversation_page(data: Mapping[str, object]) -> ConversationPage | None:
     return ConversationPage(
         ids=tuple(id_ for id_ in ids if id_), total=_whole(data.get("total_count")) or 0, next=text(following)
     )
+
+
+def _tagged(part: Mapping[str, Any]) -> tuple[int, tuple[str, ...]]:
+    names = (text(item.get("name")) for item in mappings(part.get("tags")))
+    return _whole(part.get("updated_at")) or _whole(part.get("created_at")) or 0, tuple(filter(None, names))
 
 
 def _contact_ids(data: Mapping[str, object]) -> tuple[str, ...]:

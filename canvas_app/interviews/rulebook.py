@@ -61,6 +61,14 @@ Reason = Literal[
 ]
 REASONS: Final[tuple[Reason, ...]] = get_args(Reason)
 
+# Conditions that weigh what only a conversation has.
+ABOUT_CONVERSATIONS: Final = (
+    "rating_at_most",
+    "closed_by_person",
+    "customer_parts_at_least",
+    "characters_at_least",
+)
+
 _OWN_TAG = re.compile(r"koji_[a-z]+_sentiment")
 _DELAY = re.compile(r"([0-9]{1,8}) *(second|minute|hour|day|week)s?")
 _SECONDS: Final = {"week": 604_800, "day": 86_400, "hour": 3_600, "minute": 60, "second": 1}
@@ -80,7 +88,7 @@ def delay_of(value: Any) -> Any:
 
 def delay_in_words(seconds: int) -> str:
     """``7 days`` for 604800: the largest unit of which it is a whole number."""
-    for name, length in list(_SECONDS.items())[1:]:
+    for name, length in list(_SECONDS.items())[1:]:  # A week is called seven days.
         if seconds and seconds % length == 0:
             number = seconds // length
             return f"{number} {name}{'s' if number != 1 else ''}"
@@ -128,16 +136,6 @@ class Conditions(_Strict):
         None
     )
 
-    @property
-    def about_conversations(self) -> bool:
-        """Whether they weigh what only a conversation has."""
-        return bool(
-            self.rating_at_most
-            or self.closed_by_person
-            or self.customer_parts_at_least
-            or self.characters_at_least
-        )
-
 
 class Limits(_Strict):
     """How much at most. ``share`` is per cent of the contacts who would be asked."""
@@ -165,11 +163,23 @@ class Rule(_Strict):
 
     @model_validator(mode="after")
     def _makes_sense(self) -> Rule:
-        if self.event in TAG_EVENTS and not self.conditions.tag:
-            raise ValueError("conditions.tag is missing: a rule about tags names those that it is about")
-        if self.event == "contact.tag.created" and self.conditions.about_conversations:
-            raise ValueError("a tag on a contact has no conversation whose rating or length could count")
+        for field, message in nonsense(self.event, self.conditions):
+            raise ValueError(f"{field} {message}")
         return self
+
+
+def nonsense(event: RuleEvent, conditions: Conditions) -> list[tuple[str, str]]:
+    """What does not fit together, as fields and what is wrong with them."""
+    found = []
+    if event in TAG_EVENTS and not conditions.tag:
+        found.append(("conditions.tag", "is missing: a rule about tags names those that it is about"))
+    if event == "contact.tag.created":
+        about = [name for name in ABOUT_CONVERSATIONS if getattr(conditions, name)]
+        found += [
+            (f"conditions.{name}", "is about conversations, and a tag on a contact has none")
+            for name in about
+        ]
+    return found
 
 
 @dataclass(frozen=True, slots=True)

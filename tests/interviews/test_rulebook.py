@@ -189,4 +189,4 @@ def test_our_own_tags_are_told_from_those_that_people_put_on(name: str, own: boo
 def test_what_is_left_out_is_asked_about_nothing() -> None:
     assert rulebook.against_conditions(rule(), Facts()) is None
     assert rulebook.against_person(Facts()) is None
-    assert not Conditions().about_conversations
+    assert rulebook.nonsense("conversation.admin.closed", Conditions()) == []

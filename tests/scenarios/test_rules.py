@@ -291,7 +291,7 @@ def test_long_enough(sqlite_world: World, conditions: dict[str, Any], reason: st
     world = sqlite_world
     add_rule(world, conditions=conditions)
     all_is_well(world)
-    # The first message has 60 characters. Markup, notes, teammates and bots do not count.
+    # The first message has 57 characters. Markup, notes, teammates and bots do not count.
     intercom_has_conversation(
         world,
         part(body="<p>Yes,&nbsp;it&#39;s</p>", author=BY_CONTACT),
