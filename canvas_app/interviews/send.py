@@ -14,7 +14,18 @@ from sqlalchemy.engine import Connection
 
 from canvas_app import log, store
 from canvas_app.errors import NotConfigured, PermanentError, WireError
-from canvas_app.interviews import closing, ledger, links, once, outcomes, planning, rules, wording, workspace
+from canvas_app.interviews import (
+    closing,
+    ledger,
+    links,
+    once,
+    outcomes,
+    planning,
+    reminders,
+    rules,
+    wording,
+    workspace,
+)
 from canvas_app.interviews.ask import BY_HAND, enqueue_send
 from canvas_app.interviews.ledger import Deliver, Interview
 from canvas_app.interviews.outcomes import Outcome
@@ -182,6 +193,7 @@ def settle(services: Services, interview_id: str, attempt: int, outcome: Outcome
         if kind == "done":
             # A quick customer may have opened the link before this was written down.
             state: State = "sent" if interview.opened_at is None else "opened"
+            remind_at = reminders.due_at(connection, services.settings, interview, now)
             ledger.move(
                 connection,
                 interview_id,
@@ -190,6 +202,7 @@ def settle(services: Services, interview_id: str, attempt: int, outcome: Outcome
                 now=now,
                 sent_at=now,
                 check_at=check_at,
+                remind_at=remind_at if state == "sent" else None,
             )
             closing.enqueue(connection, services.jobs, interview)
         elif kind == "later" or (
