@@ -13,7 +13,7 @@ from canvas_app.canvas import cards, offers, reasons, states
 from canvas_app.canvas.card_states import AskedRecently, CardState, NotSetUp
 from canvas_app.canvas.kit import Canvas
 from canvas_app.canvas.request import CanvasRequest
-from canvas_app.interviews import frequency, ledger, rules
+from canvas_app.interviews import frequency, hours, ledger, rules
 from canvas_app.interviews.ledger import CardFacts, Interview
 from canvas_app.interviews.seen import Person
 from canvas_app.interviews.states import HAS_RESULT, OPEN_STATES, REPLACEABLE_STATES
@@ -178,7 +178,7 @@ class Faces:
         return self._face(state, facts)
 
     def _face(self, state: CardState, facts: CardFacts, elsewhere: str | None = None) -> Face:
-        zone = states.zone_of(facts.timezone)
+        zone = hours.zone_of(facts.timezone)
         if facts.token_workspace_id not in (None, self._person.workspace_id):
             return Face(NotSetUp(missing=(reasons.OTHER_WORKSPACE,)), zone)
         return Face(state, zone, elsewhere, reasons.in_words(facts.paused))
@@ -187,7 +187,7 @@ class Faces:
         return offers.bind(self._settings.secret_key, self._request, interview)
 
     def _elsewhere(self, interview: Interview, facts: CardFacts) -> str | None:
-        zone = states.zone_of(facts.timezone)
+        zone = hours.zone_of(facts.timezone)
         return states.elsewhere(interview, self._request.conversation_id, zone)
 
     def _is_here(self, interview: Interview) -> bool:

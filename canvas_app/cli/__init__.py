@@ -9,15 +9,17 @@ import sys
 import click
 from sqlalchemy.exc import OperationalError, SQLAlchemyError
 
-from canvas_app import log, migrate
+from canvas_app import log, migrate, store
 from canvas_app.cli.common import load_settings
 from canvas_app.cli.contacts import export_contacts, import_links
 from canvas_app.cli.doctor import doctor
 from canvas_app.cli.repair import erase, replay
+from canvas_app.cli.rules import rule_commands
 from canvas_app.cli.setup import setup
 from canvas_app.cli.theme_tags import theme_tag_commands
 from canvas_app.cli.trigger import trigger
 from canvas_app.errors import SettingsError
+from canvas_app.interviews import readymade
 
 logger = logging.getLogger(__name__)
 
@@ -57,6 +59,10 @@ def release() -> None:
             f"The database's tables are those of a newer version ({newer}). They are left as they are."
         )
         return
+    engine = store.make_engine(database_url, pool_size=1)
+    with store.writing(engine) as connection:
+        readymade.plant(connection)
+    engine.dispose()
     click.echo("The database is up to date.")
 
 
@@ -73,5 +79,15 @@ def worker() -> None:
     os._exit(status)
 
 
-for command in (doctor, erase, export_contacts, import_links, replay, setup, theme_tag_commands, trigger):
+for command in (
+    doctor,
+    erase,
+    export_contacts,
+    import_links,
+    replay,
+    rule_commands,
+    setup,
+    theme_tag_commands,
+    trigger,
+):
     commands.add_command(command)

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
         Contact,
         ContactAttribute,
         Conversation,
+        ConversationPage,
         FoundConversations,
         Me,
         Tag,
@@ -134,6 +135,17 @@ class IntercomClient:
         # Without display_as the parts are HTML, and only there is a link's whole address to be seen.
         path = f"/conversations/{_path_id(conversation_id, _CONVERSATION_ID)}"
         return self._read("GET", path, reading.conversation)
+
+    def conversations_since(self, since: int, *, starting_after: str | None = None) -> ConversationPage:
+        """A page of the conversations in which something has happened ``since`` (unix seconds)."""
+        pagination = {"per_page": 150} | ({"starting_after": starting_after} if starting_after else {})
+        query = {"field": "updated_at", "operator": ">", "value": since}
+        return self._read(
+            "POST",
+            "/conversations/search",
+            reading.conversation_page,
+            {"query": query, "pagination": pagination},
+        )
 
     def close_conversation(self, conversation_id: str, admin_id: str) -> None:
         """Close a conversation. Repeatable: closing a closed one changes nothing."""

@@ -189,6 +189,7 @@ CLOCK = (
     "revive_deliveries",
     "lead_on",
     "clear_links",
+    "revive_planned",
 )
 
 
