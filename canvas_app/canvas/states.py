@@ -90,7 +90,10 @@ def of_interview(
             return Ended(kind=interview.state, at=since)
         case "unknown":
             return OutcomeUnknown(
-                since=since, token=token if here else "", elsewhere=not here, too_early=too_early
+                since=interview.tried_at or since,
+                token=token if here else "",
+                elsewhere=not here,
+                too_early=too_early,
             )
         case "failed" if interview.result is not None:
             return _result(interview, settings, writing=False)

@@ -109,6 +109,22 @@ class Tag(Model):
     name: str
 
 
+class FoundConversation(Model):
+    """A conversation as a search gives it: its id, when it was begun (unix seconds), and its first message,
+    which may come as plain text."""
+
+    id: str
+    created_at: float
+    first_message: str = Field(default="", repr=False)
+
+
+class FoundConversations(Model):
+    """What a search has found. ``complete`` is False when there are more than it has handed over."""
+
+    conversations: tuple[FoundConversation, ...]
+    complete: bool
+
+
 class ConversationPage(Model):
     """A page of what a search has found: ids alone, because a search does not list the parts.
 

@@ -13,6 +13,8 @@ from canvas_app.intercom.models import (
     ContactAttribute,
     Conversation,
     ConversationPage,
+    FoundConversation,
+    FoundConversations,
     Me,
     Tag,
 )
@@ -190,6 +192,33 @@ def contact(data: Mapping[str, object]) -> Contact | None:
             if value is None or isinstance(value, str | int | float | bool)
         },
     )
+
+
+def contacts_newest_first(data: Mapping[str, object]) -> list[Contact] | None:
+    """The contacts of a search, the newest first."""
+    if not isinstance(data.get("data"), list):
+        return None
+    items = sorted(mappings(data["data"]), key=_created, reverse=True)
+    return [found for item in items if (found := contact(item)) is not None]
+
+
+def found_conversations(data: Mapping[str, object]) -> FoundConversations | None:
+    """The conversations of a search."""
+    if not isinstance(data.get("conversations"), list):
+        return None
+    items = mappings(data["conversations"])
+    found = [
+        FoundConversation(
+            id=conversation_id,
+            created_at=_created(item),
+            first_message=text(mapping(item.get("source")).get("body")) or "",
+        )
+        for item in items
+        if (conversation_id := identifier(item.get("id"))) is not None
+    ]
+    total = data.get("total_count")
+    counted = isinstance(total, int) and not isinstance(total, bool) and total <= len(found)
+    return FoundConversations(conversations=tuple(found), complete=counted)
 
 
 def contact_attributes(data: Mapping[str, object]) -> dict[str, ContactAttribute] | None:

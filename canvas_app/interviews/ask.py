@@ -84,6 +84,18 @@ def ask(
         # What stood in the way ended between the two statements; ask again.
 
 
+def ask_within(connection: Connection, jobs: Jobs, settings: Settings, request: Ask, *, id_: str) -> Asked:
+    """As :func:`ask`, in the caller's transaction, in which nothing is left where no interview is made."""
+    while True:
+        try:
+            with connection.begin_nested():
+                asked = _ask(connection, jobs, settings, request, id_, None)
+        except _Undone as undone:
+            asked = undone.asked
+        if asked is not None:
+            return asked
+
+
 def _ask(
     connection: Connection,
     jobs: Jobs,
@@ -108,6 +120,8 @@ def _ask(
             connection, confirmed.id, "cancelled", only_from=REPLACEABLE_STATES, now=now, reason="replaced"
         )
     )
+    if confirmed is not None and replacing:
+        enqueue_clear_link(connection, jobs, confirmed)
     created = ledger.create(
         connection,
         request,
@@ -167,6 +181,32 @@ def enqueue_send(
         job_id=f"send:{interview.id}:{attempt}",
         partition=partition(interview.workspace_id, interview.contact_id),
         delay=delay,
+        fast=True,
+    )
+
+
+def enqueue_clear_link(
+    connection: Connection,
+    jobs: Jobs,
+    interview: Interview,
+    *,
+    attempt: int = 1,
+    tries: int = 1,
+    delay: float = 0.0,
+) -> None:
+    """Let the link be taken out of the contact's attributes, where it may stand there."""
+    if interview.link_attribute_at is None or interview.link_attribute_cleared_at is not None:
+        return
+    jobs.enqueue(
+        connection,
+        "clear_link",
+        interview.id,
+        attempt,
+        tries,
+        job_id=f"clear_link:{interview.id}:{attempt}",
+        partition=partition(interview.workspace_id, interview.contact_id),
+        delay=delay,
+        # In the queue of the sends, a contact's jobs run one at a time: no new link is written meanwhile.
         fast=True,
     )
 

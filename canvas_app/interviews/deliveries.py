@@ -15,7 +15,7 @@ from canvas_app.engine import Jobs
 from canvas_app.intercom.notifications import Event
 from canvas_app.interviews import ledger
 from canvas_app.interviews.ask import partition
-from canvas_app.interviews.tables import deliveries
+from canvas_app.interviews.tables import deliveries, stored
 from canvas_app.koji.events import KojiEvent
 from canvas_app.koji.results import KojiResult
 
@@ -90,8 +90,14 @@ def keep_unhandled(engine: Engine, *, key: str, event: str, reason: str, door: D
     """Store that something came which nothing follows from. False when it was stored before."""
     with store.writing(engine) as connection:
         now = store.now(connection)
-        stored = _insert(connection, door=door, key=key, event=event, reason=reason, content=None, now=now)
-    return stored is not None
+        id_ = _insert(connection, door=door, key=key, event=event, reason=reason, content=None, now=now)
+    return id_ is not None
+
+
+def is_on_its_way(connection: Connection, event: KojiEvent, raw: bytes, *, door: Door) -> bool:
+    """Whether the very same event is stored, and still to be worked on."""
+    same = sa.and_(deliveries.c.door == door, deliveries.c.dedupe_key == _key(event, raw))
+    return connection.execute(sa.select(deliveries.c.id).where(same, stored)).first() is not None
 
 
 def content_of(event: KojiEvent) -> dict[str, Any]:
@@ -112,6 +118,17 @@ def kept(result: KojiResult) -> KojiResult:
         quality=result.quality,
         occurred_at=result.occurred_at,
     )
+
+
+def take_up(connection: Connection, jobs: Jobs, delivery_id: str) -> bool:
+    """Give a delivery that has failed its next attempt, and its tries anew; False when it has not."""
+    row = _anew(connection, deliveries.c.id == delivery_id, deliveries.c.content.is_not(None))
+    delivery = None if row is None else load(connection, row.id)
+    if row is None or delivery is None:
+        return False
+    where = partition_of(connection, delivery.event, row.dedupe_key)
+    enqueue_forward(connection, jobs, row.id, attempt=row.attempt, partition=where)
+    return True
 
 
 def load(connection: Connection, delivery_id: str) -> Delivery | None:
@@ -249,26 +266,32 @@ def _revive(
     connection: Connection, door: Door, key: str, content: dict[str, Any] | None, now: datetime
 ) -> tuple[str, int] | None:
     """Take a delivery up again that was given up: its id and the number of its next attempt."""
+    same = sa.and_(deliveries.c.door == door, deliveries.c.dedupe_key == key)
+    row = _anew(connection, same, content=content, received_at=now)
+    return None if row is None else (row.id, row.attempt)
+
+
+def _anew(
+    connection: Connection, *which: sa.ColumnElement[bool], **values: Any
+) -> sa.Row[tuple[str, int, str]] | None:
     given_up = sa.or_(
         deliveries.c.state == "failed",
         sa.and_(deliveries.c.state == "ignored", deliveries.c.reason == "unknown_interview"),
     )
-    row = connection.execute(
+    this = sa.and_(*which, given_up)
+    found = connection.execute(sa.select(deliveries).where(this).with_for_update()).first()
+    if found is None:
+        return None
+    if "content" in values and values["content"] != found.content:
+        # The very same was merged before, and may have been corrected since. Whatever else comes under the
+        # sender's own id is still to be merged.
+        values["interview_id"] = None
+    return connection.execute(
         sa.update(deliveries)
-        .where(deliveries.c.door == door, deliveries.c.dedupe_key == key, given_up)
-        .values(
-            state="stored",
-            reason=None,
-            content=content,
-            waits=0,
-            fills=0,
-            tries=0,
-            received_at=now,
-            finished_at=None,
-        )
-        .returning(deliveries.c.id, deliveries.c.attempt)
+        .where(this)
+        .values(state="stored", reason=None, waits=0, fills=0, tries=0, finished_at=None, **values)
+        .returning(deliveries.c.id, deliveries.c.attempt, deliveries.c.dedupe_key)
     ).first()
-    return None if row is None else (row.id, row.attempt)
 
 
 def _key(event: KojiEvent, raw: bytes) -> str:

@@ -15,6 +15,7 @@ from canvas_app import log, store
 from canvas_app.errors import NotConfigured, WireError
 from canvas_app.interviews import (
     closing,
+    link_clearing,
     outcomes,
     probing,
     purge,
@@ -49,6 +50,8 @@ _RECONCILE: tuple[tuple[str, Callable[[Services], int]], ...] = (
     ("end_abandoned_sends", reconcile.end_abandoned_sends),
     ("revive_deliveries", reconcile.revive_deliveries),
     ("lead_on", reconcile.lead_on),
+    # After those that end interviews.
+    ("clear_links", link_clearing.sweep),
     # New steps come last: a tick that a deploy interrupts goes on with those that it has begun with.
     ("revive_planned", reconcile.revive_planned),
     ("remind", reminders.enqueue_due),
@@ -57,6 +60,8 @@ _RECONCILE: tuple[tuple[str, Callable[[Services], int]], ...] = (
 _PURGE: tuple[tuple[str, Callable[[Services], bool]], ...] = (
     ("purge_ledger", purge.purge_ledger),
     ("purge_deliveries", purge.purge_deliveries),
+    ("purge_traces", purge.purge_traces),
+    ("purge_requests", purge.purge_requests),
     ("purge_history", purge.purge_history),
 )
 
@@ -123,6 +128,16 @@ def close_again(run_step: RunStep, services: Services, interview_id: str, attemp
     except Exception as error:  # noqa: BLE001 - a fault of ours is tried again, and given up as any other
         outcome = _our_fault("close_again", error)
     run_step("settle", closing.settle, services, interview_id, attempt, outcome)
+
+
+def clear_link(run_step: RunStep, services: Services, interview_id: str, attempt: int, tries: int) -> None:
+    """One attempt to take a link out of the contact's attributes. ``tries`` counts those that could work."""
+    outcome: Outcome
+    try:
+        outcome = run_step("clear", link_clearing.clear, services, interview_id)
+    except Exception as error:  # noqa: BLE001 - a fault of ours is tried again, and given up as any other
+        outcome = _our_fault("clear_link", error)
+    run_step("settle", link_clearing.settle, services, interview_id, attempt, tries, outcome)
 
 
 def read_workspace(run_step: RunStep, services: Services) -> None:

@@ -17,6 +17,7 @@ from canvas_app import store
 from canvas_app.errors import NotConfigured, WireError
 from canvas_app.interviews import (
     ask,
+    contacts,
     decisions,
     frequency,
     hours,
@@ -109,7 +110,10 @@ def _against(services: Services, interview: Interview) -> No | None:
     with store.reading(services.engine) as connection:
         rule, no = _rule(connection, interview)
         no = no or _against_by_ledger(connection, services, interview, store.now(connection), rule)
-    return no or against_contact(services, interview)
+    if no is not None or contacts.is_placeholder(interview.contact_id):
+        # Who is not known yet is asked about once they are.
+        return no
+    return against_contact(services, interview)
 
 
 def _rule(

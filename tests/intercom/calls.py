@@ -50,6 +50,27 @@ CALLS = {
         sample("reply_note.json"),
         repeatable=False,
     ),
+    "create_message": Call(
+        lambda c: c.create_message(CONTACT, role="user", admin_id="7", body="<p>hi</p>"),
+        "POST",
+        "/messages",
+        sample("message.json"),
+        repeatable=False,
+    ),
+    "search_conversations_of_contact": Call(
+        lambda c: c.search_conversations_of_contact(CONTACT, since=1_780_000_000.5),
+        "POST",
+        "/conversations/search",
+        sample("conversations_found.json"),
+        needs_answer=True,
+    ),
+    "search_contacts_by_email": Call(
+        lambda c: c.search_contacts_by_email("joe@bloggs.com"),
+        "POST",
+        "/contacts/search",
+        sample("contacts_found.json"),
+        needs_answer=True,
+    ),
     "get_conversation": Call(
         lambda c: c.get_conversation("503"),
         "GET",
