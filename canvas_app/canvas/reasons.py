@@ -69,7 +69,6 @@ _REASONS = {
     "blocked": "The customer has marked an e-mail as spam, or is kept out of Intercom.",
     "group_conversation": "Several people are in the conversation, and the link would be one person's.",
     "contact_gone": "Intercom no longer has this contact.",
-    "erased": "What the app knew about the contact was removed.",
     "rule_off": "The rule that asked for it is switched off.",
     "week_full": "The rule has asked for as many interviews this week as it may.",
     "credits_used": "The rule has used as many credits this week as it may.",

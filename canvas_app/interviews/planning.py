@@ -129,8 +129,6 @@ def _rule(
 def _against_by_ledger(
     connection: Connection, services: Services, interview: Interview, now: datetime, rule: Rule | None
 ) -> No | None:
-    if interview.purged_at is not None:
-        return No("erased")
     study = studies.find(connection, services.settings, interview.study)
     if study is None or not study.enabled:
         return No("study_off", interview.study)

@@ -57,7 +57,6 @@ Reason = Literal[
     "contact_gone",
     "conversation_missing",
     "answered_meanwhile",
-    "erased",
 ]
 REASONS: Final[tuple[Reason, ...]] = get_args(Reason)
 

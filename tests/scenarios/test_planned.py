@@ -13,7 +13,7 @@ import pytest
 import sqlalchemy as sa
 
 from canvas_app import store
-from canvas_app.interviews import ledger, rulestore, studies, triggers
+from canvas_app.interviews import erase, ledger, rulestore, studies, triggers
 from canvas_app.interviews.hours import DAYS
 from canvas_app.interviews.tables import decisions, interviews
 from canvas_app.interviews.tables import rules as rules_table
@@ -138,7 +138,6 @@ CHANGES: dict[str, Callable[[World], None]] = {
     "contact_gone": no_contact,
     "rule_off": lambda world: change_rules(world, enabled=False),
     "study_off": change_study,
-    "erased": lambda world: world.set_interview(purged_at=datetime.now(UTC)),
     "open_interview": lambda world: add_other(world, state="opened"),
     "answered_meanwhile": lambda world: add_other(
         world, state="written_back", completed_at=datetime.now(UTC), result={}
@@ -156,6 +155,17 @@ def test_what_has_changed_meanwhile_keeps_it_from_going_out(world: World, reason
     CHANGES[reason](world)
     world.run_jobs(delayed=True)
     skipped(world, reason)
+
+
+def test_what_was_planned_for_who_is_erased_meanwhile_is_not_sent(world: World) -> None:
+    plan(world)
+    erase.erase_contact(world.engine, world.services.jobs, WORKSPACE, CONTACT)
+    world.let_time_pass(days=3, minutes=1)
+    world.run_jobs(delayed=True)
+    world.tick("reconcile")
+    world.run_jobs()
+    assert (world.interview().state, world.interview().reason) == ("skipped", erase.ERASED)
+    assert messages(world) == []
 
 
 def test_who_was_asked_by_hand_meanwhile_is_not_asked_again(world: World) -> None:
