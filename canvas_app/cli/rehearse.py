@@ -3,45 +3,43 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING
 
 import click
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-from rich.table import Table
+from sqlalchemy.engine import Engine
 
 from canvas_app import store
 from canvas_app.canvas import reasons
-from canvas_app.cli.common import load_settings, open_engine
-from canvas_app.cli.spans import Span
-from canvas_app.errors import NotConfigured, WireError
+from canvas_app.cli.common import (
+    database,
+    in_words,
+    load_settings,
+    make_services,
+    patiently,
+    progress,
+    show_table,
+)
+from canvas_app.cli.contacts import Span
+from canvas_app.errors import PermanentError
 from canvas_app.interviews import rehearsal, rulestore
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from sqlalchemy.engine import Engine
-
-    from canvas_app.interviews.rehearsal import Line
-    from canvas_app.interviews.rulebook import Rule
-    from canvas_app.interviews.services import Services
-    from canvas_app.settings import Settings
+from canvas_app.interviews.rehearsal import Line
+from canvas_app.interviews.rulebook import Rule
+from canvas_app.interviews.services import Services
 
 
 @click.command("dry-run")
 @click.option("--since", type=Span(), default="30d", show_default=True, help="How far back, as in 30d.")
 @click.option("--rule", "slug", help="This rule alone, also if it is off; else all that are on.")
 @click.option("--only-asked", is_flag=True, help="Leave out who would not have been asked.")
-def rehearse(since: timedelta, slug: str | None, only_asked: bool) -> None:
+def rehearse(since: float, slug: str | None, only_asked: bool) -> None:
     """Say who would have been asked about past conversations, who not, and why. Sends nothing.
 
     Intercom tells what conversations and contacts are like today. When a tag was put on a contact it does
     not tell, so that rules about those are left out.
     """
     settings = load_settings()
-    engine = open_engine(settings)
-    try:
+    with database(settings) as engine:
         rules = _rules(engine, slug)
         left_out = [rule.slug for rule in rules if rule.event not in rehearsal.REHEARSED]
         rules = [rule for rule in rules if rule.event in rehearsal.REHEARSED]
@@ -50,19 +48,13 @@ def rehearse(since: timedelta, slug: str | None, only_asked: bool) -> None:
         if not rules:
             click.echo("There is no rule to try. Switch one on, or name one with --rule.")
             return
-        lines = _lines(make_services(settings, engine), rules, datetime.now(UTC) - since)
-    except (WireError, NotConfigured) as error:
-        raise click.ClickException(f"Intercom could not be read: {error}") from error
-    finally:
-        engine.dispose()
+        try:
+            lines = _lines(
+                make_services(settings, engine), rules, datetime.now(UTC) - timedelta(seconds=since)
+            )
+        except PermanentError as error:
+            raise click.ClickException(in_words(error)) from error
     _tell(lines, only_asked=only_asked)
-
-
-def make_services(settings: Settings, engine: Engine) -> Services:
-    # The durable engine takes half a second to import.
-    from canvas_app import worker
-
-    return worker.make_services(settings, engine)
 
 
 def _rules(engine: Engine, slug: str | None) -> list[Rule]:
@@ -76,39 +68,30 @@ def _rules(engine: Engine, slug: str | None) -> list[Rule]:
 
 
 def _lines(services: Services, rules: Sequence[Rule], since: datetime) -> list[Line]:
-    columns = (
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeRemainingColumn(),
-    )
-    with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
-        task = progress.add_task("Reading conversations", total=None)
+    with progress("Reading conversations") as bar:
 
-        def tell(done: int, total: int) -> None:
-            progress.update(task, completed=done, total=total)
+        def tell(total: int) -> None:
+            bar.expect(total)
+            bar.advance(1)
 
-        return rehearsal.rehearse(services, rules, since=since, tell=tell)
+        return rehearsal.rehearse(services, rules, since=since, call=patiently, tell=tell)
 
 
 def _tell(lines: Sequence[Line], *, only_asked: bool) -> None:
-    table = Table("when (UTC)", "rule", "contact", "conversation", "asked?", "why")
-    for line in lines:
-        if line.no is None or not only_asked:
-            who = line.contact_name or line.contact_email or line.contact_id
-            table.add_row(
-                f"{line.happened_at:%Y-%m-%d %H:%M}",
-                line.rule.slug,
-                who,
-                line.conversation_id,
-                "yes" if line.no is None else "no",
-                _why(line),
-            )
-    console = Console()
-    if not console.is_terminal:
-        console = Console(width=1000)
-    if table.row_count:
-        console.print(table)
+    rows = [
+        (
+            f"{line.happened_at:%Y-%m-%d %H:%M}",
+            line.rule.slug,
+            line.contact_name or line.contact_email or line.contact_id,
+            line.conversation_id,
+            "yes" if line.no is None else "no",
+            _why(line),
+        )
+        for line in lines
+        if line.no is None or not only_asked
+    ]
+    if rows:
+        show_table(("When (UTC)", "Rule", "Contact", "Conversation", "Asked?", "Why"), rows)
     asked = sum(line.no is None for line in lines)
     click.echo(f"{asked} would have been asked, {len(lines) - asked} not. Nothing was sent.")
     for reason, count in Counter(line.no.reason for line in lines if line.no is not None).most_common():

@@ -10,15 +10,13 @@ from typing import Any, get_args
 
 import click
 from pydantic import ValidationError
-from rich.console import Console
-from rich.table import Table
-from sqlalchemy.engine import Connection, Engine
+from sqlalchemy.engine import Connection
 
 from canvas_app import store
 from canvas_app.canvas import reasons
-from canvas_app.cli.common import load_settings, open_engine
+from canvas_app.cli.common import database, load_settings, show_table
+from canvas_app.cli.contacts import Span
 from canvas_app.cli.rehearse import rehearse
-from canvas_app.cli.spans import Span
 from canvas_app.interviews import decisions, rulebook, rulefile, rulestore, studies
 from canvas_app.interviews.decisions import Verdict
 from canvas_app.interviews.rulebook import EVENTS, Rule
@@ -48,12 +46,22 @@ def list_rules() -> None:
     """Show every rule, in the order in which they are asked."""
     with _database(write=False) as (_, connection):
         rules = rulestore.listed(connection)
-    table = Table("", "on", "rule", "event", "after", "study", "what for")
-    for number, rule in enumerate(rules, start=1):
-        delay = rulebook.delay_in_words(rule.delay) if rule.delay else "at once"
-        on = "on" if rule.enabled else "off"
-        table.add_row(str(number), on, rule.slug, rule.event, delay, rule.study, rule.title)
-    _print(table) if rules else click.echo("There is no rule yet.")
+    if not rules:
+        click.echo("There is no rule yet.")
+        return
+    rows = [
+        (
+            str(number),
+            "on" if rule.enabled else "off",
+            rule.slug,
+            rule.event,
+            rulebook.delay_in_words(rule.delay) if rule.delay else "at once",
+            rule.study,
+            rule.title,
+        )
+        for number, rule in enumerate(rules, start=1)
+    ]
+    show_table(("", "", "Rule", "Event", "After", "Study", "What for"), rows)
 
 
 @rule_commands.command("show")
@@ -154,20 +162,20 @@ def order_rules(slugs: tuple[str, ...]) -> None:
 @click.option("--verdict", type=click.Choice(get_args(Verdict)), help="Only these.")
 @click.option("--since", type=Span(), help="Not older than this, as in 7d.")
 @click.option("--most", type=click.IntRange(1, 1000), default=50, show_default=True)
-def show_decisions(slug: str | None, verdict: Verdict | None, since: timedelta | None, most: int) -> None:
+def show_decisions(slug: str | None, verdict: Verdict | None, since: float | None, most: int) -> None:
     """Show the newest decisions, yes and no, with their reasons."""
     with _database(write=False) as (_, connection):
-        after = None if since is None else store.now(connection) - since
+        after = None if since is None else store.now(connection) - timedelta(seconds=since)
         found = decisions.newest(connection, most=most, rule=slug, verdict=verdict, since=after)
     if not found:
         click.echo("Nothing was decided yet.")
         return
-    table = Table("when (UTC)", "rule", "verdict", "why", "contact", "conversation")
+    rows = []
     for one in found:
         why = " ".join(filter(None, (reasons.in_words(one.reason), one.detail and f"({one.detail})")))
         when = f"{one.decided_at:%Y-%m-%d %H:%M}"
-        table.add_row(when, one.rule, one.verdict, why, one.contact_id, one.conversation_id or "")
-    _print(table)
+        rows.append((when, one.rule, one.verdict, why, one.contact_id, one.conversation_id or ""))
+    show_table(("When (UTC)", "Rule", "Verdict", "Why", "Contact", "Conversation"), rows)
 
 
 @rule_commands.command("export")
@@ -214,12 +222,8 @@ rule_commands.add_command(rehearse)
 @contextmanager
 def _database(*, write: bool = True) -> Iterator[tuple[Settings, Connection]]:
     settings = load_settings()
-    engine: Engine = open_engine(settings)
-    try:
-        with (store.writing if write else store.reading)(engine) as connection:
-            yield settings, connection
-    finally:
-        engine.dispose()
+    with database(settings) as engine, (store.writing if write else store.reading)(engine) as connection:
+        yield settings, connection
 
 
 def _switch(slugs: tuple[str, ...], *, on: bool) -> None:
@@ -258,11 +262,3 @@ def _checked(connection: Connection, settings: Settings, values: dict[str, Any])
     if problems:
         raise click.ClickException("The rule has mistakes, and nothing was changed:\n" + "\n".join(problems))
     return rule
-
-
-def _print(table: Table) -> None:
-    # Wide enough that nothing is cut where the output goes into a file.
-    console = Console(soft_wrap=False)
-    if not console.is_terminal:
-        console = Console(width=1000)
-    console.print(table)

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Final
+from typing import Any, Final
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
@@ -24,6 +24,9 @@ from canvas_app.interviews.rulebook import History, No, Rule, RuleEvent
 from canvas_app.interviews.services import Services
 from canvas_app.interviews.tables import interviews
 from canvas_app.settings import Study
+
+# Makes a call to Intercom: a function and its arguments.
+Call = Callable[..., Any]
 
 # Events that past conversations tell of.
 REHEARSED: Final[tuple[RuleEvent, ...]] = (
@@ -63,16 +66,18 @@ def rehearse(
     rules: Sequence[Rule],
     *,
     since: datetime,
-    tell: Callable[[int, int], None] = lambda _done, _total: None,
+    call: Call,
+    tell: Callable[[int], None],
 ) -> list[Line]:
     """Every decision about what has happened ``since``, in the order of time.
 
-    ``tell`` is called with how many conversations have been read, of how many. Raises the wires' errors.
+    ``call`` makes a call to Intercom that may be repeated. ``tell`` is called for each conversation that has
+    been read, with how many there are. Raises what ``call`` does.
     """
-    me = services.intercom.me()
+    me = call(services.intercom.me)
     people_met: dict[str, Known | None] = {}
     found: list[tuple[Event, Conversation]] = []
-    for conversation in _conversations(services, since, tell):
+    for conversation in _conversations(services, since, call, tell):
         events = _events(conversation, me.workspace_id)
         found += [(event, conversation) for event in events if (event.happened_at or since) >= since]
     found.sort(key=lambda item: item[0].happened_at or since)
@@ -87,7 +92,7 @@ def rehearse(
     for event, conversation in found:
         contact_id = event.contact_ids[0]
         if contact_id not in people_met:
-            people_met[contact_id] = _look(services, contact_id)
+            people_met[contact_id] = _look(services, contact_id, call)
         about = [rule for rule in rules if rule.event == triggers.EVENTS[event.kind]]
         lines += stage.play(event, conversation, people_met[contact_id], about)
     return lines
@@ -179,21 +184,19 @@ def _asked_before(connection: Connection) -> list[_Asked]:
 
 
 def _conversations(
-    services: Services, since: datetime, tell: Callable[[int, int], None]
+    services: Services, since: datetime, call: Call, tell: Callable[[int], None]
 ) -> Iterator[Conversation]:
-    done, cursor = 0, None
+    cursor: str | None = None
     while True:
-        page = services.intercom.conversations_since(int(since.timestamp()), starting_after=cursor)
-        tell(done, page.total)
+        page = call(services.intercom.conversations_since, int(since.timestamp()), starting_after=cursor)
         for id_ in page.ids:
             try:
-                yield services.intercom.get_conversation(id_)
+                yield call(services.intercom.get_conversation, id_)
             except PermanentError as error:
                 # Deleted since the page was read.
                 if error.reason != "not_found":
                     raise
-            done += 1
-            tell(done, page.total)
+            tell(page.total)
         if page.next is None or page.next == cursor or not page.ids:
             return
         cursor = page.next
@@ -225,11 +228,12 @@ def _events(conversation: Conversation, workspace_id: str) -> Iterator[Event]:
         )
 
 
-def _look(services: Services, contact_id: str) -> Known | None:
+def _look(services: Services, contact_id: str, call: Call) -> Known | None:
     try:
-        return people.look(services, contact_id)
+        found: Known | None = call(people.look, services, contact_id)
     except ContactMerged:
         return None
+    return found
 
 
 def _moment(seconds: int) -> datetime:
