@@ -16,7 +16,7 @@ from canvas_app.errors import BodyRefused
 from canvas_app.intercom.models import Closer, Model
 from canvas_app.intercom.reading import closer, identifier, mapping, mappings, text
 
-Kind = Literal["closed", "rated", "contact_tagged", "part_tagged", "ping", "other"]
+Kind = Literal["closed", "rated", "contact_tagged", "part_tagged", "gone", "merged", "ping", "other"]
 
 _KINDS: Final[dict[str, Kind]] = {
     "conversation.admin.closed": "closed",
@@ -24,6 +24,9 @@ _KINDS: Final[dict[str, Kind]] = {
     "contact.user.tag.created": "contact_tagged",
     "contact.lead.tag.created": "contact_tagged",
     "conversation_part.tag.created": "part_tagged",
+    "contact.deleted": "gone",
+    "contact.archived": "gone",
+    "contact.merged": "merged",
     "ping": "ping",
 }
 # Ids and topics go into the database and the log: nothing but printable ASCII.
@@ -43,7 +46,8 @@ class Event(Model):
 
     ``contact_ids`` are those whom the notification names, the one who rated or was tagged alone.
     ``tags_added`` are names. ``closed_by`` and ``closer_id`` tell who closed the conversation. ``own_link``:
-    what it is about holds a personal link of ours, so that it is about our own message.
+    what it is about holds a personal link of ours, so that it is about our own message. ``merged_ids`` are
+    those who live on in the contact, as far as the notification names them.
     """
 
     id: str | None
@@ -58,6 +62,7 @@ class Event(Model):
     closed_by: Closer | None = None
     closer_id: str | None = None
     own_link: bool = False
+    merged_ids: tuple[str, ...] = ()
 
 
 class _Envelope(BaseModel):
@@ -139,11 +144,27 @@ def _part_tagged(item: dict[str, Any], own_links: str | None) -> dict[str, Any]:
     return {**facts, "tags_added": _names(tags), "own_link": _holds(part, own_links)}
 
 
+def _contact(item: dict[str, Any], _own_links: str | None) -> dict[str, Any]:
+    who = _id(item.get("id"), _CONTACT_ID)
+    return {"contact_ids": (who,) if who else ()}
+
+
+def _merged(item: dict[str, Any], own_links: str | None) -> dict[str, Any]:
+    # The reference names the contact that remains alone; its history names the others, where it is there.
+    named = [mapping(item.get("merged_from")).get("id")]
+    named += [entry.get("source_contact_id") for entry in mappings(item.get("merge_history"))]
+    ids = (_id(value, _CONTACT_ID) for value in named)
+    merged_ids = tuple(dict.fromkeys(found for found in ids if found))
+    return {**_contact(item, own_links), "merged_ids": merged_ids}
+
+
 _READERS: Final = {
     "closed": _closed,
     "rated": _rated,
     "contact_tagged": _contact_tagged,
     "part_tagged": _part_tagged,
+    "gone": _contact,
+    "merged": _merged,
 }
 
 

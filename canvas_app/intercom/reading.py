@@ -221,6 +221,13 @@ def found_conversations(data: Mapping[str, object]) -> FoundConversations | None
     return FoundConversations(conversations=tuple(found), complete=counted)
 
 
+def merged_ids(data: Mapping[str, object]) -> list[str] | None:
+    if not isinstance(data.get("data"), list):
+        return None
+    ids = [identifier(item.get("source_contact_id")) for item in mappings(data["data"])]
+    return [id_ for id_ in ids if id_]
+
+
 def contact_attributes(data: Mapping[str, object]) -> dict[str, ContactAttribute] | None:
     if not isinstance(data.get("data"), list):
         return None

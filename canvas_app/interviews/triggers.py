@@ -22,6 +22,7 @@ from canvas_app.interviews import (
     ask,
     decisions,
     deliveries,
+    departures,
     limits,
     outcomes,
     people,
@@ -35,6 +36,7 @@ from canvas_app.interviews.decisions import Occasion
 from canvas_app.interviews.ledger import Ask, Interview
 from canvas_app.interviews.outcomes import Outcome
 from canvas_app.interviews.people import Known
+from canvas_app.interviews.purge import NOBODY
 from canvas_app.interviews.rulebook import Facts, No, Rule, RuleEvent
 from canvas_app.interviews.seen import Person
 from canvas_app.interviews.services import Services
@@ -76,8 +78,11 @@ def decide(services: Services, delivery_id: str) -> Outcome:
     """Let every rule about what has happened decide, and ask where one says yes."""
     with store.reading(services.engine) as connection:
         event = deliveries.load_event(connection, delivery_id)
-        if event is None or event.kind not in EVENTS:
+        if event is None:
             return outcomes.stop("nothing_to_do")
+    if event.kind not in EVENTS:
+        return departures.take(services, event)
+    with store.reading(services.engine) as connection:
         enabled = rulestore.enabled_for(connection, EVENTS[event.kind])
         former = decisions.so_far(connection, delivery_id)
     if not enabled:
@@ -152,7 +157,9 @@ def _decide(
         return _all_say_no(services, occasion, open_rules, no)
     person = people.look(services, occasion.contact_id)
     if person is None:
-        return _all_say_no(services, occasion, open_rules, No("contact_gone"))
+        # Whoever is gone from Intercom is not kept here either.
+        nobody = Occasion(delivery_id, event.workspace_id, NOBODY, None)
+        return _all_say_no(services, nobody, open_rules, No("contact_gone"))
     if person.id != occasion.contact_id:
         occasion = Occasion(delivery_id, event.workspace_id, person.id, event.conversation_id)
         no = _against_all(services, occasion, longest)
@@ -221,7 +228,9 @@ def _our_own_doing(services: Services, event: Event, ours: Workspace) -> No | No
     if event.kind == "closed" and event.closed_by == "api" and event.closer_id == ours.admin_id:
         return No("own_closing")
     with store.reading(services.engine) as connection:
-        if event.kind == "closed" and event.closed_by != "bot" and _closed_by_us(connection, event):
+        # Who it was, older payloads do not tell.
+        may_be_us = event.kind == "closed" and event.closer_id in (None, ours.admin_id)
+        if may_be_us and _closed_by_us(connection, event):
             return No("own_closing")
         if event.tags_added:
             themes = frozenset(connection.execute(sa.select(theme_tags.c.slug)).scalars())

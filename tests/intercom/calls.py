@@ -98,6 +98,14 @@ CALLS = {
         sample("contact.json"),
         needs_answer=True,
     ),
+    "merged_into": Call(
+        lambda c: c.merged_into(CONTACT),
+        "GET",
+        f"/contacts/{CONTACT}/merge_history",
+        {"type": "list", "data": [{"type": "merge_history", "source_contact_id": "5ba6"}]},
+        needs_answer=True,
+        forgives_404=True,
+    ),
     "update_contact": Call(
         lambda c: c.update_contact(CONTACT, {"last_interview_quality": 4.5}),
         "PUT",

@@ -126,6 +126,21 @@ def test_the_conversation_of_a_part_is_found_where_it_may_stand(where: dict[str,
     assert read(notification("conversation_part.tag.created", item)).conversation_id == CONVERSATION
 
 
+@pytest.mark.parametrize("topic", ["contact.deleted", "contact.archived"])
+def test_of_a_contact_who_is_gone_the_id_is_all_there_is(topic: str) -> None:
+    event = read(notification(topic, {"type": "contact", "id": CONTACT, "deleted": True}))
+    assert (event.kind, event.contact_ids) == ("gone", (CONTACT,))
+
+
+def test_a_merge_names_who_remains_and_where_it_tells_who_does_not() -> None:
+    item: dict[str, Any] = {"type": "contact", "id": "living", "email": "planted@example.com"}
+    event = read(notification("contact.merged", item))
+    assert (event.kind, event.contact_ids, event.merged_ids) == ("merged", ("living",), ())
+    history = [{"source_contact_id": "b"}, {"source_contact_id": "../c"}, {}]
+    item |= {"merged_from": {"id": "a"}, "merge_history": history}
+    assert read(notification("contact.merged", item)).merged_ids == ("a", "b")
+
+
 @pytest.mark.parametrize("topic", ["conversation.user.replied", "contact.unarchive", "made.up"])
 def test_other_topics_are_known_by_their_name_alone(topic: str) -> None:
     event = read(notification(topic, conversation()))
