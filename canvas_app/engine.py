@@ -7,6 +7,7 @@ its tables; what the jobs do, :mod:`canvas_app.worker` puts together.
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -41,7 +42,7 @@ class Schedule:
     made_up_for: bool
 
 
-JobName = Literal["send", "forward", "close_again", "clear_link", "read_workspace"]
+JobName = Literal["send", "forward", "react", "close_again", "clear_link", "read_workspace"]
 
 # Taps are waited for by a person; looking for work costs CPU, so that only their queue is looked at often.
 FAST_QUEUE = "taps"
@@ -83,13 +84,13 @@ class Jobs:
 
         ``job_id`` names one attempt: a job id that was enqueued before is not enqueued again. Jobs of one
         ``partition`` (a contact) and one queue run one at a time, in order; on SQLite the order within one
-        second is not kept. ``delay`` is in seconds.
+        second is not kept. ``delay`` is in seconds. The engine is told a hash of the partition's name only.
         """
         options: EnqueueOptions = {
             "workflow_name": name,
             "queue_name": FAST_QUEUE if fast else QUEUE,
             "workflow_id": job_id,
-            "queue_partition_key": partition,
+            "queue_partition_key": partition_key(partition),
             "app_version": VERSION,
         }
         if delay > 0:
@@ -114,32 +115,80 @@ class Jobs:
             self._client.delete_workflows([job.workflow_id for job in finished])
         return len(finished)
 
+    def forget_partition(self, connection: Connection, partition: str) -> int:
+        """Take a partition's name out of the jobs of earlier versions, which had it as it is; how many.
+
+        Their order stays: they wait in line with those that were enqueued under its hash.
+        """
+        jobs = _table(connection)
+        named = sa.update(jobs).where(jobs.c.queue_partition_key == partition)
+        return connection.execute(named.values(queue_partition_key=partition_key(partition))).rowcount
+
     def close(self) -> None:
         self._client.destroy()
+
+
+def partition_key(partition: str) -> str:
+    """What the engine knows a partition by. Its history outlives what is erased, so it names nobody."""
+    return hashlib.sha256(partition.encode()).hexdigest()[:32]
 
 
 def has_no_job(connection: Connection, job_id: sa.ColumnElement[str]) -> sa.ColumnElement[bool]:
     """For a query's WHERE: no job of this id waits or runs.
 
-    The engine's public calls cannot be part of a query, and asking it about each row apart would be many; its
-    table's name and these two columns are all that is used of it.
+    The engine's public calls cannot be part of a query, and asking it about each row apart would be many.
     """
-    jobs = _jobs(connection)
+    jobs = _table(connection)
     living = sa.select(sa.literal(1)).where(jobs.c.workflow_uuid == job_id, jobs.c.status.in_(_LIVING))
     return ~living.exists()
 
 
 def has_no_job_like(connection: Connection, job_ids: sa.ColumnElement[str]) -> sa.ColumnElement[bool]:
     """For a query's WHERE: no job waits or runs whose id begins so."""
-    jobs = _jobs(connection)
+    jobs = _table(connection)
     begins_so = jobs.c.workflow_uuid.like(job_ids + "%")
     living = sa.select(sa.literal(1)).where(begins_so, jobs.c.status.in_(_LIVING))
     return ~living.exists()
 
 
-def _jobs(connection: Connection) -> sa.TableClause:
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """The queues: jobs whose turn has come, those that are to wait, and those that run; and since when the
+    oldest of the first waits for a worker, in unix seconds."""
+
+    due: int
+    delayed: int
+    running: int
+    oldest_since: float | None
+
+
+def waiting(connection: Connection) -> Waiting:
+    """How much there is to do, counted by the database: listing the jobs would fetch each of them."""
+    jobs = _table(connection)
+    rows = connection.execute(
+        sa.select(
+            jobs.c.status,
+            sa.func.count(),
+            sa.func.min(sa.func.coalesce(jobs.c.delay_until_epoch_ms, jobs.c.created_at)),
+        )
+        .where(jobs.c.status.in_(_LIVING))
+        .group_by(jobs.c.status)
+    ).all()
+    counts = {status: (number, since) for status, number, since in rows}
+    due, since = counts.get("ENQUEUED", (0, None))
+    return Waiting(
+        due=due,
+        delayed=counts.get("DELAYED", (0, None))[0],
+        running=counts.get("PENDING", (0, None))[0],
+        oldest_since=None if since is None else since / 1000,
+    )
+
+
+def _table(connection: Connection) -> sa.TableClause:
+    """The engine's table of jobs: its name and these columns are all that is used of it beside its API."""
+    columns = ("workflow_uuid", "status", "queue_partition_key", "created_at", "delay_until_epoch_ms")
     schema = "dbos" if connection.dialect.name == "postgresql" else None
-    return sa.table("workflow_status", sa.column("workflow_uuid"), sa.column("status"), schema=schema)
+    return sa.table("workflow_status", *map(sa.column, columns), schema=schema)
 
 
 def worker_config(engine: Engine, executor_id: str) -> DBOSConfig:

@@ -39,6 +39,12 @@ def parts(engine: Engine) -> list[Part]:
         text = "The database cannot be reached. Look at DATABASE_URL and at the database itself."
         return [Part("database", ok=False, text=text)]
     found = [Part("database", ok=True, text="The database answers.")]
+    if migrate.is_newer(version):
+        text = (
+            "The database's tables are those of a newer version of this app. A worker of this version goes "
+            "on with them; deploy the newer version again."
+        )
+        return [*found, Part("schema", ok=False, text=text)]
     if version != SCHEMA_VERSION:
         text = "The database's tables are not those of this version. Run: python -m canvas_app release"
         return [*found, Part("schema", ok=False, text=text)]
@@ -71,16 +77,18 @@ def pauses(engine: Engine, settings: Settings, found: list[Part]) -> list[Pause]
 
 def in_words(pause: Pause) -> str:
     """A pause for a person: what is refused since when, and what to do about it."""
-    service, setting = _WIRES[pause.wire]
+    service, _ = _WIRES[pause.wire]
     what = "every call" if pause.operation == gates.EVERYTHING else pause.operation
     since = f"{pause.since:%Y-%m-%d %H:%M} UTC"
     return (
-        f"{service} has refused {what} since {since} ({pause.reason}). {_what_to_do(pause.reason, setting)} "
+        f"{service} has refused {what} since {since} ({pause.reason}). {remedy(pause.reason, pause.wire)} "
         "Until then it is tried once a minute at most, and what waits goes on by itself."
     )
 
 
-def _what_to_do(reason: str, setting: str) -> str:
+def remedy(reason: str, wire: gates.Wire) -> str:
+    """What to do about a refusal for want of a valid token, a permission or credits."""
+    setting = _WIRES[wire][1]
     if reason.endswith("_scope_missing"):
         if reason.startswith("intercom"):
             return "Give the app the permission in Intercom > Developer Hub > your app > Authentication."

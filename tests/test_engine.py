@@ -11,7 +11,7 @@ from sqlalchemy.engine import Engine
 
 from canvas_app import engine as durable
 from canvas_app import store
-from canvas_app.engine import FAST_QUEUE, QUEUE, VERSION, Jobs
+from canvas_app.engine import FAST_QUEUE, QUEUE, VERSION, Jobs, partition_key
 from canvas_app.interviews.tables import theme_tags
 from canvas_app.worker import make_services
 from tests.support.postgres import free_port
@@ -43,7 +43,9 @@ def test_a_job_is_enqueued_under_its_id_for_its_contact(engine: Engine, jobs: Jo
     enqueue(engine, jobs, "send:i1:1", partition="ws:c1")
     [job] = waiting(jobs)
     assert (job.workflow_id, job.name, job.status) == ("send:i1:1", "send", "ENQUEUED")
-    assert job.queue_partition_key == "ws:c1"
+    # The engine's history outlives an erasure: it does not name the contact.
+    assert job.queue_partition_key == partition_key("ws:c1")
+    assert "c1" not in partition_key("ws:c1")
     assert job.input is not None
     assert list(job.input["args"]) == ["i1", 1]
 

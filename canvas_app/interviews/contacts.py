@@ -15,7 +15,7 @@ from sqlalchemy.exc import IntegrityError
 from canvas_app import hmacs, store
 from canvas_app.errors import ContactMerged, LaterError, PermanentError
 from canvas_app.intercom.models import Contact
-from canvas_app.interviews import frequency, ledger, outcomes
+from canvas_app.interviews import erase, frequency, ledger, outcomes
 from canvas_app.interviews.ledger import Ask, Interview
 from canvas_app.interviews.outcomes import Outcome
 from canvas_app.interviews.seen import Person
@@ -77,7 +77,7 @@ def follow(services: Services, interview: Interview, merged: ContactMerged) -> O
     if merged.canonical_id is None:
         raise merged
     with store.writing(services.engine) as connection:
-        ledger.follow_merge(connection, interview, merged.canonical_id)
+        erase.follow_contact(connection, interview.workspace_id, interview.contact_id, merged.canonical_id)
     return become(services, interview, services.intercom.get_contact(merged.canonical_id))
 
 

@@ -19,7 +19,14 @@ from canvas_app.interviews.states import (
     OPEN_STATES,
     State,
 )
-from canvas_app.interviews.tables import interviews, studies, unfinished, workers, workspaces
+from canvas_app.interviews.tables import (
+    interviews,
+    outside_writes,
+    studies,
+    unfinished,
+    workers,
+    workspaces,
+)
 from canvas_app.koji.results import KojiResult
 
 # How the link reaches the customer: as a reply in the conversation, as a new message, in the contact's
@@ -32,7 +39,10 @@ LAST_CHECK_WITHIN = timedelta(days=1)
 
 @dataclass(frozen=True, slots=True)
 class Interview:
-    """One row of the ledger. Field names are the table's; see :mod:`canvas_app.interviews.tables`."""
+    """One row of the ledger. Field names are the table's; see :mod:`canvas_app.interviews.tables`.
+
+    ``tried_at`` alone stands in ``outside_writes``: when the call that posts the message was begun last.
+    """
 
     id: str
     workspace_id: str
@@ -63,6 +73,7 @@ class Interview:
     result_at: datetime | None
     attributes_written_at: datetime | None
     contact_tags: dict[str, str] | None
+    conversation_tags: dict[str, str] | None
     written_back_at: datetime | None
     public_url: str | None
     check_at: datetime | None
@@ -80,6 +91,7 @@ class Interview:
     reminded_at: datetime | None
     link_attribute_at: datetime | None
     link_attribute_cleared_at: datetime | None
+    tried_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,12 +125,24 @@ class CardFacts:
     """What the card needs to know, read in two queries."""
 
     interview: Interview | None
+    # The contact's newest interview, whichever is shown.
+    newest_id: str | None
     timezone: str | None
+    # The workspace that the access token belongs to, as far as that is known.
     token_workspace_id: str | None
     worker_seen_at: datetime | None
     now: datetime
     # Why a wire is on hold, as a reason code.
     paused: str | None = None
+
+
+_tried_at = (
+    sa.select(outside_writes.c.claimed_at)
+    .where(outside_writes.c.interview_id == interviews.c.id, outside_writes.c.kind == "message")
+    .scalar_subquery()
+    .label("tried_at")
+)
+_select = sa.select(interviews, _tried_at)
 
 
 def new_id() -> str:
@@ -242,6 +266,11 @@ def skip_planned(
     )
 
 
+def newest_of(connection: Connection, workspace_id: str, contact_id: str) -> Interview | None:
+    """The contact's newest interview, whatever became of it."""
+    return _one(connection, interviews.c.workspace_id == workspace_id, interviews.c.contact_id == contact_id)
+
+
 def get(connection: Connection, interview_id: str, *, lock: bool = False) -> Interview | None:
     """The interview; with ``lock`` nobody else changes it until the transaction ends."""
     return _one(connection, interviews.c.id == interview_id, lock=lock)
@@ -270,12 +299,14 @@ def card_facts(
     contact_id: str,
     conversation_id: str | None,
     *,
+    token_fingerprint: str,
     gate_keys: Collection[str] = (),
 ) -> CardFacts:
     """What the card about a contact shows: this conversation's newest interview, else the contact's newest.
 
     One of this conversation that ended without an answer does not hide what has happened elsewhere since.
-    ``gate_keys``: the gates whose pause is told, beside those of the studies in the database.
+    ``token_fingerprint`` is that of the access token in use. ``gate_keys``: the gates whose pause is told,
+    beside those of the studies in the database.
     """
     theirs = sa.and_(interviews.c.workspace_id == workspace_id, interviews.c.contact_id == contact_id)
     in_this = interviews.c.conversation_id == conversation_id
@@ -286,32 +317,43 @@ def card_facts(
         interviews.c.created_at == newest_in_this.scalar_subquery(),
     )
     row = connection.execute(
-        sa.select(interviews)
-        .where(theirs)
-        .order_by(sa.case((here, 0), else_=1), interviews.c.created_at.desc())
-        .limit(1)
+        _select.where(theirs).order_by(sa.case((here, 0), else_=1), interviews.c.created_at.desc()).limit(1)
     ).first()
-    newest = sa.select(workspaces).order_by(workspaces.c.read_at.desc()).limit(1).subquery()
+    newest_id = sa.select(interviews.c.id).where(theirs).order_by(interviews.c.created_at.desc()).limit(1)
+    # What was learnt by another token tells at most what time it probably is there.
+    by_this_token = workspaces.c.token_fingerprint == token_fingerprint
+    own_first = sa.case((by_this_token, 0), else_=1), workspaces.c.read_at.desc()
+    timezone = sa.select(workspaces.c.timezone).order_by(*own_first).limit(1)
+    newest_read = workspaces.c.read_at.desc()
+    token_workspace = sa.select(workspaces.c.workspace_id).where(by_this_token).order_by(newest_read).limit(1)
     seen = sa.select(sa.func.max(workers.c.renewed_at))
     own_gates = sa.select(studies.c.gate_key).where(studies.c.enabled, studies.c.gate_key.is_not(None))
     context = connection.execute(
         sa.select(
-            newest.c.timezone,
-            newest.c.workspace_id,
+            newest_id.scalar_subquery(),
+            timezone.scalar_subquery(),
+            token_workspace.scalar_subquery(),
             sa.type_coerce(seen.scalar_subquery(), workers.c.renewed_at.type),
             store.now_expression(connection),
             gates.reason_query(gate_keys, own_gates).scalar_subquery(),
-        ).select_from(sa.select(sa.literal(1)).subquery().outerjoin(newest, sa.true()))
+        )
     ).one()
     # The columns are in the order of the fields.
     return CardFacts(_interview(row) if row else None, *context)
 
 
 def change(connection: Connection, interview_id: str, *, only_from: tuple[State, ...], **values: Any) -> bool:
-    """Change a row if it is in one of the states ``only_from``; True when it was."""
+    """Change a row if it is in one of the states ``only_from``; True when it was.
+
+    One whose personal data was removed stays as it is: a job that had read it before must not bring any back.
+    """
     result = connection.execute(
         sa.update(interviews)
-        .where(interviews.c.id == interview_id, interviews.c.state.in_(only_from))
+        .where(
+            interviews.c.id == interview_id,
+            interviews.c.state.in_(only_from),
+            interviews.c.purged_at.is_(None),
+        )
         .values(**values)
     )
     return result.rowcount == 1
@@ -404,20 +446,6 @@ def for_result(
     return _one(connection, *conditions, lock=lock)
 
 
-def follow_merge(connection: Connection, interview: Interview, contact_id: str) -> None:
-    """Let the ledger follow a contact into the one that it was merged into, but for what is still open."""
-    connection.execute(
-        sa.update(interviews)
-        .where(
-            interviews.c.workspace_id == interview.workspace_id,
-            interviews.c.contact_id == interview.contact_id,
-            # Two open interviews of one contact must not be; the merged contact's own one is left alone.
-            interviews.c.state.not_in(OPEN_STATES),
-        )
-        .values(contact_id=contact_id)
-    )
-
-
 def expire(
     connection: Connection, *, open_days: int, now: datetime, ask: Ask | None = None, most: int = 100
 ) -> int:
@@ -437,7 +465,7 @@ def expire(
     else:
         theirs = interviews.c.workspace_id == ask.workspace_id, interviews.c.contact_id == ask.contact_id
         conditions += theirs
-    query = sa.select(interviews).where(*conditions).order_by(interviews.c.state_since).limit(most)
+    query = _select.where(*conditions).order_by(interviews.c.state_since).limit(most)
     # What somebody else is changing at this moment is no matter of the clock's; its own turn comes again.
     rows = connection.execute(query.with_for_update(skip_locked=ask is None)).all()
     for row in rows:
@@ -448,6 +476,16 @@ def expire(
 
 def newer_result_exists(connection: Connection, interview: Interview) -> bool:
     """Whether a newer interview of this contact has its attributes in Intercom already."""
+    return _newer_exists(connection, interview, interviews.c.attributes_written_at.is_not(None))
+
+
+def newer_tags_exist(connection: Connection, interview: Interview) -> bool:
+    """Whether the contact's tags are a newer interview's: also of one whose attributes were refused."""
+    tagged = interviews.c.contact_tags.is_not(None)
+    return _newer_exists(connection, interview, interviews.c.attributes_written_at.is_not(None) | tagged)
+
+
+def _newer_exists(connection: Connection, interview: Interview, written: sa.ColumnElement[bool]) -> bool:
     if interview.result_at is None:
         return False
     newer = (
@@ -456,7 +494,7 @@ def newer_result_exists(connection: Connection, interview: Interview) -> bool:
             interviews.c.workspace_id == interview.workspace_id,
             interviews.c.contact_id == interview.contact_id,
             interviews.c.id != interview.id,
-            interviews.c.attributes_written_at.is_not(None),
+            written,
             interviews.c.result_at > interview.result_at,
         )
         .limit(1)
@@ -481,12 +519,12 @@ def newest(
     connection: Connection, *conditions: sa.ColumnElement[bool], by: sa.ColumnElement[datetime]
 ) -> Interview | None:
     """The interview among these that is the last one by a moment of its own."""
-    row = connection.execute(sa.select(interviews).where(*conditions).order_by(by.desc()).limit(1)).first()
+    row = connection.execute(_select.where(*conditions).order_by(by.desc()).limit(1)).first()
     return _interview(row) if row else None
 
 
 def _one(connection: Connection, *conditions: sa.ColumnElement[bool], lock: bool = False) -> Interview | None:
-    query = sa.select(interviews).where(*conditions).order_by(interviews.c.created_at.desc()).limit(1)
+    query = _select.where(*conditions).order_by(interviews.c.created_at.desc()).limit(1)
     row = connection.execute(query.with_for_update() if lock else query).first()
     return _interview(row) if row else None
 

@@ -19,7 +19,14 @@ from canvas_app import store
 from canvas_app.interviews import requested
 from canvas_app.interviews.services import Services
 from canvas_app.interviews.states import UNFINISHED_STATES
-from canvas_app.interviews.tables import deliveries, interviews
+from canvas_app.interviews.tables import (
+    decisions,
+    deliveries,
+    imported_links,
+    interviews,
+    not_emptied,
+    unpurged,
+)
 
 # Finished jobs are of use to nobody but a developer who looks for a fault. That an attempt is made once does
 # not rest on them: attempts are counted in the ledger.
@@ -35,6 +42,12 @@ _BATCHES_A_STEP: Final = 20
 # In place of the contact's id, which may not be empty.
 NOBODY: Final = "purged"
 
+# The other tables in which a contact is named, and from when on a row of theirs is counted.
+_TRACES: Final[dict[sa.Table, sa.Column[datetime]]] = {
+    decisions: decisions.c.decided_at,
+    imported_links: imported_links.c.imported_at,
+}
+
 # What remains of a result: what it said, without what leads to who said it.
 _KEPT_OF_RESULT: Final = frozenset(
     {"identity", "sentiment", "quality", "themes", "top_theme", "study_id", "occurred_at", "status"}
@@ -49,6 +62,12 @@ def purge_ledger(services: Services) -> bool:
 def purge_deliveries(services: Services) -> bool:
     """Deliveries of that time lose what is left of their content, and what they name the interview by."""
     return _in_batches(lambda: _purge_deliveries(services))
+
+
+def purge_traces(services: Services) -> bool:
+    """What else names a contact goes when it is that old: decisions are about nobody then, imported links
+    are deleted."""
+    return _in_batches(lambda: sum(_purge_traces(services, table) for table in _TRACES))
 
 
 def purge_requests(services: Services) -> bool:
@@ -72,36 +91,55 @@ def _in_batches(batch: Callable[[], int]) -> bool:
 
 
 def _purge_interviews(services: Services) -> int:
-    stored = sa.select(sa.literal(1)).where(
-        deliveries.c.interview_id == interviews.c.id, deliveries.c.state == "stored"
-    )
     # Found before the transaction begins, which then has nothing to look for.
     with store.reading(services.engine) as connection:
-        rows = connection.execute(
-            sa.select(interviews.c.id, interviews.c.result)
-            .where(
-                interviews.c.purged_at.is_(None),
-                interviews.c.created_at < _cutoff(services, connection),
-                interviews.c.state.not_in(UNFINISHED_STATES),
-                # A late result is on its way; it needs to know whose it is.
-                ~stored.exists(),
-            )
-            .order_by(interviews.c.created_at)
-            .limit(BATCH)
-        ).all()
-    if rows:
+        ids = list(
+            connection.execute(
+                sa.select(interviews.c.id)
+                .where(_may_be_purged(services, connection))
+                .order_by(interviews.c.created_at)
+                .limit(BATCH)
+            ).scalars()
+        )
+    if ids:
         with store.writing(services.engine) as connection:
+            these = interviews.c.id.in_(ids)
+            # What somebody is changing at this moment has its turn later.
+            locked = connection.execute(
+                sa.select(interviews.c.id).where(these).with_for_update(skip_locked=True)
+            )
+            these = interviews.c.id.in_(list(locked.scalars()))
+            # Looked at once more, and by another statement, which sees what was committed before the lock
+            # was had: a late result may have been merged since.
+            rows = connection.execute(
+                sa.select(interviews.c.id, interviews.c.result).where(
+                    these, _may_be_purged(services, connection)
+                )
+            ).all()
             now = store.now(connection)
             for row in rows:
                 connection.execute(
                     sa.update(interviews)
-                    .where(interviews.c.id == row.id, interviews.c.state.not_in(UNFINISHED_STATES))
-                    .values(**_nothing_personal(row.id, row.result), purged_at=now)
+                    .where(interviews.c.id == row.id)
+                    .values(**nothing_personal(row.id, row.result), purged_at=now)
                 )
-    return len(rows)
+    return len(ids)
 
 
-def _nothing_personal(id_: str, result: dict[str, Any] | None) -> dict[str, Any]:
+def _may_be_purged(services: Services, connection: Connection) -> sa.ColumnElement[bool]:
+    on_its_way = sa.select(sa.literal(1)).where(
+        deliveries.c.interview_id == interviews.c.id, deliveries.c.state == "stored"
+    )
+    return sa.and_(
+        unpurged,
+        interviews.c.created_at < _cutoff(services, connection),
+        interviews.c.state.not_in(UNFINISHED_STATES),
+        # A late result needs to know whose it is.
+        ~on_its_way.exists(),
+    )
+
+
+def nothing_personal(id_: str, result: dict[str, Any] | None) -> dict[str, Any]:
     """What takes the place of personal data. What was asked, when, and what came of it stays."""
     kept = result and {name: value for name, value in result.items() if name in _KEPT_OF_RESULT}
     return {
@@ -117,11 +155,13 @@ def _nothing_personal(id_: str, result: dict[str, Any] | None) -> dict[str, Any]
                 "asked_by_name",
                 "contact_name",
                 "contact_email",
+                "language",
                 "personal_line",
                 "koji_interview_id",
                 "koji_link",
                 "written_as_id",
                 "contact_tags",
+                "conversation_tags",
             )
         ),
     }
@@ -132,11 +172,8 @@ def _purge_deliveries(services: Services) -> int:
         ids = list(
             connection.execute(
                 sa.select(deliveries.c.id)
-                .where(
-                    deliveries.c.received_at < _cutoff(services, connection),
-                    deliveries.c.state != "stored",
-                    deliveries.c.dedupe_key != deliveries.c.id,
-                )
+                .where(not_emptied, deliveries.c.received_at < _cutoff(services, connection))
+                .order_by(deliveries.c.received_at)
                 .limit(BATCH)
             ).scalars()
         )
@@ -149,6 +186,28 @@ def _purge_deliveries(services: Services) -> int:
                 .values(content=None, dedupe_key=deliveries.c.id)
             )
     return len(ids)
+
+
+def _purge_traces(services: Services, table: sa.Table) -> int:
+    moment, key = _TRACES[table], next(iter(table.primary_key.columns))
+    told = [table.c.contact_id.not_like(f"{NOBODY}%")] if table is decisions else []
+    with store.reading(services.engine) as connection:
+        old = sa.select(key).where(moment < _cutoff(services, connection), *told)
+        ids = list(connection.execute(old.order_by(moment).limit(BATCH)).scalars())
+    if ids:
+        with store.writing(services.engine) as connection:
+            these = key.in_(ids)
+            connection.execute(
+                sa.update(table).where(these).values(**about_nobody())
+                if table is decisions
+                else sa.delete(table).where(these)
+            )
+    return len(ids)
+
+
+def about_nobody() -> dict[str, Any]:
+    """What takes the place of a decision's contact: each a different one, since unique."""
+    return {"contact_id": sa.literal(f"{NOBODY}:") + decisions.c.id, "conversation_id": None}
 
 
 def _cutoff(services: Services, connection: Connection) -> datetime:

@@ -111,8 +111,8 @@ def send_after_all(
 def _is_sent(connection: Connection, interview: Interview, now: datetime) -> Effect:
     once.settle_by_word(connection, interview.id, "message")
     state: State = "sent" if interview.opened_at is None else "opened"
-    since = interview.state_since
-    ledger.move(connection, interview.id, state, only_from=("unknown",), now=now, sent_at=since)
+    sent_at = interview.tried_at or interview.state_since
+    ledger.move(connection, interview.id, state, only_from=("unknown",), now=now, sent_at=sent_at)
     return "sent"
 
 

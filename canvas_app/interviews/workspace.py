@@ -53,13 +53,16 @@ def known(services: Services) -> Workspace:
     Raises the wires' errors when Intercom has to be asked and does not tell.
     """
     with store.reading(services.engine) as connection:
-        row = connection.execute(
-            sa.select(workspaces).where(workspaces.c.token_fingerprint == services.token_fingerprint)
-        ).first()
+        row = _row(connection, services)
         fresh = row is not None and store.now(connection) - row.read_at < _FRESH
     if row is None or not fresh:
         return read(services)
     return Workspace(row.workspace_id, services.settings.intercom_admin_id or row.admin_id, row.timezone)
+
+
+def is_known(connection: Connection, services: Services) -> bool:
+    """Whether the token in use has told its workspace before."""
+    return _row(connection, services) is not None
 
 
 def read(services: Services) -> Workspace:
@@ -83,6 +86,11 @@ def must_match(workspace: Workspace, workspace_id: str) -> None:
     """Refuse to act in one workspace on behalf of another: ids mean nothing outside their own."""
     if workspace.workspace_id != workspace_id:
         raise PermanentError(reason="other_workspace")
+
+
+def _row(connection: Connection, services: Services) -> sa.Row[Any] | None:
+    this = workspaces.c.token_fingerprint == services.token_fingerprint
+    return connection.execute(sa.select(workspaces).where(this)).first()
 
 
 def _write(connection: Connection, *, read_at: datetime, **values: Any) -> None:

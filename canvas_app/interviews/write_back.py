@@ -12,10 +12,11 @@ from typing import TypeVar
 
 import sqlalchemy as sa
 
-from canvas_app import log, store
+from canvas_app import http_outcomes, log, store
 from canvas_app.errors import (
     ContactMerged,
     CredentialsError,
+    LaterError,
     NotConfigured,
     PermanentError,
     WireError,
@@ -23,6 +24,7 @@ from canvas_app.errors import (
 from canvas_app.interviews import (
     contact_attributes,
     delivering,
+    erase,
     ledger,
     once,
     outcomes,
@@ -73,8 +75,9 @@ def write_attributes(services: Services, interview_id: str) -> Outcome:
         first = once.begin(services.engine, interview_id, "attributes")
         try:
             contact_attributes.put(services.intercom, contact_id, values, ATTRIBUTES)
-        except (PermanentError, CredentialsError):
-            if first:
+        except (PermanentError, CredentialsError, LaterError) as error:
+            surely_not = not isinstance(error, LaterError) or error.reason in http_outcomes.PUT_OFF
+            if first and surely_not:
                 once.was_not_made(services.engine, interview_id, "attributes")
             raise
         return True
@@ -145,11 +148,13 @@ def write_tags(services: Services, interview_id: str) -> Outcome:
         return outcomes.stop("nothing_to_write")
     with store.reading(services.engine) as connection:
         allowed = set(connection.execute(sa.select(theme_tags.c.slug)).scalars())
-        newer = ledger.newer_result_exists(connection, interview)
+        newer = ledger.newer_tags_exist(connection, interview)
         outdated = ledger.earlier_contact_tags(connection, interview)
-    if interview.contact_tags:
-        # A result may be corrected after it was written.
-        outdated[interview.id] = interview.contact_tags
+    # A result may be corrected after it was written.
+    own = interview.contact_tags or {}
+    outdated[interview.id] = own
+    # What an older version has put on the conversation it has put on the contact, too.
+    own_here = own if interview.conversation_tags is None else interview.conversation_tags
     names = rules.tags_for(result_of(interview), allowed_themes=allowed)
     failed: Outcome | None = None
     try:
@@ -159,12 +164,16 @@ def write_tags(services: Services, interview_id: str) -> Outcome:
             # One of several tags may be put on and the next refused, so that this is not taken back.
             once.begin(services.engine, interview_id, "tags")
         if interview.conversation_id is not None:
-            outdated_here = set(interview.contact_tags or ()) - set(tags)
+            # Before the first call, whose outcome may never be known: what may be on is to come off again.
+            _remember(services, interview, conversation_tags={**own_here, **tags})
             failed = _tag_conversation(
-                services, interview.conversation_id, list(tags), outdated_here, admin_id
+                services, interview.conversation_id, list(tags), set(own_here) - set(tags), admin_id
             )
+            if failed is None:
+                _remember(services, interview, conversation_tags=tags)
         # The contact carries the newest interview's tags, as it carries the newest one's attributes.
         if services.settings.tag_contact and not newer:
+            _remember(services, interview, contact_tags={**own, **tags})
             _following_merges(
                 services, interview, lambda contact: _tag_contact(services, contact, tags, outdated)
             )
@@ -195,8 +204,11 @@ def attributes(
 def _load(services: Services, interview_id: str) -> Interview | None:
     with store.reading(services.engine) as connection:
         interview = ledger.get(connection, interview_id)
-    # An interview that is written back is written again when its result is delivered anew and more complete.
-    return interview if interview is not None and interview.state in ("analysed", "written_back") else None
+    # An interview that is written back is written again when its result is delivered anew and more complete;
+    # not one whose personal data was removed, which is about nobody.
+    if interview is None or interview.state not in ("analysed", "written_back"):
+        return None
+    return interview if interview.purged_at is None else None
 
 
 def _author(services: Services, interview: Interview) -> str:
@@ -220,7 +232,9 @@ def _following_merges(services: Services, interview: Interview, write: Callable[
         if merged.canonical_id is None:
             raise
         with store.writing(services.engine) as connection:
-            ledger.follow_merge(connection, interview, merged.canonical_id)
+            erase.follow_contact(
+                connection, interview.workspace_id, interview.contact_id, merged.canonical_id
+            )
         return write(merged.canonical_id)
 
 
@@ -251,10 +265,16 @@ def _tag_contact(
         services.intercom.tag_contact(contact_id, tag_id)
 
 
+def _remember(services: Services, interview: Interview, **tags: dict[str, str]) -> None:
+    with store.writing(services.engine) as connection:
+        # Whatever it has turned out to be meanwhile: the tags are there, or may be.
+        ledger.change(connection, interview.id, only_from=STATES, **tags)
+
+
 def _remember_tags(
     services: Services, interview: Interview, tags: dict[str, str], outdated: dict[str, dict[str, str]]
 ) -> None:
     with store.writing(services.engine) as connection:
         for earlier in outdated:
             ledger.change(connection, earlier, only_from=STATES, contact_tags=None)
-        ledger.change(connection, interview.id, only_from=HAS_RESULT, contact_tags=tags)
+        ledger.change(connection, interview.id, only_from=STATES, contact_tags=tags)

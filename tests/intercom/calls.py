@@ -78,6 +78,13 @@ CALLS = {
         sample("conversation.json"),
         needs_answer=True,
     ),
+    "conversations_since": Call(
+        lambda c: c.conversations_since(1_760_000_000, starting_after="WzE3NjA="),
+        "POST",
+        "/conversations/search",
+        {"type": "conversation.list", "conversations": [{"id": "503"}], "total_count": 1, "pages": None},
+        needs_answer=True,
+    ),
     "close_conversation": Call(
         lambda c: c.close_conversation("503", "7"),
         "POST",

@@ -12,6 +12,7 @@ import sqlalchemy as sa
 from sqlalchemy.exc import SQLAlchemyError
 
 from canvas_app import store
+from canvas_app.engine import partition_key
 from canvas_app.interviews import deliveries
 from canvas_app.interviews.tables import deliveries as table
 from canvas_app.koji import events
@@ -79,14 +80,15 @@ class TestTheSameDelivery:
                 event(webhook_id="wh_1"),
                 event(webhook_id="wh_1", data=DATA | {"interview_id": "another"}),
             ),
+            (event(webhook_id="wh_1"), event(webhook_id="wh_1", data=DATA | {"quality_score": 5})),
             # Where Koji's id is missing, ours tells the interviews apart, or the contact's.
             (
-                event(webhook_id="wh_1", data=_of(metadata={"interview_ref": "a" * 32})),
-                event(webhook_id="wh_1", data=_of(metadata={"interview_ref": "b" * 32})),
+                event(event_id="evt_1", data=_of(metadata={"interview_ref": "a" * 32})),
+                event(event_id="evt_1", data=_of(metadata={"interview_ref": "b" * 32})),
             ),
             (
-                event(webhook_id="wh_1", data=_of(external_id="contact1")),
-                event(webhook_id="wh_1", data=_of(external_id="contact2")),
+                event(event_id="evt_1", data=_of(external_id="contact1")),
+                event(event_id="evt_1", data=_of(external_id="contact2")),
             ),
             (
                 {"event": "interview.completed", **DATA, "id": KOJI_ID},
@@ -101,6 +103,7 @@ class TestTheSameDelivery:
             "same id",
             "subscription's id",
             "subscription's id, other interview",
+            "subscription's id, corrected",
             "our reference",
             "contact",
             "interview's id, flat",
@@ -202,7 +205,7 @@ class TestItsJob:
         interview = sqlite_world.send()
         assert keep(sqlite_world, event(data=DATA | {"metadata": {"interview_ref": interview.id}}))
         [job] = sqlite_world._waiting(("ENQUEUED",))
-        assert job.queue_partition_key == f"{WORKSPACE}:{CONTACT}"
+        assert job.queue_partition_key == partition_key(f"{WORKSPACE}:{CONTACT}")
 
     def test_of_an_interview_that_is_not_known_waits_in_a_line_of_its_own(self, sqlite_world: World) -> None:
         assert keep(sqlite_world, event(id="evt_1"))

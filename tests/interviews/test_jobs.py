@@ -189,6 +189,7 @@ CLOCK = (
     "revive_deliveries",
     "lead_on",
     "clear_links",
+    "revive_planned",
 )
 
 
@@ -212,7 +213,13 @@ def test_a_fault_of_ours_in_one_step_of_a_tick_does_not_keep_the_others_from_bei
 
 
 def test_a_purge_goes_on_as_long_as_there_is_more() -> None:
-    left = {"purge_ledger": 2, "purge_deliveries": 0, "purge_requests": 0, "purge_history": 3}
+    left = {
+        "purge_ledger": 2,
+        "purge_deliveries": 0,
+        "purge_traces": 1,
+        "purge_requests": 0,
+        "purge_history": 3,
+    }
     ran = []
 
     def run_step(name: str, *_args: Any) -> bool:
@@ -227,6 +234,7 @@ def test_a_purge_goes_on_as_long_as_there_is_more() -> None:
         "is_due",
         *["purge_ledger"] * 3,
         "purge_deliveries",
+        *["purge_traces"] * 2,
         "purge_requests",
         *["purge_history"] * 4,
     ]
@@ -235,10 +243,15 @@ def test_a_purge_goes_on_as_long_as_there_is_more() -> None:
 def test_a_purge_that_finds_ever_more_ends_all_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(jobs, "_MOST_PURGE_STEPS", 5)
     steps = Steps(
-        is_due=True, purge_ledger=True, purge_deliveries=True, purge_requests=True, purge_history=True
+        is_due=True,
+        purge_ledger=True,
+        purge_deliveries=True,
+        purge_traces=True,
+        purge_requests=True,
+        purge_history=True,
     )
     jobs.tick_purge(steps, SERVICES, NOON)
-    assert len(steps.ran) == 1 + 4 * 5
+    assert len(steps.ran) == 1 + 5 * 5
 
 
 @pytest.mark.parametrize(("minutes", "due"), [(-1, True), (0, True), (4, True), (6, False), (600, False)])

@@ -5,12 +5,12 @@ from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
-from click.testing import CliRunner, Result
 
 from canvas_app import cli, gates, leases, migrate, store
 from canvas_app.errors import CredentialsError
 from canvas_app.interviews.tables import SCHEMA_VERSION, theme_tags
 from canvas_app.settings import documented_fields
+from tests.cli.conftest import run
 from tests.support.postgres import free_port
 from tests.support.world import full_settings
 
@@ -22,16 +22,6 @@ ALL = {
     "KOJI_API_KEY": "planted-secret",
     "KOJI_WEBHOOK_SECRET": "planted-secret",
 }
-
-
-@pytest.fixture
-def environment(sqlite_url: str, monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
-    monkeypatch.setenv("DATABASE_URL", sqlite_url)
-    return monkeypatch
-
-
-def run(*arguments: str) -> Result:
-    return CliRunner().invoke(cli.commands, arguments)
 
 
 def set_all(environment: pytest.MonkeyPatch) -> None:
@@ -51,7 +41,7 @@ class TestDoctor:
     @pytest.mark.usefixtures("living_worker")
     def test_is_content_when_all_is_well(self, environment: pytest.MonkeyPatch) -> None:
         set_all(environment)
-        answer = run("doctor")
+        answer = run("doctor", "--offline")
         assert answer.exit_code == 0, answer.output
         assert "DOWN" not in answer.output
         assert "MISSING" not in answer.output
@@ -68,7 +58,7 @@ class TestDoctor:
         with pytest.raises(CredentialsError), gate.passage("GET /me"):
             raise CredentialsError(reason="koji_token_refused", status=401)
         engine.dispose()
-        answer = run("doctor")
+        answer = run("doctor", "--offline")
         assert answer.exit_code == 1
         assert "PAUSED  Koji has refused every call" in answer.output
         assert "KOJI_API_KEY" in answer.output
@@ -84,7 +74,7 @@ class TestDoctor:
         environment.delenv(name)
         if dyno:
             environment.setenv("DYNO", dyno)
-        answer = run("doctor")
+        answer = run("doctor", "--offline")
         assert answer.exit_code == 1
         assert f"MISSING  {name}: {documented_fields()[name]}" in answer.output
         assert f"{command} {name}=…" in answer.output
@@ -92,7 +82,7 @@ class TestDoctor:
 
     def test_says_that_no_worker_is_running(self, environment: pytest.MonkeyPatch) -> None:
         set_all(environment)
-        answer = run("doctor")
+        answer = run("doctor", "--offline")
         assert answer.exit_code == 1
         assert "DOWN  No worker is running" in answer.output
 
@@ -100,13 +90,16 @@ class TestDoctor:
         self, environment: pytest.MonkeyPatch, tmp_path: Path
     ) -> None:
         environment.setenv("DATABASE_URL", f"sqlite:///{tmp_path}/new.db")
-        answer = run("doctor")
+        answer = run("doctor", "--offline")
         assert answer.exit_code == 1
         assert "python -m canvas_app release" in answer.output
 
-    def test_says_that_the_database_is_away(self, environment: pytest.MonkeyPatch) -> None:
-        environment.setenv("DATABASE_URL", f"postgresql://koji:planted@127.0.0.1:{free_port()}/koji")
-        answer = run("doctor")
+    @pytest.mark.parametrize(
+        "url", ["postgresql://koji:planted@127.0.0.1:1/koji", "sqlite:////dev/null/planted/koji.db"]
+    )
+    def test_says_that_the_database_is_away(self, environment: pytest.MonkeyPatch, url: str) -> None:
+        environment.setenv("DATABASE_URL", url)
+        answer = run("doctor", "--offline")
         assert answer.exit_code == 1
         assert "DOWN  The database cannot be reached" in answer.output
         assert "planted" not in answer.output
@@ -176,6 +169,26 @@ class TestRelease:
         assert "Look at DATABASE_URL" in answer.output
         assert "planted" not in answer.output
 
+    def test_says_what_it_was_refused_without_telling_the_address(
+        self, environment: pytest.MonkeyPatch
+    ) -> None:
+        environment.setenv("DATABASE_URL", "postgresql://koji:planted@127.0.0.1:1/koji?pgbouncer=true")
+        answer = run("release")
+        assert answer.exit_code == 1
+        assert "The database refused it (ProgrammingError). Look at DATABASE_URL" in answer.output
+        assert "planted" not in answer.output
+
+    def test_is_content_with_newer_tables_and_leaves_them(
+        self, environment: pytest.MonkeyPatch, sqlite_url: str
+    ) -> None:
+        engine = store.make_engine(sqlite_url, pool_size=1)
+        with engine.begin() as connection:
+            connection.execute(sa.text("UPDATE alembic_version SET version_num = '9999'"))
+        answer = run("release")
+        assert (answer.exit_code, "newer version (9999)" in answer.output) == (0, True)
+        assert migrate.current_version(engine) == "9999"
+        engine.dispose()
+
 
 @pytest.mark.parametrize("command", ["release", "doctor", "worker"])
 def test_malformed_settings_end_every_command_with_their_list(
@@ -199,5 +212,14 @@ def test_malformed_settings_end_every_command_with_their_list(
 def test_every_command_says_what_it_is_for() -> None:
     answer = run("--help")
     assert answer.exit_code == 0
-    for name in ("release", "worker", "doctor", "theme-tags"):
+    for name in (
+        "release",
+        "worker",
+        "doctor",
+        "rules",
+        "setup",
+        "export-contacts",
+        "import-links",
+        "theme-tags",
+    ):
         assert name in answer.output

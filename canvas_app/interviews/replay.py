@@ -1,0 +1,99 @@
+"""What has failed is taken up again on a person's word: a delivery, or the result of an interview.
+
+Never a message to the customer: whether one has left is settled on the card, by somebody who sees the
+conversation. What is written to Intercom goes the usual way, on which a note is made once.
+"""
+
+from __future__ import annotations
+
+from typing import Final, Literal
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Engine
+
+from canvas_app import store
+from canvas_app.engine import Jobs
+from canvas_app.interviews import deliveries, ledger, reconcile
+from canvas_app.interviews.ledger import Interview, result_of
+from canvas_app.interviews.tables import deliveries as deliveries_table
+
+# What came of it, or why nothing did.
+Replayed = Literal[
+    "taken_up",
+    "written_again",
+    "asked_again",
+    "not_found",
+    "under_way",
+    "finished",
+    "content_gone",
+    "not_a_result",
+    "erased",
+    "send_failed",
+    "send_unknown",
+    "nothing_failed",
+    "done_before",
+]
+# After these something happens.
+ACCEPTED: Final[frozenset[Replayed]] = frozenset({"taken_up", "written_again", "asked_again", "under_way"})
+
+
+def replay(engine: Engine, jobs: Jobs, id_: str) -> Replayed:
+    """Take up again what failed of the interview or the delivery with this id of ours."""
+    with store.reading(engine) as connection:
+        interview = ledger.get(connection, id_)
+    if interview is not None:
+        return _interview(engine, jobs, interview)
+    return _delivery(engine, jobs, id_)
+
+
+def _delivery(engine: Engine, jobs: Jobs, delivery_id: str) -> Replayed:
+    with store.writing(engine) as connection:
+        columns = deliveries_table.c
+        row = connection.execute(
+            sa.select(columns.state, columns.door, columns.content).where(columns.id == delivery_id)
+        ).first()
+        if row is None:
+            return "not_found"
+        if row.state == "stored":
+            return "under_way"
+        if row.door == "intercom":
+            # An event that nothing followed from; asking for an interview by hand is what the card is for.
+            return "not_a_result"
+        if row.state != "failed":
+            return "finished"
+        if row.content is None:
+            return "content_gone"
+        return "taken_up" if deliveries.take_up(connection, jobs, delivery_id) else "finished"
+
+
+def _interview(engine: Engine, jobs: Jobs, interview: Interview) -> Replayed:
+    if interview.purged_at is not None:
+        return "erased"
+    if interview.state == "unknown":
+        return "send_unknown"
+    if interview.state == "completed":
+        return _ask_koji(engine, interview)
+    if interview.state not in ("analysed", "failed"):
+        return "nothing_failed"
+    if not result_of(interview).analysed:
+        return "send_failed"
+    with store.reading(engine) as connection:
+        waiting = connection.execute(
+            sa.select(deliveries_table.c.id).where(
+                deliveries_table.c.interview_id == interview.id, deliveries_table.c.state == "stored"
+            )
+        ).first()
+    if waiting is not None:
+        return "under_way"
+    again = reconcile.write_back_once_more(engine, jobs, interview)
+    return "written_again" if again else "done_before"
+
+
+def _ask_koji(engine: Engine, interview: Interview) -> Replayed:
+    """The answer is here and its analysis is not: the clock asks Koji with its next tick."""
+    if interview.koji_interview_id is None:
+        return "nothing_failed"
+    with store.writing(engine) as connection:
+        now = store.now(connection)
+        asked = ledger.change(connection, interview.id, only_from=("completed",), check_at=now)
+    return "asked_again" if asked else "under_way"

@@ -1,0 +1,87 @@
+"""Every command that the documentation shows is run as it stands there, and works."""
+
+from __future__ import annotations
+
+import os
+import re
+import shlex
+from pathlib import Path
+
+import httpx
+import pytest
+import sqlalchemy as sa
+from click.testing import CliRunner
+from flask.cli import FlaskGroup
+
+from canvas_app import cli, create_app
+from canvas_app.cli import common
+from canvas_app.interviews import provisions
+from canvas_app.interviews.tables import interviews
+from canvas_app.settings import PROJECT_ROOT
+from tests.cli.conftest import SETTINGS, Terminal
+from tests.cli.test_contacts import contact
+from tests.cli.test_doctor import healthy
+from tests.interviews.asks import write
+from tests.support.world import INTERCOM, WORKSPACE
+
+PLACES = ("README.md", "docs/commands.md")
+_COMMAND = re.compile(
+    r"^(?:\s*|.*?`)((?:\.venv/bin/)?python -m canvas_app|flask --app canvas_app) ([a-z][^`#\n]*)"
+)
+IDS = {"interview": "3f0c1a52c2b94c8fb5b0a6c6d6f5b9a1", "contact": "5ba682d23d7cf92bef87bfd4"}
+
+
+def shown() -> list[tuple[str, str]]:
+    found = [
+        (match[1].removeprefix(".venv/bin/"), match[2].strip())
+        for place in PLACES
+        for line in (PROJECT_ROOT / place).read_text(encoding="utf-8").splitlines()
+        if (match := _COMMAND.match(line))
+    ]
+    return sorted(set(found))
+
+
+@pytest.fixture
+def ready(terminal: Terminal, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A workspace, an app and files in which each of the commands has something to do."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("API_TOKEN", "planted-api-token")
+    Path("contact-ids.txt").write_text("c1\n")
+    Path("links.csv").write_text("external_id,link\nc1,https://koji.so/i/1\n")
+    healthy(terminal, "tags", "contacts", "conversations")
+    terminal.tags(**{"Beta users": "71"} | {name: name for name in provisions.WANTED_TAGS})
+    outside = terminal.outside
+    outside.get(f"{INTERCOM}/contacts/c1", json=contact(1))
+    outside.post(f"{INTERCOM}/contacts/search", json={"data": [contact(1)], "total_count": 1})
+    closed = {"conversations": [{"id": "1", "contacts": {"contacts": [{"id": "c1"}]}}], "total_count": 1}
+    outside.post(f"{INTERCOM}/conversations/search", json=closed)
+    row = write(terminal.engine, workspace_id=WORKSPACE, contact_id=IDS["contact"], state="analysed")
+    result = {"identity": "named", "sentiment": "negative", "quality": 4, "themes": ["Pricing"]}
+    with terminal.engine.begin() as connection:
+        values = {"id": IDS["interview"], "contact_email": "mia@example.com", "result": result}
+        connection.execute(sa.update(interviews).where(interviews.c.id == row.id).values(**values))
+    app = create_app(terminal.settings)
+    answers = {"/api/interviews": httpx.Response(201, json={"interview_id": "i"})}
+    inside = httpx.WSGITransport(app=app)
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        return answers.get(request.url.path) or inside.handle_request(request)
+
+    client = lambda _seconds: httpx.Client(transport=httpx.MockTransport(answer))  # noqa: E731
+    monkeypatch.setattr(common, "make_client", client)
+    monkeypatch.setattr("canvas_app.worker.run", lambda _settings: 0)
+    monkeypatch.setattr(os, "_exit", lambda _status: None)
+
+
+def test_the_commands_are_found() -> None:
+    commands = {line.split()[0] for _, line in shown()}
+    assert commands >= set(cli.commands.commands)
+
+
+@pytest.mark.parametrize(("program", "line"), shown())
+@pytest.mark.usefixtures("ready")
+def test_a_command_works_as_it_is_shown(program: str, line: str) -> None:
+    group = FlaskGroup(create_app=create_app) if program.startswith("flask") else cli.commands
+    answer = CliRunner().invoke(group, shlex.split(line), input="y\n", catch_exceptions=False)
+    assert answer.exit_code == 0, answer.output
+    assert not any(value in answer.output for value in SETTINGS.values() if value.startswith("planted"))
