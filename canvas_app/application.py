@@ -7,6 +7,7 @@ import os
 from flask import Flask
 
 from canvas_app import cli, log, pages, store, web
+from canvas_app.api import views as api_views
 from canvas_app.canvas import views as canvas_views
 from canvas_app.engine import Jobs
 from canvas_app.settings import PROJECT_ROOT, Settings
@@ -20,10 +21,12 @@ def make_application(settings: Settings | None) -> Flask:
         # Its own lines may quote a request, and with it a link's token or somebody's address.
         log.adopt("gunicorn.error")
         settings = Settings.load(os.environ)
-    engine = store.make_engine(settings.database_url, pool_size=store.WEB_POOL, patience=store.WEB_PATIENCE)
+    engine = store.make_engine(
+        settings.database_url, pool_size=store.WEB_POOL, patience=store.WEB_PATIENCE, somebody_waits=True
+    )
     app = Flask("canvas_app", template_folder=str(PROJECT_ROOT / "templates" / "pages"), static_folder=None)
     web.prepare(app, web.Web(settings=settings, engine=engine, jobs=Jobs(engine)))
-    for door in (pages, canvas_views, koji_webhooks, intercom_webhooks):
+    for door in (pages, canvas_views, koji_webhooks, intercom_webhooks, api_views):
         app.register_blueprint(door.blueprint)
     # The same commands as `python -m canvas_app …`, as `flask --app canvas_app …`.
     for command in cli.commands.commands.values():

@@ -42,7 +42,7 @@ class Schedule:
     made_up_for: bool
 
 
-JobName = Literal["send", "forward", "close_again", "read_workspace"]
+JobName = Literal["send", "forward", "react", "close_again", "clear_link", "read_workspace"]
 
 # Taps are waited for by a person; looking for work costs CPU, so that only their queue is looked at often.
 FAST_QUEUE = "taps"
@@ -140,6 +140,14 @@ def has_no_job(connection: Connection, job_id: sa.ColumnElement[str]) -> sa.Colu
     """
     jobs = _table(connection)
     living = sa.select(sa.literal(1)).where(jobs.c.workflow_uuid == job_id, jobs.c.status.in_(_LIVING))
+    return ~living.exists()
+
+
+def has_no_job_like(connection: Connection, job_ids: sa.ColumnElement[str]) -> sa.ColumnElement[bool]:
+    """For a query's WHERE: no job waits or runs whose id begins so."""
+    jobs = _table(connection)
+    begins_so = jobs.c.workflow_uuid.like(job_ids + "%")
+    living = sa.select(sa.literal(1)).where(begins_so, jobs.c.status.in_(_LIVING))
     return ~living.exists()
 
 

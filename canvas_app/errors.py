@@ -9,7 +9,11 @@ The tree, drawn once so that it can be read at a glance::
     ├── Refused                    an inbound request is turned away at a door
     │   ├── SignatureRefused       401: it does not prove who sent it
     │   ├── BodyRefused            400: it proves its sender but cannot be read
-    │   └── BodyTooLarge           413
+    │   ├── BodyTooLarge           413
+    │   ├── TokenRefused           401: its bearer token is missing or not one of ours
+    │   ├── FieldsRefused          422: it can be read, and asks for what cannot be
+    │   ├── InterviewNotFound      404
+    │   └── NotReady               503: the app has not found out yet what it needs to know
     └── WireError                  an outgoing call did not do what was asked
         ├── PermanentError         asking again would get the same answer
         │   ├── ContactMerged      410: the contact lives on under another id
@@ -24,6 +28,7 @@ ledger and in tests. The docstring's first line is the default message, so the t
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import ClassVar
 
 
@@ -72,6 +77,8 @@ class Refused(KojiForIntercomError):
 
     default_reason = "refused"
     status: ClassVar[int] = 400
+    # Headers of the answer.
+    headers: ClassVar[Mapping[str, str]] = {}
 
 
 class SignatureRefused(Refused):
@@ -92,6 +99,37 @@ class BodyTooLarge(Refused):
 
     default_reason = "body_too_large"
     status = 413
+
+
+class TokenRefused(Refused):
+    """The bearer token is not one of this app's."""
+
+    default_reason = "token_wrong"
+    status = 401
+    # https://www.rfc-editor.org/rfc/rfc9110#field.www-authenticate
+    headers: ClassVar[Mapping[str, str]] = {"WWW-Authenticate": 'Bearer realm="Koji for Intercom"'}
+
+
+class FieldsRefused(Refused):
+    """A field of the request cannot be used."""
+
+    default_reason = "fields_invalid"
+    status = 422
+
+
+class InterviewNotFound(Refused):
+    """There is no interview with this id."""
+
+    default_reason = "interview_not_found"
+    status = 404
+
+
+class NotReady(Refused):
+    """The app is not ready for this yet; please try again soon."""
+
+    default_reason = "not_ready"
+    status = 503
+    headers: ClassVar[Mapping[str, str]] = {"Retry-After": "10"}
 
 
 class WireError(KojiForIntercomError):

@@ -44,6 +44,8 @@ RATES: Mapping[Wire, Rate] = {
 PATIENCE_SECONDS: Final = 2.0
 # How often one call may try whether what was refused has been mended.
 PROBE_SECONDS: Final = 60.0
+# A try that is due later than this was written down before the clock was set back.
+_FURTHEST_PROBE: Final = timedelta(seconds=PROBE_SECONDS + PATIENCE_SECONDS)
 # How long calls rest after a 429 that does not say it.
 REST_SECONDS: Final = 10.0
 # Every operation of a wire.
@@ -82,6 +84,12 @@ def key_of(wire: Wire, secret: str) -> str:
     return f"{wire}:{fingerprint(f'{wire} token', secret)}"
 
 
+def token_fingerprint(settings: Settings) -> str:
+    """Tells one of Intercom's access tokens from another: which one a workspace was learnt by."""
+    token = settings.intercom_access_token
+    return fingerprint("intercom token", token.get_secret_value() if token else "")
+
+
 def keys_of(settings: Settings) -> dict[str, Wire]:
     """The gates of the tokens that are set in the environment."""
     secrets: dict[Wire, str | None] = {
@@ -117,9 +125,15 @@ def paused(connection: Connection, keys: Mapping[str, Wire]) -> list[Pause]:
 
 
 def forget(connection: Connection, keys: Mapping[str, Wire], *, untried_for: timedelta) -> list[Pause]:
-    """Take away the pauses that no call has tried for this long. The next call finds out how it is."""
-    before = store.now(connection) - untried_for
-    stale = sa.and_(pauses.c.gate.in_(list(keys)), pauses.c.probe_at < before)
+    """Take away the pauses that no call has tried for this long. The next call finds out how it is.
+
+    Those too whose next try lies further ahead than any can: the clock was set back.
+    """
+    now = store.now(connection)
+    stale = sa.and_(
+        pauses.c.gate.in_(list(keys)),
+        sa.or_(pauses.c.probe_at < now - untried_for, pauses.c.probe_at > now + _FURTHEST_PROBE),
+    )
     rows = connection.execute(sa.delete(pauses).where(stale).returning(*pauses.c)).all()
     return [Pause(keys[row.gate], row.operation, row.reason, row.since, row.gate) for row in rows]
 
@@ -155,6 +169,8 @@ class DatabaseGate:
         if passage.wait > 0:
             # Outside the transaction: others may take the turns after this one meanwhile.
             self._sleep(passage.wait)
+            # Meanwhile the vendor may have told somebody else to stop.
+            store.patiently(self._look_again, operation, passage)
         try:
             yield
         except WireError as error:
@@ -167,27 +183,32 @@ class DatabaseGate:
         with store.writing(self._engine) as connection:
             due_at, blocked_until = self._lock(connection)
             now, found = self._now_and_pauses(connection, operation)
-            for pause in found:
-                if now < pause.probe_at:
-                    raise CredentialsError(
-                        f"Calls are paused since {pause.since:%Y-%m-%d %H:%M} UTC; no call was made.",
-                        reason=pause.reason,
-                    )
+            _refuse_paused(found, now)
             turn = rates.turn(self._rate, due_at=due_at, blocked_until=blocked_until, now=now)
             wait = (turn.at - now).total_seconds()
             if wait > PATIENCE_SECONDS:
-                blocked = blocked_until is not None and turn.at <= blocked_until
-                raise LaterError(
-                    "Too many calls at once; this one was not made.",
-                    reason=GATE_BLOCKED if blocked else GATE_FULL,
-                    retry_after=wait,
-                )
+                until = rates.believed(blocked_until, now)
+                blocked = until is not None and turn.at <= until
+                raise _put_off(GATE_BLOCKED if blocked else GATE_FULL, wait)
             connection.execute(sa.update(gates).where(gates.c.key == self._key).values(due_at=turn.due_at))
             for pause in found:
                 # The gate's lock is held: of all workers only this call gets to try.
                 next_probe = turn.at + timedelta(seconds=PROBE_SECONDS)
                 connection.execute(self._change(pause.operation).values(probe_at=next_probe))
         return Passage(turn.at, wait, tuple(pause.operation for pause in found))
+
+    def _look_again(self, operation: str, passage: Passage) -> None:
+        """Raises as :meth:`take` does if a block or a pause has come up since the turn was taken."""
+        with store.reading(self._engine) as connection:
+            now, found = self._now_and_pauses(connection, operation)
+            _refuse_paused([pause for pause in found if pause.operation not in passage.probes], now)
+            blocked_until = connection.execute(
+                sa.select(gates.c.blocked_until).where(gates.c.key == self._key)
+            ).scalar()
+        blocked_until = rates.believed(blocked_until, now)
+        # The turn that was taken is after any block that was known then.
+        if blocked_until is not None and blocked_until > max(now, passage.at):
+            raise _put_off(GATE_BLOCKED, (blocked_until - now).total_seconds())
 
     def _lock(self, connection: Connection) -> tuple[datetime, datetime | None]:
         """The gate's row, which nobody else changes until the transaction ends."""
@@ -233,9 +254,10 @@ class DatabaseGate:
         seconds = min(max(retry_after if retry_after is not None else REST_SECONDS, 1.0), LONGEST_RETRY_AFTER)
         with store.writing(self._engine) as connection:
             due_at, blocked_until = self._lock(connection)
-            until = store.now(connection) + timedelta(seconds=seconds)
-            until = max(until, blocked_until or until)
-            due_at = rates.due_after_block(self._rate, due_at=due_at, blocked_until=until)
+            now = store.now(connection)
+            until = now + timedelta(seconds=seconds)
+            until = max(until, rates.believed(blocked_until, now) or until)
+            due_at = rates.due_after_block(self._rate, due_at=due_at, blocked_until=until, now=now)
             connection.execute(
                 sa.update(gates).where(gates.c.key == self._key).values(due_at=due_at, blocked_until=until)
             )
@@ -289,6 +311,20 @@ class DatabaseGate:
 
     def _change(self, operation: str) -> sa.Update:
         return sa.update(pauses).where(pauses.c.gate == self._key, pauses.c.operation == operation)
+
+
+def _refuse_paused(found: Iterable[sa.Row[Any]], now: datetime) -> None:
+    """Raises CredentialsError for the first of these pauses that is not to be tried yet."""
+    for pause in found:
+        if now < pause.probe_at <= now + _FURTHEST_PROBE:
+            raise CredentialsError(
+                f"Calls are paused since {pause.since:%Y-%m-%d %H:%M} UTC; no call was made.",
+                reason=pause.reason,
+            )
+
+
+def _put_off(reason: str, seconds: float) -> LaterError:
+    return LaterError("Too many calls at once; this one was not made.", reason=reason, retry_after=seconds)
 
 
 def _accepted(error: WireError | None) -> bool:

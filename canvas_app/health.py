@@ -39,6 +39,12 @@ def parts(engine: Engine) -> list[Part]:
         text = "The database cannot be reached. Look at DATABASE_URL and at the database itself."
         return [Part("database", ok=False, text=text)]
     found = [Part("database", ok=True, text="The database answers.")]
+    if migrate.is_newer(version):
+        text = (
+            "The database's tables are those of a newer version of this app. A worker of this version goes "
+            "on with them; deploy the newer version again."
+        )
+        return [*found, Part("schema", ok=False, text=text)]
     if version != SCHEMA_VERSION:
         text = "The database's tables are not those of this version. Run: python -m canvas_app release"
         return [*found, Part("schema", ok=False, text=text)]
@@ -104,4 +110,5 @@ def addresses(base_url: str) -> list[tuple[str, str]]:
         ("Intercom > Canvas Kit > For teammates > Submit URL", f"{base_url}/canvas/submit"),
         ("Intercom > Webhooks > Endpoint URL", f"{base_url}/webhooks/intercom"),
         ("Koji > Settings > Webhooks > Endpoint", f"{base_url}/webhooks/koji"),
+        ("A Series, Zapier, Make or your own code > POST", f"{base_url}/api/interviews"),
     ]

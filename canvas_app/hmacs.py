@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+import json
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -24,6 +25,14 @@ def keys_of(secrets: Sequence[str]) -> list[bytes]:
 def sha256(key: bytes, message: bytes) -> bytes:
     """HMAC-SHA256 as 32 raw bytes."""
     return hmac.new(key, message, hashlib.sha256).digest()
+
+
+def fingerprint(secret: str, purpose: str, *parts: str) -> str:
+    """A keyed digest of these parts as 64 hexadecimal characters, which nobody without the secret can guess
+    them from. A fingerprint for one purpose is not one for another."""
+    # As JSON, so that no two lists of parts are the same message.
+    message = json.dumps(parts).encode()
+    return sha256(sha256(key_of(secret), purpose.encode()), message).hex()
 
 
 def sha1(key: bytes, message: bytes) -> bytes:

@@ -29,7 +29,7 @@ CONNECT_SECONDS: Final = 3.0
 READ_SECONDS: Final = 10.0
 # The time limit for one read starts anew with every byte, so the whole answer has a limit of its own.
 CALL_SECONDS: Final = 25.0
-# After this long a call has certainly ended, whatever the other side did.
+# This long after its request could leave, a call has certainly ended, whatever the other side did.
 LONGEST_CALL_SECONDS: Final = CALL_SECONDS + READ_SECONDS
 MOST_ANSWER_BYTES: Final = 5 * 1024 * 1024
 LONGEST_RETRY_AFTER: Final = 3600.0
@@ -42,6 +42,8 @@ PUT_OFF: Final = frozenset({GATE_FULL, GATE_BLOCKED})
 
 _REQUEST_ID = re.compile(r"[A-Za-z0-9_.-]{1,100}")
 _NUMBER = re.compile(r"[0-9]{1,12}(\.[0-9]{1,9})?")
+# What httpcore tells right before the first byte of a request is written to its connection.
+_REQUEST_LEAVES: Final = "http11.send_request_headers.started"
 # With these, nothing has left yet: the other side cannot have acted.
 _BEFORE_SENDING = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout)
 
@@ -116,12 +118,20 @@ def send(
     params: Mapping[str, str] | None = None,
     repeatable: bool,
     service: str,
+    begin_by: float | None = None,
 ) -> Answer:
     """Make one call and read its answer, at most 5 MB of it. ``service`` is the name used in messages.
 
-    Raises LaterError ``unreachable`` when nothing left; ``no_answer`` as LaterError or, for a call that is
-    not repeatable, UnknownOutcomeError, when no status came back; PermanentError ``base_url_wrong``.
+    ``begin_by``: the moment of ``time.monotonic`` after which no byte of the request leaves any more. Raises
+    LaterError ``too_slow`` then and ``unreachable`` when nothing left; ``no_answer`` as LaterError or, for a
+    call that is not repeatable, UnknownOutcomeError, when no status came back; PermanentError
+    ``base_url_wrong``.
     """
+
+    def in_time(event: str = _REQUEST_LEAVES, _info: object = None) -> None:
+        if event == _REQUEST_LEAVES and begin_by is not None and time.monotonic() > begin_by:
+            raise too_slow()
+
     sent_headers = dict(headers)
     content: bytes | None = None
     if json_body is not None:
@@ -130,7 +140,17 @@ def send(
         sent_headers["Content-Type"] = "application/json"
     deadline = time.monotonic() + CALL_SECONDS
     try:
-        request = http.build_request(method, url, headers=sent_headers, content=content, params=params)
+        request = http.build_request(
+            method,
+            url,
+            headers=sent_headers,
+            content=content,
+            params=params,
+            # Asked once more when the connection stands: looking the name up has no time limit, and
+            # connecting and TLS take their time too. https://www.encode.io/httpcore/extensions/#trace
+            extensions={"trace": in_time},
+        )
+        in_time()
         response = http.send(request, stream=True)
     except (httpx.InvalidURL, httpx.UnsupportedProtocol) as error:
         raise PermanentError(
@@ -242,20 +262,40 @@ def unreadable(answer: Answer, *, service: str, request_id: str | None = None) -
     )
 
 
-def is_web_page(answer: Answer) -> bool:
-    """Whether a page for people came where JSON belongs: whatever its status, the service did not answer."""
+def page_instead(
+    answer: Answer, *, service: str, repeatable: bool, request_id: str | None = None
+) -> WireError | None:
+    """The error for a page for people where JSON belongs, None when none came. To be asked before failure.
+
+    Something between us and the service has answered, with whatever status, and may have kept the call to
+    itself: a 404 of a gateway's is not the service's. What 429, 408 and 5xx mean is the same from either, and
+    a redirect tells that the address is wrong.
+    """
+    status = answer.status
+    if not _is_web_page(answer) or status in (408, 429) or 300 <= status < 400 or status >= 500:
+        return None
+    kind = LaterError if repeatable else UnknownOutcomeError
+    return kind(
+        f"A page for people came with status {status} where {service} should have answered.",
+        reason="answer_unreadable",
+        status=status,
+        request_id=request_id,
+    )
+
+
+def _is_web_page(answer: Answer) -> bool:
     return (
         "html" in answer.headers.get("Content-Type", "").lower() or (answer.body or b"").lstrip()[:1] == b"<"
     )
 
 
-def page_instead(service: str, *, repeatable: bool) -> WireError:
-    """The error for a page for people: something between us and the service answered, and may have kept
-    the call to itself."""
-    said = f"{service} did not answer; a page for people came instead."
-    if repeatable:
-        return LaterError(said, reason="answer_unreadable")
-    return UnknownOutcomeError(said, reason="answer_unreadable")
+def answered_at(answer: Answer, now: float) -> float:
+    """When the answer was given by the clock of who gave it, in unix seconds; ``now`` where it does not say.
+
+    Moments in an answer are meant by that clock, and ours may be minutes ahead.
+    """
+    moment = _unix_seconds(answer.headers.get("Date"))
+    return now if moment is None else moment
 
 
 def retry_after_seconds(value: str | None, now: float) -> float | None:
@@ -268,11 +308,8 @@ def retry_after_seconds(value: str | None, now: float) -> float | None:
     text = value.strip()
     if _NUMBER.fullmatch(text):
         return min(float(text), LONGEST_RETRY_AFTER)
-    try:
-        moment = email.utils.parsedate_to_datetime(text).timestamp()
-    except (ValueError, TypeError, IndexError, OverflowError):
-        return None
-    return min(max(moment - now, 0.0), LONGEST_RETRY_AFTER)
+    moment = _unix_seconds(text)
+    return None if moment is None else min(max(moment - now, 0.0), LONGEST_RETRY_AFTER)
 
 
 def reset_seconds(value: str | None, now: float) -> float | None:
@@ -280,6 +317,13 @@ def reset_seconds(value: str | None, now: float) -> float | None:
     if value is None or not _NUMBER.fullmatch(value.strip()):
         return None
     return min(max(float(value) - now, 0.0), LONGEST_RETRY_AFTER)
+
+
+def _unix_seconds(http_date: str | None) -> float | None:
+    try:
+        return email.utils.parsedate_to_datetime(http_date or "").timestamp()
+    except (ValueError, TypeError, IndexError, OverflowError):
+        return None
 
 
 def safe_request_id(*candidates: object) -> str | None:

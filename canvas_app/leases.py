@@ -54,8 +54,12 @@ def end_silent(engine: Engine) -> list[str]:
     as long as that: the others could not renew theirs either.
     """
     with store.writing(engine) as connection:
-        since = store.now(connection) - timedelta(seconds=SILENT_SECONDS)
-        silent = sa.delete(workers).where(workers.c.renewed_at < since).returning(workers.c.executor_id)
+        now = store.now(connection)
+        span = timedelta(seconds=SILENT_SECONDS)
+        # Renewed before the clock was set back: who lives renews it again; who is dead is silent from now on.
+        ahead = sa.update(workers).where(workers.c.renewed_at > now + span)
+        connection.execute(ahead.values(renewed_at=now))
+        silent = sa.delete(workers).where(workers.c.renewed_at < now - span).returning(workers.c.executor_id)
         return list(connection.execute(silent).scalars())
 
 

@@ -12,14 +12,24 @@ from sqlalchemy.engine import Engine
 
 from canvas_app import engine as durable
 from canvas_app import store
+from canvas_app.interviews.tables import SCHEMA_VERSION
 from canvas_app.settings import PROJECT_ROOT
 
 
-def release(database_url: str) -> None:
-    """Bring the database to the schema of this code. Safe to repeat."""
-    # The engine's tables first: our own version is what the other processes look at, so it is written last.
+def release(database_url: str) -> str | None:
+    """Bring the database to the schema of this code. Safe to repeat.
+
+    A schema that is newer is left as it is, and its version is returned: after a release was taken back, this
+    code works on the newer tables.
+    """
     engine = store.make_engine(database_url, pool_size=1)
-    engine.dispose()
+    try:
+        version = current_version(engine)
+    finally:
+        engine.dispose()
+    if is_newer(version):
+        return version
+    # The engine's tables first: our own version is what the other processes look at, so it is written last.
     durable.migrate(database_url)
     try:
         # A migration that fails leaves nothing half made behind, on SQLite neither.
@@ -30,6 +40,13 @@ def release(database_url: str) -> None:
             command.upgrade(alembic_config(connection), "head")
     finally:
         engine.dispose()
+    return None
+
+
+def is_newer(version: str | None) -> bool:
+    """Whether a schema of this version is newer than this code."""
+    # Versions are numbers of four digits, so that the order of texts is theirs.
+    return version is not None and version > SCHEMA_VERSION
 
 
 def alembic_config(connection: sa.Connection) -> Config:

@@ -12,7 +12,8 @@ from sqlalchemy.exc import SQLAlchemyError
 from werkzeug.wrappers import Response as BaseResponse
 
 from canvas_app import health, log, store, web
-from canvas_app.interviews import ledger, links
+from canvas_app.canvas import texts
+from canvas_app.interviews import hours, ledger, links, workspace
 from canvas_app.interviews.ledger import Interview
 from canvas_app.interviews.states import HAS_RESULT, LINK_STATES
 from canvas_app.koji import links as koji_links
@@ -21,15 +22,18 @@ blueprint = Blueprint("pages", __name__)
 logger = logging.getLogger(__name__)
 
 # Programs that fetch a link to show what is behind it. Nobody has opened anything when they do. (Cubot makes
-# telephones.)
+# telephones. Telegram's says TelegramBot; without that it is the browser inside Telegram, and a person.)
 _PREVIEWERS = re.compile(
-    r"(?<!cu)bot\b|crawler|spider|preview|facebookexternalhit|whatsapp|slack|telegram|discord|skypeuripreview|embedly"
+    r"(?<!cu)bot\b|crawler|spider|preview|facebookexternalhit|whatsapp|slack|discord|skypeuripreview|embedly"
     r"|linkedinbot|twitterbot|googleimageproxy|intercom",
     re.IGNORECASE,
 )
 
 _PREPARING_REFRESH_SECONDS = 3
 _DATABASE_AWAY_REFRESH_SECONDS = 5
+# What takes a person to mend.
+_MENDING_REFRESH_SECONDS = 60
+_PLANNED_REFRESH_SECONDS = 60
 
 
 @blueprint.get("/")
@@ -88,11 +92,7 @@ def personal_link(token: str) -> BaseResponse:
         return _follow(token)
     except SQLAlchemyError as error:
         log.failure(logger, "link_without_database", error)
-        seconds = _DATABASE_AWAY_REFRESH_SECONDS
-        text = "Something is not working on our side. This page loads again by itself in a moment."
-        answer = _message(503, "Please wait a moment", text, refresh=seconds)
-        answer.headers["Retry-After"] = str(seconds)
-        return answer
+        return _not_working(refresh=_DATABASE_AWAY_REFRESH_SECONDS)
 
 
 def _follow(token: str) -> BaseResponse:
@@ -103,6 +103,8 @@ def _follow(token: str) -> BaseResponse:
     with store.reading(here.engine) as connection:
         interview = ledger.by_token(connection, token)
         former = ledger.get(connection, interview_id) if interview is None else None
+        planned = interview is not None and interview.state == "planned"
+        timezone = workspace.timezone(connection, interview.workspace_id) if interview and planned else None
         now = store.now(connection)
     if former is not None and former.purged_at is not None:
         # Its personal data is gone, and the token with it; that we have signed it is enough to be kind.
@@ -114,6 +116,14 @@ def _follow(token: str) -> BaseResponse:
         return _message(
             200, "Thank you!", "You have already answered this interview. There is nothing more to do."
         )
+    if interview.state == "planned":
+        return _planned(interview, timezone)
+    if interview.state == "failed":
+        return _message(
+            410,
+            "This interview could not be started",
+            "Something went wrong on our side. We are sorry; there is nothing that you need to do.",
+        )
     if interview.state not in LINK_STATES:
         return _over()
     if interview.koji_link is None:
@@ -124,12 +134,15 @@ def _follow(token: str) -> BaseResponse:
             refresh=_PREPARING_REFRESH_SECONDS,
         )
     if not koji_links.allowed(interview.koji_link, here.settings.koji_link_hosts):
+        # The interview is still open, and its card says so; KOJI_LINK_HOSTS can be mended.
         log.event(logger, logging.WARNING, "link_host_not_allowed", interview=interview.id)
-        return _over()
+        return _not_working(refresh=_MENDING_REFRESH_SECONDS)
     if (interview.opened_at is None or interview.state != "opened") and _is_a_person():
         try:
             _count_as_opened(interview, now)
-        except store.AWAY as error:
+        except SQLAlchemyError as error:
+            if not store.is_away(error):
+                raise
             # The customer wants to answer now; that they came is known from their answer as well.
             log.failure(logger, "opening_not_recorded", error, interview=interview.id)
     answer = redirect(interview.koji_link, code=302)
@@ -140,7 +153,11 @@ def _follow(token: str) -> BaseResponse:
 def _count_as_opened(interview: Interview, now: datetime) -> None:
     with store.writing(web.current().engine) as connection:
         # The message is surely there when its link is opened, so that "unknown" is known now.
-        ledger.move(connection, interview.id, "opened", only_from=("sent", "unknown"), now=now)
+        sent_at = interview.tried_at or interview.state_since
+        if not ledger.move(
+            connection, interview.id, "opened", only_from=("unknown",), now=now, sent_at=sent_at
+        ):
+            ledger.move(connection, interview.id, "opened", only_from=("sent",), now=now)
         opened_at = interview.opened_at or now
         ledger.change(connection, interview.id, only_from=LINK_STATES, opened_at=opened_at)
 
@@ -158,8 +175,26 @@ def _unknown_link() -> Response:
     )
 
 
+def _planned(interview: Interview, timezone: str | None) -> Response:
+    """Says when, and promises nothing: at that moment the limits are looked at once more."""
+    begins_at = texts.moment(interview.not_before or interview.created_at, hours.zone_of(timezone))
+    return _message(
+        200,
+        "Your interview is not open yet",
+        f"It is planned for about {begins_at}. Please come back to this link then.",
+        refresh=_PLANNED_REFRESH_SECONDS,
+    )
+
+
 def _over() -> Response:
     return _message(410, "This interview is over", "The link is no longer in use. You need not do anything.")
+
+
+def _not_working(*, refresh: int) -> Response:
+    text = "Something is not working on our side. This page loads again by itself in a moment."
+    answer = _message(503, "Please wait a moment", text, refresh=refresh)
+    answer.headers["Retry-After"] = str(refresh)
+    return answer
 
 
 def _message(status: int, title: str, text: str, *, refresh: int | None = None) -> Response:

@@ -50,14 +50,21 @@ class Turn:
 
 def turn(rate: Rate, *, due_at: datetime, blocked_until: datetime | None, now: datetime) -> Turn:
     """The next call's turn. ``due_at``: when all former calls would have been made at the steady rate."""
-    furthest = now + _FURTHEST
-    due_at = min(due_at, furthest)
+    due_at = believed(due_at, now) or now
     at = max(now, due_at - rate.tolerance)
-    if blocked_until is not None:
-        at = max(at, min(blocked_until, furthest))
+    if (blocked_until := believed(blocked_until, now)) is not None:
+        at = max(at, blocked_until)
     return Turn(at, max(due_at, at) + rate.interval)
 
 
-def due_after_block(rate: Rate, *, due_at: datetime, blocked_until: datetime) -> datetime:
+def due_after_block(rate: Rate, *, due_at: datetime, blocked_until: datetime, now: datetime) -> datetime:
     """What is to be remembered when a vendor has said "not before": then one call at a time, and no burst."""
-    return max(due_at, blocked_until + rate.tolerance)
+    return max(believed(due_at, now) or now, blocked_until + rate.tolerance)
+
+
+def believed(moment: datetime | None, now: datetime) -> datetime | None:
+    """A moment that was remembered, unless it is further ahead than any can be.
+
+    Then the clock was set back, and to wait for it would be to wait for as long as that.
+    """
+    return moment if moment is not None and moment <= now + _FURTHEST else None

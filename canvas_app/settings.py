@@ -127,10 +127,13 @@ def _link_template(value: str) -> str:
     koji_links.check_template(value)
     # Where a link leads must not depend on what is filled in.
     address = re.match(r"https?://([^/?#{}]+)(?:[/?#]|$)", value)
-    example = koji_links.from_template(value, interview_id="a", contact_id="b", email="c", name="d")
-    if address is None or not koji_links.allowed(example, [address[1]]):
+    if address is None or not koji_links.allowed(_example_link(value), [address[1]]):
         raise ValueError("is not an address like https://koji.so/interview/your-study?rid={contact_id}")
     return value
+
+
+def _example_link(template: str) -> str:
+    return koji_links.from_template(template, interview_id="a", contact_id="b", email="c", name="d")
 
 
 def _link_hosts(value: tuple[str, ...]) -> tuple[str, ...]:
@@ -213,7 +216,9 @@ class Settings(BaseSettings):
     intercom_access_token: Credential = Field(
         default=None, description="Intercom Developer Hub > your app > Authentication > Access token."
     )
-    intercom_admin_id: Annotated[str, Field(pattern=r"^[0-9]{1,20}$")] | None = Field(
+    intercom_admin_id: (
+        Annotated[str, StringConstraints(strip_whitespace=True, pattern=r"^[0-9]{1,15}$")] | None
+    ) = Field(
         default=None,
         description="Teammate who writes notes and automatic messages; by default the token's own.",
     )
@@ -223,9 +228,9 @@ class Settings(BaseSettings):
     intercom_api_url: BaseUrl | None = Field(
         default=None, description="Replaces the region's API address; for the sandbox."
     )
-    intercom_version: Annotated[str, Field(pattern=r"^[0-9]+\.[0-9]+$")] = Field(
-        default="2.16", description="Sent as Intercom-Version; choose the same in the Developer Hub."
-    )
+    intercom_version: Annotated[
+        str, StringConstraints(strip_whitespace=True, pattern=r"^[0-9]+\.[0-9]+$")
+    ] = Field(default="2.16", description="Sent as Intercom-Version; choose the same in the Developer Hub.")
     koji_api_key: Credential = Field(default=None, description="Koji > your study > API keys.")
     koji_api_url: BaseUrl = Field(default="https://koji.so", description="Koji's address.")
     koji_webhook_secret: Secrets = Field(
@@ -273,6 +278,14 @@ class Settings(BaseSettings):
     retention_days: Annotated[int, Field(ge=1, le=3650)] = Field(
         default=365, description="Older interviews lose their personal data."
     )
+
+    @field_validator("koji_link_hosts")
+    @classmethod
+    def _includes_the_templates(cls, value: tuple[str, ...], info: ValidationInfo) -> tuple[str, ...]:
+        template = info.data.get("koji_link_template")
+        if template is not None and not koji_links.allowed(_example_link(template), value):
+            raise ValueError("lacks the host of KOJI_LINK_TEMPLATE, so that no such link could be sent")
+        return value
 
     @field_validator("retention_days")
     @classmethod
@@ -323,6 +336,10 @@ class Settings(BaseSettings):
         """
         names = self._absent("secret_key", "public_url", "intercom_access_token", "koji_api_key")
         return [name for name in names if name != "PUBLIC_URL" or public_url is None]
+
+    def missing_for_api(self) -> list[str]:
+        """Names of the settings without which an interview cannot be asked for over HTTP."""
+        return self._absent("api_token", "secret_key", "public_url", "intercom_access_token")
 
     def missing_for_card(self) -> list[str]:
         """Names of the settings without which a tap on the card could not do its whole job."""

@@ -10,21 +10,25 @@ import logging
 import sqlite3
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
-from typing import Any, ParamSpec, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, ParamSpec, TypeVar
 
 import psycopg
 import sqlalchemy as sa
+from psycopg.pq import TransactionStatus
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import Connection, Engine, make_url
-from sqlalchemy.exc import InterfaceError, InternalError, OperationalError
+from sqlalchemy.exc import InterfaceError, InternalError, OperationalError, SQLAlchemyError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.types import TypeDecorator
 
 from canvas_app import log
+
+if TYPE_CHECKING:
+    from psycopg.abc import PQGen
 
 logger = logging.getLogger(__name__)
 
@@ -32,7 +36,7 @@ P = ParamSpec("P")
 T = TypeVar("T")
 
 # What the driver and the pool raise while the database is away, and whenever it is too busy.
-AWAY = (OperationalError, InterfaceError, PoolTimeout)
+_AWAY = (OperationalError, InterfaceError, PoolTimeout)
 # PostgreSQL is there, but takes no writes (a standby after a failover), or has cut a transaction that
 # stood idle. The driver calls these internal errors.
 # https://www.postgresql.org/docs/current/errcodes-appendix.html
@@ -46,7 +50,14 @@ WORKER_POOL = 5
 WEB_PATIENCE = 3.0
 WORKER_PATIENCE = 10.0
 
+# How long a statement of the web process may take on PostgreSQL; all of them take milliseconds.
+WEB_STATEMENT_SECONDS = 3.0
+
 _IDLE_TRANSACTION_MILLISECONDS = 30_000
+# A host that acknowledges nothing for this long has gone, whatever may still be under way to it.
+_UNACKNOWLEDGED_MILLISECONDS = 5_000
+# How much longer than the server a client waits for a statement's end, so that the server is asked first.
+_GRACE_SECONDS = 1.0
 
 
 class UtcDateTime(TypeDecorator[datetime]):
@@ -69,10 +80,32 @@ class UtcDateTime(TypeDecorator[datetime]):
         return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
 
 
-def make_engine(database_url: str, *, pool_size: int, patience: float = WORKER_PATIENCE) -> Engine:
+class _LimitedConnection(psycopg.Connection[Any]):
+    """A connection that waits no longer than ``limit`` seconds for the server, which may be frozen.
+
+    Its kernel still acknowledges what is sent then: no limit of the network or the server ends the wait.
+    """
+
+    limit: ClassVar[float] = WEB_STATEMENT_SECONDS + _GRACE_SECONDS
+
+    def wait(self, gen: PQGen[T], interval: float = 0.1, timeout: float | None = None) -> T:
+        try:
+            return super().wait(gen, interval, self.limit if timeout is None else timeout)
+        except psycopg.OperationalError:
+            if self.pgconn.transaction_status == TransactionStatus.ACTIVE:
+                # The answer may still come, and would be taken for the next statement's.
+                self.pgconn.finish()
+            raise
+
+
+def make_engine(
+    database_url: str, *, pool_size: int, patience: float = WORKER_PATIENCE, somebody_waits: bool = False
+) -> Engine:
     """An engine with at most ``pool_size`` connections. Statement parameters never appear in its errors.
 
     ``patience``: seconds to wait for a free connection, for a new one, and on SQLite for another writer.
+    ``somebody_waits``: a statement on PostgreSQL is given up after WEB_STATEMENT_SECONDS by the server, and a
+    second later by ourselves where the server is silent. Not for a migration or a purge.
     """
     url = make_url(database_url)
     options: dict[str, Any] = {
@@ -84,7 +117,9 @@ def make_engine(database_url: str, *, pool_size: int, patience: float = WORKER_P
     }
     if url.get_backend_name() == "sqlite":
         if url.database:
-            Path(url.database).parent.mkdir(parents=True, exist_ok=True)
+            # Where the folder cannot be made, connecting says that the database is away.
+            with suppress(OSError):
+                Path(url.database).parent.mkdir(parents=True, exist_ok=True)
         engine = sa.create_engine(url, **options)
         sa.event.listen(engine, "connect", partial(_prepare_sqlite, patience=patience))
         return engine
@@ -93,21 +128,32 @@ def make_engine(database_url: str, *, pool_size: int, patience: float = WORKER_P
         pool_pre_ping=True,
         # https://www.postgresql.org/docs/current/libpq-connect.html#LIBPQ-PARAMKEYWORDS
         connect_args={
-            "connect_timeout": round(min(patience, 5)),
+            "connect_timeout": max(1, round(min(patience, 5))),
             "application_name": "koji-for-intercom",
             "keepalives_idle": 10,
             "keepalives_interval": 5,
             "keepalives_count": 3,
+            "tcp_user_timeout": _UNACKNOWLEDGED_MILLISECONDS,
         },
         **options,
     )
-    sa.event.listen(engine, "connect", _prepare_postgresql)
+    if somebody_waits:
+        sa.event.listen(engine, "do_connect", _connect_limited)
+    sa.event.listen(engine, "connect", partial(_prepare_postgresql, limited=somebody_waits))
     return engine
 
 
-def _prepare_postgresql(connection: psycopg.Connection[Any], _record: object) -> None:
+def _connect_limited(
+    _dialect: object, _record: object, arguments: list[Any], options: dict[str, Any]
+) -> psycopg.Connection[Any]:
+    return _LimitedConnection.connect(*arguments, **options)
+
+
+def _prepare_postgresql(connection: psycopg.Connection[Any], _record: object, *, limited: bool) -> None:
     # A process that froze or vanished inside a transaction would hold its locks for ever.
     connection.execute(f"SET idle_in_transaction_session_timeout = {_IDLE_TRANSACTION_MILLISECONDS}")
+    if limited:
+        connection.execute(f"SET statement_timeout = {round(WEB_STATEMENT_SECONDS * 1000)}")
     connection.commit()
 
 
@@ -159,16 +205,19 @@ def patiently(function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
     while True:
         try:
             return function(*args, **kwargs)
-        except (*AWAY, InternalError) as error:
-            if isinstance(error, InternalError) and not _is_away(error):
+        except SQLAlchemyError as error:
+            if not is_away(error):
                 raise
             log.failure(logger, "waits_for_database", error)
             time.sleep(pause)
             pause = min(pause * 2, 5.0)
 
 
-def _is_away(error: InternalError) -> bool:
-    return getattr(error.orig, "sqlstate", None) in _AWAY_STATES
+def is_away(error: SQLAlchemyError) -> bool:
+    """Whether an error says that the database is away, too busy or takes no writes, and not that we erred."""
+    if isinstance(error, InternalError):
+        return getattr(error.orig, "sqlstate", None) in _AWAY_STATES
+    return isinstance(error, _AWAY)
 
 
 def now_expression(connection: Connection) -> sa.ColumnElement[datetime]:

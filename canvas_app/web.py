@@ -108,7 +108,9 @@ def _refused(refusal: Refused) -> Response:
     with web.lock:
         web.refusals[f"{door} {refusal.reason}"] += 1
     log.event(logger, logging.WARNING, "refused", door=door, reason=refusal.reason)
-    return error(refusal.status, refusal.reason, str(refusal))
+    answer = error(refusal.status, refusal.reason, str(refusal))
+    answer.headers.update(refusal.headers)
+    return answer
 
 
 def _not_configured(problem: NotConfigured) -> Response:

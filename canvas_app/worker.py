@@ -64,7 +64,11 @@ def run(settings: Settings) -> int:
     _ask_who_we_are(services, executor_id)
     missing = ",".join(settings.missing_for_card())
     log.event(logger, logging.INFO, "worker_started", executor=executor_id, missing=missing)
-    status = _keep_lease(engine, executor_id, stopping)
+    try:
+        status = _keep_lease(engine, executor_id, stopping)
+    except Exception as error:  # noqa: BLE001 - the engine's threads would go on without a lease that is renewed
+        log.failure(logger, "lease_not_kept", error, executor=executor_id)
+        status = _LOST_LEASE
     _stop(engine, executor_id, status)
     return status
 
@@ -121,10 +125,20 @@ def register(services: Services) -> dict[str, durable.Tick]:
         log.request_id.set(DBOS.workflow_id)
         jobs.forward(_step, services, delivery_id, attempt)
 
+    @DBOS.workflow(name="react")
+    def react(delivery_id: str, attempt: int) -> None:
+        log.request_id.set(DBOS.workflow_id)
+        jobs.react(_step, services, delivery_id, attempt)
+
     @DBOS.workflow(name="close_again")
     def close_again(interview_id: str, attempt: int) -> None:
         log.request_id.set(DBOS.workflow_id)
         jobs.close_again(_step, services, interview_id, attempt)
+
+    @DBOS.workflow(name="clear_link")
+    def clear_link(interview_id: str, attempt: int, tries: int) -> None:
+        log.request_id.set(DBOS.workflow_id)
+        jobs.clear_link(_step, services, interview_id, attempt, tries)
 
     @DBOS.workflow(name="read_workspace")
     def read_workspace() -> None:
@@ -193,7 +207,9 @@ def _keep_lease(engine: Engine, executor_id: str, stopping: threading.Event) -> 
                 for silent in leases.end_silent(engine):
                     log.event(logger, logging.WARNING, "worker_silent", executor=silent)
             _adopt(engine)
-        except store.AWAY as error:
+        except SQLAlchemyError as error:
+            if not store.is_away(error):
+                raise
             log.failure(logger, "lease_not_renewed", error, executor=executor_id)
             in_touch_since = time.monotonic()
         if stopping.wait(leases.RENEW_SECONDS):

@@ -24,14 +24,20 @@ def main(arguments: list[str] | None = None) -> int:
     """Run until Ctrl-C; return the exit code."""
     parser = argparse.ArgumentParser(prog="python -m sandbox", description=__doc__)
     parser.add_argument("--port", type=int, default=DEFAULT_PORT, help="of the inbox (default: %(default)s)")
-    port = parser.parse_args(arguments).port
+    parser.add_argument(
+        "--second-study", action="store_true", help="with another study at Koji, which the card offers too"
+    )
+    chosen = parser.parse_args(arguments)
     # Said explicitly, because a shell that starts us in the background lets SIGINT be ignored.
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.default_int_handler)
     print("Starting the stand-ins, the web and the worker …", flush=True)
     try:
         with everything(
-            port=port, database_url=os.environ.get("DATABASE_URL"), analysis_takes=ANALYSIS_TAKES
+            port=chosen.port,
+            database_url=os.environ.get("DATABASE_URL"),
+            analysis_takes=ANALYSIS_TAKES,
+            second_study=chosen.second_study,
         ) as running:
             _tell(running)
             code = _watch(running)
@@ -71,6 +77,12 @@ def _tell(running: Running) -> None:
   3. A message with a link appears in the conversation. Open the link.
   4. Answer the four questions and send them.
   5. Back in the inbox: a yellow note, attributes and tags appear within seconds; tap "Refresh" in the card.
+
+  Below the conversation you play the others: close it, rate it, write as the customer. Beside it you tag,
+  merge and delete the contact, and run a Series step or a data connector. For the application's commands in
+  another terminal, such as "python -m canvas_app doctor", first load its settings:
+
+    . {running.settings_file}
 
   Ctrl-C stops everything and removes its data.
 """,

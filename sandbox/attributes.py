@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 DATA_TYPES = frozenset(["string", "integer", "float", "boolean", "datetime", "date", "options"])
 LONGEST_STRING = 255
 MOST_ATTRIBUTES = 250
+_NOTHING = (None, "")
 
 
 def create(state: IntercomState, body: dict[str, Any]) -> DataAttribute:
@@ -53,17 +54,20 @@ def create(state: IntercomState, body: dict[str, Any]) -> DataAttribute:
 
 
 def write(state: IntercomState, contact: Contact, given: Any) -> None:
-    """Merge attributes into a contact's; one that is refused refuses them all."""
+    """Merge attributes into a contact's; one that is refused refuses them all.
+
+    Null and the empty text both take an attribute away, whatever its type.
+    """
     if not isinstance(given, dict):
         raise bad_parameter("custom_attributes must be an object", "custom_attributes")
     for name, value in given.items():
         attribute = state.attributes.get(name)
         if attribute is None or attribute.archived:
             raise bad_parameter(f"Custom attribute '{name}' does not exist")
-        if value is not None and not _fits(attribute, value):
+        if value not in _NOTHING and not _fits(attribute, value):
             raise bad_parameter(f"Custom attribute '{name}' must be of type {attribute.data_type}")
     for name, value in given.items():
-        if value is None:
+        if value in _NOTHING:
             contact.custom_attributes.pop(name, None)
         else:
             contact.custom_attributes[name] = value

@@ -8,15 +8,29 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any
 
+from sandbox import figures
+from sandbox.state import BOT
+
 if TYPE_CHECKING:
-    from sandbox.state import Admin, AppliedTag, Contact, Conversation, DataAttribute, IntercomState, Part
+    from sandbox.state import (
+        Admin,
+        AppliedTag,
+        Company,
+        Contact,
+        Conversation,
+        DataAttribute,
+        IntercomState,
+        Part,
+    )
 
 MOST_PARTS = 500
 """GET /conversations/{id} lists at most this many parts, the newest."""
+MOST_LISTED = 10
+"""A contact lists at most this many of its tags and companies; the rest has an address of its own."""
 
 
 def admin(found: Admin) -> dict[str, Any]:
-    """Return a teammate as ``GET /admins`` and the Canvas Kit requests show one."""
+    """Return a teammate as ``GET /admins`` shows one."""
     return {
         "type": "admin",
         "id": found.id,
@@ -26,7 +40,7 @@ def admin(found: Admin) -> dict[str, Any]:
         "away_mode_reassign": False,
         "has_inbox_seat": True,
         "team_ids": [],
-        "avatar": {"type": "avatar", "image_url": None},
+        "avatar": None,
     }
 
 
@@ -35,6 +49,7 @@ def me(state: IntercomState) -> dict[str, Any]:
     return {
         **admin(state.admins[state.own_admin_id]),
         "email_verified": True,
+        "avatar": {"type": "avatar", "image_url": None},
         "app": {
             "type": "app",
             "id_code": state.workspace_id,
@@ -60,10 +75,10 @@ def tag(state: IntercomState, tag_id: str, applied: AppliedTag | None = None) ->
 def contact(state: IntercomState, found: Contact) -> dict[str, Any]:
     """Return a contact with the fields that the stand-in knows, and null in the usual places."""
 
-    def addressable(kind: str, ids: list[str]) -> dict[str, Any]:
-        data = [{"type": kind, "id": item, "url": f"/{kind}s/{item}"} for item in ids]
-        url = f"/contacts/{found.id}/{kind}s"
-        return {"type": "list", "data": data, "url": url, "total_count": len(data), "has_more": False}
+    def addressable(kind: str, plural: str, ids: list[str]) -> dict[str, Any]:
+        data = [{"type": kind, "id": item, "url": f"/{plural}/{item}"} for item in ids[:MOST_LISTED]]
+        document = {"type": "list", "data": data, "url": f"/contacts/{found.id}/{plural}"}
+        return {**document, "total_count": len(ids), "has_more": len(ids) > MOST_LISTED}
 
     return {
         "type": "contact",
@@ -77,22 +92,42 @@ def contact(state: IntercomState, found: Contact) -> dict[str, Any]:
         "avatar": None,
         "owner_id": None,
         "social_profiles": {"type": "list", "data": []},
-        "has_hard_bounced": False,
-        "marked_email_as_spam": False,
-        "unsubscribed_from_emails": False,
+        "has_hard_bounced": found.has_hard_bounced,
+        "marked_email_as_spam": found.marked_email_as_spam,
+        "unsubscribed_from_emails": found.unsubscribed_from_emails,
         "created_at": found.created_at,
         "updated_at": found.updated_at,
         "signed_up_at": found.created_at if found.role == "user" else None,
         "last_seen_at": None,
-        "language_override": None,
+        "language_override": found.language_override,
         "browser": None,
+        "browser_language": None,
         "os": None,
         "location": {"type": "location", "country": None, "region": None, "city": None},
         "custom_attributes": dict(found.custom_attributes),
-        "tags": addressable("tag", list(found.tags)),
-        "notes": addressable("note", []),
-        "companies": addressable("company", []),
+        "tags": addressable("tag", "tags", list(found.tags)),
+        "notes": addressable("note", "notes", []),
+        "companies": addressable("company", "companies", found.company_ids),
         "referrer": None,
+    }
+
+
+def company(state: IntercomState, found: Company) -> dict[str, Any]:
+    """Return a company."""
+    return {
+        "type": "company",
+        "id": found.id,
+        "company_id": found.company_id,
+        "app_id": state.workspace_id,
+        "name": found.name,
+        "plan": {"type": "plan", "id": found.plan.casefold(), "name": found.plan},
+        "created_at": 1_700_000_000,
+        "updated_at": 1_700_000_000,
+        "user_count": sum(found.id in item.company_ids for item in state.contacts.values()),
+        "custom_attributes": {},
+        "tags": {"type": "tag.list", "tags": []},
+        "segments": {"type": "segment.list", "segments": []},
+        "notes": {"type": "note.list", "notes": []},
     }
 
 
@@ -115,7 +150,7 @@ def part(state: IntercomState, found: Part, *, plaintext: bool = False) -> dict[
         "external_id": None,
         "redacted": False,
         "state": found.state,
-        "tags": [],
+        "tags": [tag(state, tag_id) for tag_id in found.tags],
         "event_details": None,
         "metadata": {},
         "email_message_metadata": None,
@@ -128,7 +163,7 @@ def conversation(
 ) -> dict[str, Any]:
     """Return a conversation; ``parts`` None lists its newest parts, as GET does.
 
-    The answer to a reply lists only the new part, and a search lists none at all.
+    The answer to a reply lists only the new part, as a notification does, and a search lists none at all.
     """
     listed = found.parts[-MOST_PARTS:] if parts is None else parts
     total = len(found.parts) if parts is None else len(parts)
@@ -160,9 +195,9 @@ def conversation(
                 for item in found.contact_ids
             ],
         },
-        "first_contact_reply": None,
-        "admin_assignee_id": None,
-        "team_assignee_id": None,
+        "first_contact_reply": figures.first_contact_reply(found),
+        "admin_assignee_id": 0,
+        "team_assignee_id": 0,
         "open": found.state == "open",
         "state": found.state,
         "read": True,
@@ -172,9 +207,9 @@ def conversation(
         },
         "priority": "none",
         "sla_applied": None,
-        "statistics": None,
-        "conversation_rating": None,
-        "teammates": None,
+        "statistics": figures.statistics(found),
+        "conversation_rating": figures.rating(state, found),
+        "teammates": figures.teammates(found),
         "title": None,
         "custom_attributes": {},
         "topics": {},
@@ -216,9 +251,13 @@ def data_attribute(found: DataAttribute) -> dict[str, Any]:
 
 
 def _author(state: IntercomState, found: Part) -> dict[str, Any]:
+    if found.author_type == "bot":
+        email = f"operator+{state.workspace_id}@intercom.io"
+        return {"type": "bot", "id": BOT, "name": "Fin", "email": email}
     if found.author_type == "admin":
         known = state.admins.get(found.author_id)
-        name, email = (known.name, known.email) if known else (None, None)
+        # Of a teammate who has left, no address is known any more; Intercom says so with an empty one.
+        name, email = (known.name, known.email) if known else (None, "")
         return {"type": "admin", "id": found.author_id, "name": name, "email": email}
     person = state.contacts[found.author_id]
-    return {"type": found.author_type, "id": person.id, "name": person.name, "email": person.email}
+    return {"type": found.author_type, "id": person.id, "name": person.name, "email": person.email or ""}

@@ -109,18 +109,22 @@ class Fault:
 
 @dataclass(eq=False)
 class DeliveryFault:
-    """What goes wrong with Koji's next ``times`` webhooks of ``event`` ("*" for any).
+    """What goes wrong with a vendor's next ``times`` webhooks of ``event`` ("*" for any).
 
-    ``duplicate`` sends each ``copies`` times, ``lose`` never sends it, and ``reorder`` sends it after the
-    next one of the same interview.
+    ``duplicate`` sends each ``copies`` times and ``lose`` never sends it. ``reorder`` sends it after the next
+    one: with Koji, of the same interview; with Intercom, whatever it is about, so that without a next one it
+    waits for ever.
     """
 
     kind: Literal["duplicate", "reorder", "lose"]
     event: str = "*"
     times: int = 1
     copies: int = 2
+    vendor: Wire = "koji"
 
     def __post_init__(self) -> None:
+        if self.vendor not in get_args(Wire):
+            raise ValueError(f"vendor is {self.vendor!r}, expected one of {get_args(Wire)}")
         if self.kind not in {"duplicate", "reorder", "lose"}:
             raise ValueError(f"kind is {self.kind!r}, expected duplicate, reorder or lose")
 
@@ -142,16 +146,17 @@ class FaultBoard:
             return fault
 
     def set_delivery(self, fault: DeliveryFault) -> None:
-        """Set a fault of Koji's webhooks."""
+        """Set a fault of a vendor's webhooks."""
         with self._lock:
             self._deliveries.append(fault)
 
     def from_json(self, document: Mapping[str, Any]) -> Fault | None:
         """Set the fault that a JSON body describes; ValueError or TypeError if it describes none."""
         fields = dict(document)
-        if fields.get("wire") == "koji_delivery":
+        vendor, _, delivery = str(fields.get("wire")).partition("_")
+        if delivery == "delivery":
             del fields["wire"]
-            self.set_delivery(DeliveryFault(**fields))
+            self.set_delivery(DeliveryFault(**{**fields, "vendor": vendor}))
             return None
         if unsettable := fields.keys() & {"reached", "release", "hits", "id"}:
             raise ValueError(f"cannot be set: {sorted(unsettable)}")
@@ -184,11 +189,11 @@ class FaultBoard:
                     return fault
             return None
 
-    def take_delivery(self, event: str) -> DeliveryFault | None:
+    def take_delivery(self, vendor: Wire, event: str) -> DeliveryFault | None:
         """Return the first fault for such a webhook, and use it up once."""
         with self._lock:
             for fault in self._deliveries:
-                if fault.times > 0 and fault.event in {"*", event}:
+                if fault.times > 0 and fault.vendor == vendor and fault.event in {"*", event}:
                     fault.times -= 1
                     return fault
             return None

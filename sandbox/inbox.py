@@ -19,7 +19,7 @@ from zoneinfo import ZoneInfo
 import httpx
 from flask import Blueprint, Response, abort, current_app, redirect, render_template, request, url_for
 
-from sandbox import documents, seed
+from sandbox import board, documents, seed
 from sandbox.canvas import CanvasRefused, check_answer, rich
 from sandbox.rich_text import sanitise, text_of
 from sandbox.state import CanvasProblem
@@ -84,7 +84,8 @@ class CanvasCaller:
             document = {
                 "workspace_id": self.state.workspace_id,
                 "workspace_region": self.state.region,
-                "admin": documents.admin(self.viewer),
+                # REST has the address of a picture here, or null; the Canvas Kit has an object.
+                "admin": {**documents.admin(self.viewer), "avatar": {"image_url": None}},
                 "conversation": documents.conversation(self.state, conversation),
                 "contact" if kind == "initialize" else "customer": documents.contact(self.state, contact),
                 **extra,
@@ -171,7 +172,8 @@ def _attribute_text(value: Any, data_type: str) -> str:
     return f"{value:g}" if isinstance(value, float) else str(value)
 
 
-def _find(conversation_id: str) -> tuple[Conversation, Contact]:
+def find(conversation_id: str) -> tuple[Conversation, Contact]:
+    """Return the conversation of an address, and the participant that was chosen; 404 if there is none."""
     state = _caller().state
     conversation = state.conversations.get(conversation_id)
     if conversation is None:
@@ -191,6 +193,7 @@ def _scene(conversation: Conversation, contact: Contact) -> dict[str, Any]:
         "conversation": conversation,
         "contact": contact,
         "people": [state.contacts[item] for item in conversation.contact_ids],
+        "others": [item for item in state.contacts.values() if item.lives and item.role == "user"],
         "rep": _caller().viewer,
     }
 
@@ -222,18 +225,24 @@ def show(conversation_id: str) -> str:
 
     ``?kept`` shows the card as the last tap left it: that is how a tap ends in a browser without scripts.
     """
-    conversation, contact = _find(conversation_id)
+    return page(*find(conversation_id), kept="kept" in request.args)
+
+
+def page(conversation: Conversation, contact: Contact, *, kept: bool, notice: str | None = None) -> str:
+    """Draw the page; ``kept`` asks for no new card, ``notice`` is said at its top."""
     caller = _caller()
-    kept = caller.shown.get((conversation.id, contact.id)) if "kept" in request.args else None
-    shown = kept or caller.initialize(conversation, contact)
+    found = caller.shown.get((conversation.id, contact.id)) if kept else None
+    shown = found or caller.initialize(conversation, contact)
     with caller.state.lock:
-        return render_template("inbox.html", shown=shown, **_scene(conversation, contact))
+        scene = _scene(conversation, contact)
+        scene |= board.scene(conversation, contact, kept=kept)
+        return render_template("inbox.html", shown=shown, notice=notice, **scene)
 
 
 @pages.post("/inbox/<conversation_id>/submit")
 def submit(conversation_id: str) -> AnyResponse | str:
     """Pass a tap on; answer with the new card alone where the page's script asks for it."""
-    conversation, contact = _find(conversation_id)
+    conversation, contact = find(conversation_id)
     component_id, values = _tap()
     shown = _caller().submit(conversation, contact, component_id, values)
     if request.headers.get("X-Fragment") == "card":
@@ -245,7 +254,7 @@ def submit(conversation_id: str) -> AnyResponse | str:
 @pages.get("/inbox/<conversation_id>/live")
 def live(conversation_id: str) -> dict[str, str]:
     """Return the parts of the page that change by themselves, for the page's script."""
-    conversation, contact = _find(conversation_id)
+    conversation, contact = find(conversation_id)
     with _caller().state.lock:
         scene = _scene(conversation, contact)
         return {name: render_template(f"{name}.html", **scene) for name in ("list", "thread", "details")}

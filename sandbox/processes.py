@@ -100,6 +100,28 @@ class App:
         if done.returncode != 0:
             raise NotStartedError(f"release ended with {done.returncode}\n{self.tail('release')}")
 
+    def command(
+        self, *arguments: str, timeout: float = 60.0, **settings: str
+    ) -> subprocess.CompletedProcess[str]:
+        """Run a command of the application's and return what it said; NotStartedError if it fails.
+
+        ``settings`` are set beside the application's own.
+        """
+        done = subprocess.run(  # noqa: S603 - our own commands.
+            [sys.executable, "-m", "canvas_app", *arguments],
+            cwd=ROOT,
+            env={**self.environment, **settings},
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=timeout,
+        )
+        if done.returncode != 0:
+            said = (done.stdout + done.stderr)[-2000:]
+            raise NotStartedError(f"{' '.join(arguments)} ended with {done.returncode}\n{said}")
+        return done
+
     def start(self, name: Name) -> subprocess.Popen[bytes]:
         """Start a process in a group of its own, so that Ctrl-C at a terminal reaches only us."""
         with (self.logs / f"{name}.log").open("ab") as log:

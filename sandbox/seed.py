@@ -9,7 +9,7 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING, Literal
 
-from sandbox.state import Admin, Contact, Conversation, Part
+from sandbox.state import Admin, Company, Contact, Conversation, Part
 
 if TYPE_CHECKING:
     from sandbox.state import IntercomState
@@ -26,6 +26,9 @@ LEAD = "66a1f0c0d1b2a3948576e003"
 PRIYA = "66a1f0c0d1b2a3948576e004"
 TOM = "66a1f0c0d1b2a3948576e005"
 MERGED = "66a1f0c0d1b2a3948576e0ff"
+
+NORTHWIND = "66b0c4d5e6f7a8b9c0d1e201"
+LUMEN = "66b0c4d5e6f7a8b9c0d1e202"
 
 MARTAS_CONVERSATION = "1001"
 HOSTILE_CONVERSATION = "1002"
@@ -103,6 +106,13 @@ def plant(state: IntercomState) -> None:
     ):
         contact.created_at = contact.updated_at = now - 90 * 86_400
         state.contacts[contact.id] = contact
+    for company in (
+        Company(NORTHWIND, "Northwind Traders", "northwind", "Pro"),
+        Company(LUMEN, "Lumen, Ltd.", "lumen", "Team"),
+    ):
+        state.companies[company.id] = company
+    state.contacts[MARTA].company_ids = [NORTHWIND]
+    state.contacts[PRIYA].company_ids = state.contacts[TOM].company_ids = [LUMEN]
     for contact_ids, lines in CONVERSATIONS:
         _converse(state, contact_ids, lines)
     _assert_known_ids(state)

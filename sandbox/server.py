@@ -13,19 +13,22 @@ import uuid
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-from flask import Blueprint, Flask, Response, jsonify, request
+from flask import Flask
 from werkzeug.serving import BaseWSGIServer, WSGIRequestHandler, make_server
 
-from sandbox import inbox, intercom, koji, refusals, seed
-from sandbox.deliveries import Deliverer, Endpoint
-from sandbox.dumping import intercom_dump
+from sandbox import controls, inbox, intercom, koji, playing, refusals, seed
+from sandbox.deliveries import Deliverer, intercom_endpoint, koji_endpoint
 from sandbox.faults import FaultBoard, FaultGate
+from sandbox.koji_state import KojiState, Study
+from sandbox.notifications import Notifier
+from sandbox.outgoing import Caller
 from sandbox.state import IntercomState
 
 if TYPE_CHECKING:
     from types import TracebackType
 
 HOST = "127.0.0.1"
+SECOND_STUDY = "Why customers leave"
 # Pages, static files and the sandbox's own controls are never spoiled and never counted as calls.
 INTERCOM_PAGES = ("/inbox/", "/static/", "/_sandbox/", "/favicon")
 KOJI_PAGES = ("/interview/", "/transcript/", "/static/", "/_sandbox/", "/favicon")
@@ -34,7 +37,7 @@ KOJI_PAGES = ("/interview/", "/transcript/", "/static/", "/_sandbox/", "/favicon
 class State:
     """What both stand-ins know: ``state.intercom`` and ``state.koji``."""
 
-    def __init__(self, intercom_state: IntercomState, koji_state: koji.KojiState) -> None:
+    def __init__(self, intercom_state: IntercomState, koji_state: KojiState) -> None:
         self.intercom = intercom_state
         self.koji = koji_state
 
@@ -49,7 +52,9 @@ class Sandbox:
 
     ``app_url`` is the base address of the application, which is asked for cards and sent webhooks; without
     one the inbox shows no card and no webhooks are sent. Ports of 0 take free ones. ``retry_pauses`` are the
-    seconds before the second and the third try of a webhook, ``analysis_takes`` those an analysis needs.
+    seconds before the second and the third try of Koji's webhooks, ``retry_pause`` those before Intercom's
+    second one (in truth a minute), ``analysis_takes`` those an analysis needs. With ``second_study`` there is
+    another study at Koji, with a key and a webhook secret of its own; the application has to be told of it.
     """
 
     def __init__(
@@ -59,27 +64,49 @@ class Sandbox:
         koji_port: int = 0,
         *,
         retry_pauses: tuple[float, ...] = (0.2, 0.4),
+        retry_pause: float = 0.2,
         analysis_takes: float = 0.0,
         anonymous: bool = False,
         with_url: bool = True,
+        second_study: bool = False,
         log_requests: bool = False,
     ) -> None:
         self.client_secret = "sandbox-client-secret"
         self.access_token = "sandbox-access-token"
         self.koji_key = "pk_live_" + "sandbox0" * 4
         self.koji_webhook_secret = "sandbox-webhook-secret"
+        self.api_token = "sandbox-api-token"
+        self.second_study: Study | None = None
         lock = threading.RLock()
         self.faults = FaultBoard(lock)
-        webhook_url = None if app_url is None else f"{app_url.rstrip('/')}/webhooks/koji"
-        endpoint = Endpoint(webhook_url, self.koji_webhook_secret, pauses=retry_pauses)
-        self.deliverer = Deliverer(endpoint, self.faults, lock)
-        study = koji.Study(str(uuid.uuid4()), "Customer interview", self.koji_key, anonymous, with_url)
-        self.state = State(IntercomState(lock), koji.KojiState(lock, self.deliverer, study))
-        self.state.koji.analysis_takes = analysis_takes
-        seed.plant(self.state.intercom)
         app_base = None if app_url is None else app_url.rstrip("/")
+
+        def door(vendor: str) -> str | None:
+            return None if app_base is None else f"{app_base}/webhooks/{vendor}"
+
+        self.deliverer = Deliverer(koji_endpoint(door("koji"), retry_pauses), self.faults, lock)
+        study = Study(
+            str(uuid.uuid4()),
+            "Customer interview",
+            self.koji_key,
+            self.koji_webhook_secret,
+            anonymous,
+            with_url,
+        )
+        self.state = State(IntercomState(lock), KojiState(lock, self.deliverer, study))
+        self.state.koji.analysis_takes = analysis_takes
+        if second_study:
+            self.second_study = self.state.koji.add_study(
+                SECOND_STUDY, key="pk_live_" + "sandbox1" * 4, webhook_secret="sandbox-second-webhook-secret"
+            )
+        seed.plant(self.state.intercom)
+        intercom_deliverer = Deliverer(intercom_endpoint(door("intercom"), retry_pause), self.faults, lock)
+        self.notifier = Notifier(self.state.intercom, intercom_deliverer, self.client_secret)
+        # Only now, so that nobody is told of what was there from the start.
+        self.state.intercom.tell = self.notifier.hear
         viewer = self.state.intercom.admins[seed.ADA]
         self.inbox = inbox.CanvasCaller(self.state.intercom, self.client_secret, app_base, viewer)
+        self.caller = Caller(app_base, self.api_token)
         handler = WSGIRequestHandler if log_requests else _QuietHandler
         self._servers: list[BaseWSGIServer] = [
             make_server(HOST, port, self._intercom_app(), threaded=True, request_handler=handler)
@@ -111,6 +138,7 @@ class Sandbox:
         """Release what hangs, stop the webhooks, and close both ports."""
         self.faults.clear()
         self.deliverer.stop()
+        self.notifier.deliverer.stop()
         for server in self._servers:
             server.shutdown()
             server.server_close()
@@ -130,13 +158,15 @@ class Sandbox:
             "KOJI_API_URL": self.koji_url,
             "KOJI_WEBHOOK_SECRET": self.koji_webhook_secret,
             "KOJI_LINK_HOSTS": urlsplit(self.koji_url).netloc,
+            "API_TOKEN": self.api_token,
         }
 
     def _intercom_app(self) -> Flask:
         app = Flask("sandbox")
         intercom.register(app, self.state.intercom, self.access_token)
         inbox.register(app, self.inbox)
-        app.register_blueprint(self._controls())
+        playing.register(app, self.caller)
+        app.register_blueprint(controls.blueprint(self))
         app.wsgi_app = FaultGate(  # type: ignore[method-assign]
             app.wsgi_app,
             wire="intercom",
@@ -159,45 +189,6 @@ class Sandbox:
             exempt=KOJI_PAGES,
         )
         return app
-
-    def _controls(self) -> Blueprint:
-        """Make the routes by which another process sets faults and looks at what happened."""
-        controls = Blueprint("controls", __name__, url_prefix="/_sandbox")
-
-        @controls.get("/state")
-        def state() -> Response:
-            return jsonify(
-                intercom=intercom_dump(self.state.intercom),
-                koji=koji.dump(self.state.koji),
-                faults=[fault.document() for fault in self.faults.all()],
-            )
-
-        @controls.get("/faults")
-        def list_faults() -> Response:
-            return jsonify([fault.document() for fault in self.faults.all()])
-
-        @controls.post("/faults")
-        def set_fault() -> tuple[Response, int]:
-            try:
-                fault = self.faults.from_json(request.get_json())
-            except (TypeError, ValueError) as error:
-                return jsonify(error="fault_malformed", message=str(error)), 400
-            return jsonify(fault.document() if fault else {}), 201
-
-        @controls.post("/faults/<int:fault_id>/release")
-        def release(fault_id: int) -> tuple[Response, int]:
-            for fault in self.faults.all():
-                if fault.id == fault_id:
-                    fault.release.set()
-                    return jsonify(fault.document()), 200
-            return jsonify(error="not_found", message="There is no such fault."), 404
-
-        @controls.delete("/faults")
-        def clear() -> tuple[str, int]:
-            self.faults.clear()
-            return "", 204
-
-        return controls
 
 
 def quiet_logs() -> None:

@@ -10,9 +10,15 @@ import itertools
 import threading
 import time
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 Scalar = str | int | float | bool
+AuthorType = Literal["admin", "bot", "user", "lead"]
+BOT = "989"
+"""The id of Fin, Intercom's own bot; it is no teammate, and ``GET /admins`` does not list it."""
 
 
 @dataclass
@@ -50,9 +56,22 @@ class AppliedTag:
     applied_by: str
 
 
+@dataclass(frozen=True)
+class Company:
+    """A company that contacts belong to; ``company_id`` is the customer's own id of it."""
+
+    id: str
+    name: str
+    company_id: str
+    plan: str
+
+
 @dataclass
 class Contact:
-    """A customer: a ``user``, or a ``lead`` who may have no address."""
+    """A customer: a ``user``, or a ``lead`` who may have no address.
+
+    One that was merged, archived or deleted is kept here as a name for what it said; see :attr:`lives`.
+    """
 
     id: str
     role: Literal["user", "lead"]
@@ -62,22 +81,53 @@ class Contact:
     custom_attributes: dict[str, Scalar] = field(default_factory=dict)
     tags: dict[str, AppliedTag] = field(default_factory=dict)
     merged_into: str | None = None
+    gone: Literal["archived", "deleted"] | None = None
+    language_override: str | None = None
+    unsubscribed_from_emails: bool = False
+    marked_email_as_spam: bool = False
+    has_hard_bounced: bool = False
+    company_ids: list[str] = field(default_factory=list)
     created_at: int = 0
     updated_at: int = 0
+
+    @property
+    def lives(self) -> bool:
+        """Whether Intercom still answers for this id."""
+        return self.merged_into is None and self.gone is None
+
+    @property
+    def shown_name(self) -> str:
+        """What a page calls this contact."""
+        return "Deleted contact" if self.gone == "deleted" else self.name or "No name"
 
 
 @dataclass(frozen=True)
 class Part:
-    """One entry of a conversation; ``body`` is HTML, and None for events such as a change of tags."""
+    """One entry of a conversation; ``body`` is HTML, and None for events such as a change of tags.
+
+    ``tags`` are the ids of the tags on this one message.
+    """
 
     id: str
     part_type: str
     body: str | None
-    author_type: Literal["admin", "user", "lead"]
+    author_type: AuthorType
     author_id: str
     created_at: int
     state: str
     by_api: bool = False
+    tags: list[str] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class Rating:
+    """What a customer thought of a conversation: ``score`` is 1 to 5; ``admin_id`` is who is rated."""
+
+    score: int
+    remark: str | None
+    contact_id: str
+    admin_id: str | None
+    created_at: int
 
 
 @dataclass
@@ -90,8 +140,22 @@ class Conversation:
     parts: list[Part] = field(default_factory=list)
     tags: dict[str, AppliedTag] = field(default_factory=dict)
     state: Literal["open", "closed", "snoozed"] = "open"
+    rating: Rating | None = None
     created_at: int = 0
     updated_at: int = 0
+
+
+@dataclass(frozen=True)
+class Happening:
+    """Something that Intercom tells its subscribers of, under ``topic``; the rest is what it is about."""
+
+    topic: str
+    conversation: Conversation | None = None
+    part: Part | None = None
+    contact: Contact | None = None
+    tag_id: str | None = None
+    absorbed_id: str | None = None
+    """The contact that was merged into ``contact``."""
 
 
 @dataclass
@@ -131,6 +195,7 @@ class IntercomState:
         self.region = "US"
         self.own_admin_id = ""
         self.admins: dict[str, Admin] = {}
+        self.companies: dict[str, Company] = {}
         self.contacts: dict[str, Contact] = {}
         self.conversations: dict[str, Conversation] = {}
         self.tag_names: dict[str, str] = {}
@@ -138,6 +203,8 @@ class IntercomState:
         self.messages: list[dict[str, Any]] = []
         self.calls: list[Call] = []
         self.canvas_problems: list[CanvasProblem] = []
+        self.tell: Callable[[Happening], None] = _tell_nobody
+        """Who is told of what happens; called under the lock, so that it sees what has just happened."""
         self.calls_per_window = 1666
         self._window = (0, 0)
         self._ids = itertools.count(5001)
@@ -193,7 +260,7 @@ class IntercomState:
         *,
         part_type: str,
         body: str | None,
-        author_type: Literal["admin", "user", "lead"],
+        author_type: AuthorType,
         author_id: str,
         by_api: bool,
     ) -> Part:
@@ -219,6 +286,8 @@ class IntercomState:
             )
             conversation.parts.append(part)
             conversation.updated_at = now
+            if topic := _topic_of(part):
+                self.tell(Happening(topic, conversation, part))
             return part
 
     def add_conversation(self, contact_ids: list[str], source: Part) -> Conversation:
@@ -252,11 +321,15 @@ class IntercomState:
                 self._note_tag_change(conversation, admin_id)
             return conversation.tags[tag_id]
 
-    def tag_contact(self, contact: Contact, tag_id: str) -> AppliedTag:
-        """Put a tag on a contact; doing so again changes nothing."""
+    def tag_contact(self, contact: Contact, tag_id: str, admin_id: str | None = None) -> AppliedTag:
+        """Put a tag on a contact, by default as the token's own admin; doing so again changes nothing."""
         with self.lock:
-            applied = AppliedTag(tag_id, int(time.time()), self.own_admin_id)
-            return contact.tags.setdefault(tag_id, applied)
+            if tag_id not in contact.tags:
+                by = admin_id or self.own_admin_id
+                contact.tags[tag_id] = AppliedTag(tag_id, int(time.time()), by)
+                topic = f"contact.{contact.role}.tag.created"
+                self.tell(Happening(topic, contact=contact, tag_id=tag_id))
+            return contact.tags[tag_id]
 
     def untag_conversation(self, conversation: Conversation, tag_id: str, admin_id: str) -> AppliedTag | None:
         """Take a tag off a conversation; None if it was not on it."""
@@ -288,3 +361,20 @@ class IntercomState:
             used = used + 1 if window == current else 1
             self._window = (current, used)
             return max(0, self.calls_per_window - used), (current + 1) * 10, used <= self.calls_per_window
+
+
+def _tell_nobody(_happening: Happening) -> None:
+    pass
+
+
+def _topic_of(part: Part) -> str | None:
+    by_team = part.author_type in {"admin", "bot"}
+    if part.part_type in {"comment", "open"} and part.body is not None:
+        if part.author_type == "bot":
+            return "conversation.operator.replied"
+        return "conversation.admin.replied" if by_team else "conversation.user.replied"
+    if not by_team:
+        return None
+    # A bot that closes is told of under the teammates' topic; its author says that it was one.
+    topics = {"note": "noted", "close": "closed", "open": "opened"}
+    return f"conversation.admin.{topics[part.part_type]}" if part.part_type in topics else None

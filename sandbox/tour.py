@@ -18,9 +18,20 @@ from typing import TYPE_CHECKING, Any
 import httpx
 
 from sandbox import seed
-from sandbox.koji import dump
+from sandbox.checking import (
+    PATIENCE,
+    NotAsExpectedError,
+    buttons_of,
+    check,
+    check_that,
+    step,
+    until,
+    words_of,
+)
+from sandbox.koji_state import dump
 from sandbox.processes import NotStartedError
 from sandbox.running import everything
+from sandbox.tour_ways import Ways
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -35,54 +46,13 @@ ANSWERS = (
     "Tell me in the product that the export is stuck, and what I can do, before I have to write to you.",
 )
 RATING = 4
-PATIENCE = 30.0
-"""Seconds that any one thing may take to happen."""
-
-
-class NotAsExpectedError(Exception):
-    """Something on the tour was not as it should be."""
-
-
-def check(what: str, expected: object, got: object) -> None:
-    """Print that ``what`` was checked, or raise NotAsExpectedError."""
-    if expected != got:
-        raise NotAsExpectedError(f"{what}: expected {expected!r}, got {got!r}")
-    print(f"  ✓ {what}", flush=True)
-
-
-def check_that(what: str, holds: object, got: object) -> None:
-    """As ``check``, for something that is not a comparison; ``got`` is what there was instead."""
-    if not holds:
-        raise NotAsExpectedError(f"expected that {what}, got {got!r}")
-    print(f"  ✓ {what}", flush=True)
-
-
-def step(title: str) -> None:
-    """Print the heading of a step."""
-    print(f"\n{title}", flush=True)
-
-
-def words_of(shown: Shown) -> str:
-    """Return all that a person can read on the card, in lower case."""
-    return json.dumps(_components(shown), ensure_ascii=False).casefold()
-
-
-def buttons_of(shown: Shown) -> set[str]:
-    """Return the ids of the buttons on the card."""
-    return {item["id"] for item in _components(shown) if item["type"] == "button"}
-
-
-def _components(shown: Shown) -> list[dict[str, Any]]:
-    if shown.canvas is None:
-        raise NotAsExpectedError(f"expected a card, got {shown.reason}")
-    components: list[dict[str, Any]] = shown.canvas["content"]["components"]
-    return components
 
 
 class Tour:
-    """One walk through a running demo, about the first conversation and its contact."""
+    """One walk through a running demo, about the first conversation and its contact, and then the others."""
 
     def __init__(self, running: Running) -> None:
+        self.running = running
         self.sandbox = running.sandbox
         self.app = running.app
         self.state = running.sandbox.state
@@ -100,6 +70,7 @@ class Tour:
             self.result()
             self.repeat_webhook()
             self.refuse_strangers()
+            Ways(self.running, self.http).walk()
             self.audit()
 
     def send(self) -> None:
@@ -115,7 +86,7 @@ class Tour:
             tap.start()
         for tap in taps:
             tap.join()
-        self._until(
+        until(
             "a comment is in the conversation", lambda: self.state.intercom.comments(self.conversation.id)[3:]
         )
         card = self._card_until("the card says sent", _says_sent)
@@ -180,21 +151,21 @@ class Tour:
             "last_interview_quality": found["quality_score"],
             "last_interview_url": found["transcript_url"],
         }
-        self._until("the contact has attributes", lambda: self.contact.custom_attributes)
+        until("the contact has attributes", lambda: self.contact.custom_attributes)
         got = {name: self.contact.custom_attributes.get(name) for name in expected}
         check("sentiment, top theme, quality and link are right", expected, got)
         at = self.contact.custom_attributes.get("last_interview_at")
         check_that("the time is now", isinstance(at, int) and abs(at - time.time()) < 120, at)
-        notes = self._until("the conversation has a note", lambda: state.notes(self.conversation.id))
+        notes = until("the conversation has a note", lambda: state.notes(self.conversation.id))
         body = unescape(notes[0].body or "")
         check_that("the note has the top theme", found["themes"][0] in body, body)
         check_that("the note has the link to the transcript", found["transcript_url"] in body, body)
         tag = f"koji_{found['sentiment']}_sentiment"
-        self._until(
+        until(
             f"the conversation is tagged {tag}",
             lambda: tag in state.tags_on_conversation(self.conversation.id),
         )
-        self._until(f"the contact is tagged {tag}", lambda: tag in state.tags_on_contact(self.contact.id))
+        until(f"the contact is tagged {tag}", lambda: tag in state.tags_on_contact(self.contact.id))
         card = self._card_until(
             "the card shows the result", lambda shown: found["themes"][0].casefold() in words_of(shown)
         )
@@ -238,6 +209,12 @@ class Tour:
         check(
             "Intercom refused no call", [], [item for item in refused if not _is_first_attribute_write(item)]
         )
+        told = [(item.event, item.statuses) for item in self.sandbox.notifier.deliverer.deliveries]
+        check(
+            "each of Intercom's notifications was answered 200 at the first try",
+            [],
+            [item for item in told if item[1] != [200]],
+        )
         sent = json.dumps([item.json for item in self.state.intercom.calls], ensure_ascii=False)
         leaked = [answer for answer in ANSWERS if answer in sent]
         check("nothing of the transcript went to Intercom", [], leaked)
@@ -260,15 +237,6 @@ class Tour:
             "contact tags": state.tags_on_contact(self.contact.id),
             "interviews": len(self.state.koji.interviews),
         }
-
-    def _until(self, what: str, look: Callable[[], Any]) -> Any:
-        deadline = time.monotonic() + PATIENCE
-        while not (found := look()):
-            if time.monotonic() > deadline:
-                raise NotAsExpectedError(f"expected that {what} within {PATIENCE:g} s, got {found!r}")
-            time.sleep(0.05)
-        print(f"  ✓ {what}", flush=True)
-        return found
 
     def _card_until(self, what: str, holds: Callable[[Shown], bool]) -> Shown:
         """Open the conversation anew until the card is as wanted, as a rep would."""

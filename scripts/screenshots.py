@@ -70,6 +70,7 @@ class Photographer:
         self.on_the_way_out()
         self.once_more()
         self.on_the_way_back()
+        self.playing()
         self.in_the_way()
 
     def without_a_worker(self) -> None:
@@ -180,6 +181,32 @@ class Photographer:
         until(f"the card says {said!r}", lambda: said in words(stage.card(talk)), within=60)
         self.card(talk, "quality-unknown", said)
         stage.koji.results = found
+
+    def playing(self) -> None:
+        """The sandbox's own controls, as a person uses them."""
+        page, priya = self.inbox, self.seeded(seed.GROUP_CONVERSATION)
+        page.goto(f"{self.stage.sandbox.intercom_url}/inbox/{priya.conversation.id}")
+        page.get_by_role("button", name="Close", exact=True).click()
+        page.locator(".thread-head .pill").get_by_text("Closed").wait_for()
+        page.get_by_title("2 of 5").click()
+        page.get_by_label("Remark").fill("It took you a week to see it")
+        page.get_by_role("button", name="Rate").click()
+        page.locator(".pill.rated").wait_for()
+        page.get_by_label("Tag for the contact").fill("churn risk")
+        page.get_by_label("Tag for the contact").press("Enter")
+        page.locator("#details").get_by_text("churn risk").wait_for()
+        message = page.locator(".part").first
+        message.hover()
+        message.get_by_text("Tag", exact=True).first.click()
+        page.get_by_label("Tag for this message").first.fill("billing")
+        page.get_by_label("Tag for this message").first.press("Enter")
+        page.locator(".part .tag").get_by_text("billing").wait_for()
+        page.get_by_text("Run a Series step").click()
+        page.get_by_label("Deliver by").select_option("none")
+        page.locator("#calls").get_by_role("button", name="Run").first.click()
+        page.locator("#calls .answer").wait_for()
+        page.locator("#calls .answer").scroll_into_view_if_needed()
+        self.shoot(page, "inbox-playing")
 
     def in_the_way(self) -> None:
         stage = self.stage

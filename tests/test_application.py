@@ -10,9 +10,10 @@ import time
 from pathlib import Path
 
 import pytest
+import sqlalchemy as sa
 from flask.testing import FlaskClient
 
-from canvas_app import create_app
+from canvas_app import create_app, store
 from canvas_app.errors import SettingsError
 from canvas_app.settings import PROJECT_ROOT, Settings, documented_fields
 from tests.support.postgres import free_port
@@ -89,6 +90,12 @@ def test_on_heroku_a_file_counts_as_no_database(sqlite_url: str, monkeypatch: py
     page = create_app().test_client().get("/").text
     assert "<code>DATABASE_URL</code> is missing" in page
     assert "heroku config:set DATABASE_URL=" in page
+
+
+def test_no_request_waits_long_for_a_statement(migrated_postgres_copy: str) -> None:
+    engine = create_app(full_settings(migrated_postgres_copy)).extensions["koji_for_intercom"].engine
+    with store.reading(engine) as connection:
+        assert connection.execute(sa.text("SHOW statement_timeout")).scalar_one() == "3s"
 
 
 def test_malformed_settings_keep_the_app_from_starting(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -140,6 +140,70 @@ def test_a_call_whose_turn_comes_soon_takes_it_and_waits_outside_the_transaction
     assert 0 < seconds <= 1.5
 
 
+def waits_while(engine: Engine, rate: Rate, meanwhile: Callable[[], None]) -> DatabaseGate:
+    """A gate at which the next call has to wait for its turn, while this happens."""
+    assert call(gate(engine, rate)) == "made"
+    return DatabaseGate(engine, "intercom", TOKEN, rate, sleep=lambda _seconds: meanwhile())
+
+
+# The next call waits a second for its turn.
+SOON = Rate(calls=60, seconds=60.0, burst=1)
+
+
+def test_a_429_holds_for_a_call_that_waits_for_its_turn_already(engine: Engine) -> None:
+    limited = LaterError(reason="rate_limited", status=429, retry_after=600.0)
+    waiting = waits_while(engine, SOON, lambda: gate(engine, SOON)._report(READ, limited, NO_PROBE))
+    with pytest.raises(LaterError) as refused, waiting.passage(READ):
+        pytest.fail("the call was made")
+    assert refused.value.reason == "gate_blocked"
+    assert 590 < (refused.value.retry_after or 0) <= 600
+
+
+def test_a_dead_token_holds_for_a_call_that_waits_for_its_turn_already(engine: Engine) -> None:
+    waiting = waits_while(engine, SOON, lambda: gate(engine, SOON)._report(READ, token_refused, NO_PROBE))
+    assert call(waiting) == "no call: intercom_token_refused"
+
+
+def test_a_call_that_waits_is_made_where_only_another_operation_is_refused_meanwhile(engine: Engine) -> None:
+    waiting = waits_while(engine, SOON, lambda: gate(engine, SOON)._report(WRITE, scope_missing, NO_PROBE))
+    assert call(waiting, READ) == "made"
+
+
+def test_a_call_that_waits_and_is_to_try_a_pause_is_made(engine: Engine) -> None:
+    waited: list[int] = []
+    waiting = waits_while(engine, SOON, lambda: waited.append(1))
+    gate(engine)._report(READ, token_refused, NO_PROBE)
+    with store.writing(engine) as connection:
+        connection.execute(sa.update(pauses).values(probe_at=store.now(connection)))
+    assert call(waiting) == "made"
+    assert waited == [1]
+    assert paused(engine) == []
+
+
+def test_after_the_clock_was_set_back_a_gate_and_a_pause_hold_nobody_up(engine: Engine) -> None:
+    limited = LaterError(reason="rate_limited", status=429, retry_after=600.0)
+    call(gate(engine), error=limited)
+    gate(engine)._report(READ, token_refused, NO_PROBE)
+    let_pass(engine, -30 * 86_400)
+    assert call(gate(engine)) == "made"
+    assert paused(engine) == []
+    # What a vendor says now counts, whatever was remembered.
+    call(gate(engine), error=limited)
+    with pytest.raises(LaterError) as refused:
+        gate(engine).take(READ)
+    assert (refused.value.reason, round((refused.value.retry_after or 0) / 10)) == ("gate_blocked", 60)
+
+
+def test_a_pause_of_before_the_clock_was_set_back_is_forgotten(engine: Engine) -> None:
+    keys: dict[str, Wire] = {gates.key_of("intercom", TOKEN): "intercom"}
+    call(gate(engine), WRITE, scope_missing)
+    with store.writing(engine) as connection:
+        assert gates.forget(connection, keys, untried_for=timedelta(hours=1)) == []
+    let_pass(engine, -86_400)
+    with store.writing(engine) as connection:
+        assert len(gates.forget(connection, keys, untried_for=timedelta(hours=1))) == 1
+
+
 def test_each_wire_and_token_has_a_gate_of_its_own(engine: Engine) -> None:
     for wire, token in (("intercom", TOKEN), ("intercom", "another"), ("koji", TOKEN)):
         narrow = gate(engine, NARROW, wire=wire, token=token)  # type: ignore[arg-type] # A tuple of both.

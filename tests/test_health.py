@@ -89,17 +89,30 @@ def test_tables_of_another_version_are_named(engine: Engine, client: FlaskClient
     assert (answer.get_json()["status"], answer.get_json()["down"]) == ("down", ["schema"])
 
 
+@pytest.mark.parametrize(("version", "way_on"), [("9999", "deploy the newer version"), ("0001", "release")])
+def test_what_to_do_about_tables_of_another_version_is_said(
+    engine: Engine, version: str, way_on: str
+) -> None:
+    with engine.begin() as connection:
+        connection.execute(sa.text("UPDATE alembic_version SET version_num = :it"), {"it": version})
+    schema = health.parts(engine)[-1]
+    assert (schema.name, schema.ok) == ("schema", False)
+    assert way_on in schema.text
+
+
 def test_missing_tables_are_named(tmp_path: Path) -> None:
     status, body = healthz(f"sqlite:///{tmp_path}/new.db")
     assert (status, body["down"], body["parts"]) == (503, ["schema"], {"database": "ok", "schema": "down"})
 
 
-@pytest.mark.parametrize("kind", ["postgresql", "sqlite"])
+@pytest.mark.parametrize("kind", ["postgresql", "sqlite", "sqlite, no folder"])
 def test_a_database_that_is_away_is_named(kind: str, tmp_path: Path) -> None:
     (tmp_path / "folder").mkdir()
+    (tmp_path / "file").write_text("")
     urls = {
         "postgresql": f"postgresql://koji:planted@127.0.0.1:{free_port()}/koji",
         "sqlite": f"sqlite:///{tmp_path}/folder",
+        "sqlite, no folder": f"sqlite:///{tmp_path}/file/a/koji.db",
     }
     status, body = healthz(urls[kind])
     assert (status, body["down"], body["parts"]) == (503, ["database"], {"database": "down"})

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+import re
 
 from canvas_app import hmacs
 
@@ -36,3 +37,17 @@ def test_header_bytes() -> None:
     assert hmacs.header_bytes("\xe9") == b"\xe9"
     # A header that WSGI cannot have made.
     assert hmacs.header_bytes("\u2603") is None
+
+
+def test_a_fingerprint_depends_on_the_secret_the_purpose_and_each_part() -> None:
+    first = hmacs.fingerprint("secret", "purpose", "a", "bc")
+    assert re.fullmatch("[0-9a-f]{64}", first)
+    assert first == hmacs.fingerprint("secret", "purpose", "a", "bc")
+    others = {
+        hmacs.fingerprint("other", "purpose", "a", "bc"),
+        hmacs.fingerprint("secret", "other", "a", "bc"),
+        hmacs.fingerprint("secret", "purpose", "ab", "c"),
+        hmacs.fingerprint("secret", "purpose", "a", "bc", ""),
+        hmacs.fingerprint("secret", "purpose", "a\0bc"),
+    }
+    assert len(others | {first}) == 6

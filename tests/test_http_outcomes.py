@@ -1,8 +1,11 @@
 from __future__ import annotations
 
+import socket
+import threading
 import time
 import zlib
-from typing import TYPE_CHECKING
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import httpx
 import pytest
@@ -43,6 +46,35 @@ def raising(error: Exception) -> Callable[[httpx.Request], httpx.Response]:
         raise error
 
     return handler
+
+
+@pytest.fixture
+def server() -> Iterator[Server]:
+    """A server on this machine, to which requests truly go."""
+    bodies: list[bytes] = []
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            bodies.append(self.rfile.read(int(self.headers["Content-Length"])))
+            self.send_response(200)
+            self.send_header("Content-Length", "0")
+            self.end_headers()
+
+        def log_message(self, *_args: object) -> None:
+            pass
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as listening:
+        serving = threading.Thread(target=listening.serve_forever, args=(0.01,))
+        serving.start()
+        yield Server(f"http://localhost:{listening.server_port}/", bodies)
+        listening.shutdown()
+        serving.join()
+
+
+class Server(NamedTuple):
+    url: str
+    # Of the requests that have reached it.
+    bodies: list[bytes]
 
 
 class Stream(httpx.SyncByteStream):
@@ -136,6 +168,57 @@ class TestSending:
         assert type(caught.value) is expected
         assert str(caught.value) == message
         assert caught.value.reason == "no_answer"
+
+    def test_what_is_too_late_before_it_is_made_is_not_made(self) -> None:
+        def handler(request: httpx.Request) -> httpx.Response:
+            raise AssertionError("it was made")
+
+        with make_http_client(httpx.MockTransport(handler)) as http, pytest.raises(LaterError) as caught:
+            send(
+                http,
+                "POST",
+                URL,
+                headers={},
+                repeatable=False,
+                service="Service",
+                begin_by=time.monotonic() - 0.1,
+            )
+        assert caught.value.reason == "too_slow"
+
+    def test_a_call_that_connecting_has_made_too_late_does_not_leave(
+        self, server: Server, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        look_up, late = socket.getaddrinfo, [30.0, 0.0]
+        now, passed = time.monotonic, 0.0
+
+        def slowly(*args: Any, **options: Any) -> Any:
+            # A resolver whose first servers are silent: for that there is no time limit of ours.
+            nonlocal passed
+            passed += late.pop(0)
+            return look_up(*args, **options)
+
+        monkeypatch.setattr(socket, "getaddrinfo", slowly)
+        monkeypatch.setattr("canvas_app.http_outcomes.time.monotonic", lambda: now() + passed)
+
+        def say(http: httpx.Client, what: str) -> Answer:
+            return send(
+                http,
+                "POST",
+                server.url,
+                headers={},
+                json_body={"said": what},
+                repeatable=False,
+                service="Service",
+                begin_by=time.monotonic() + 5.0,
+            )
+
+        with make_http_client() as http:
+            with pytest.raises(LaterError) as caught:
+                say(http, "too late")
+            assert caught.value.reason == "too_slow"
+            assert server.bodies == []
+            assert say(http, "in time").status == 200, "the client can go on"
+        assert server.bodies == [b'{"said": "in time"}']
 
     @pytest.mark.parametrize(
         "url", ["service.example/me", "ftp://service.example", "https://service.example:port", "https://"]
@@ -339,6 +422,14 @@ class TestWaiting:
     )
     def test_reset(self, value: str | None, seconds: float | None) -> None:
         assert http_outcomes.reset_seconds(value, NOW) == seconds
+
+    @pytest.mark.parametrize(
+        ("date", "at"),
+        [("Thu, 28 May 2026 20:26:10 GMT", 1_779_999_970), (None, NOW), ("", NOW), ("today", NOW)],
+    )
+    def test_the_clock_of_who_answers_counts_where_it_is_told(self, date: str | None, at: float) -> None:
+        answer = Answer(429, httpx.Headers({} if date is None else {"Date": date}), b"")
+        assert http_outcomes.answered_at(answer, NOW) == at
 
     @given(st.text())
     def test_no_header_is_an_accident(self, value: str) -> None:

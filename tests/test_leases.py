@@ -112,6 +112,18 @@ class TestEndSilent:
         assert leases.end_silent(engine) == ([other] if ended else [])
         assert leases.living(engine) == ({living} if ended else {living, other})
 
+    def test_gives_who_was_renewed_before_the_clock_was_set_back_time_to_renew_again(
+        self, engine: Engine
+    ) -> None:
+        living, dead = leases.take(engine), leases.take(engine)
+        for executor_id in (living, dead):
+            age(engine, executor_id, -86_400)
+        assert leases.end_silent(engine) == []
+        # From now on a silence is noticed.
+        age(engine, dead, leases.SILENT_SECONDS + 1)
+        assert leases.renew(engine, living)
+        assert leases.end_silent(engine) == [dead]
+
     def test_tells_each_of_them_to_one_of_two_workers(self, engine: Engine) -> None:
         silent = [leases.take(engine) for _ in range(4)]
         for executor_id in silent:

@@ -17,7 +17,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from canvas_app import migrate, store
 from canvas_app.interviews.tables import SCHEMA_VERSION, metadata
-from canvas_app.settings import PROJECT_ROOT
+from canvas_app.settings import PROJECT_ROOT, Settings
 from tests.support.world import full_settings
 
 
@@ -60,6 +60,15 @@ def test_release_brings_an_empty_database_to_this_version_and_may_be_repeated(em
     assert set(metadata.tables) <= tables(empty)
     with store.reading(empty) as connection:
         assert connection.execute(sa.text("SELECT slug FROM theme_tags")).scalars().all() == ["pricing"]
+
+
+def test_release_leaves_a_newer_schema_as_it_is(engine: Engine, settings: Settings) -> None:
+    assert migrate.release(settings.database_url) is None
+    with engine.begin() as connection:
+        connection.execute(sa.text("UPDATE alembic_version SET version_num = '9999'"))
+        connection.execute(sa.text("INSERT INTO theme_tags (slug) VALUES ('pricing')"))
+    assert migrate.release(settings.database_url) == "9999"
+    assert migrate.current_version(engine) == "9999"
 
 
 def test_versions_are_numbers_of_four_digits_that_can_be_compared() -> None:

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -10,14 +11,14 @@ import sqlalchemy as sa
 from flask import Flask
 from flask.testing import FlaskClient
 from itsdangerous import URLSafeSerializer
-from sqlalchemy.engine import Engine
-from sqlalchemy.exc import OperationalError
+from sqlalchemy.engine import Connection, Engine
+from sqlalchemy.exc import InternalError, OperationalError
 from werkzeug.test import TestResponse
 
 from canvas_app import create_app, leases, store
 from canvas_app.interviews import links
 from canvas_app.interviews.ledger import Interview
-from canvas_app.interviews.tables import interviews
+from canvas_app.interviews.tables import interviews, outside_writes, workspaces
 from canvas_app.settings import Settings
 from tests.support.postgres import free_port
 from tests.support.world import KOJI_LINK, World, full_settings
@@ -25,6 +26,8 @@ from tests.support.world import KOJI_LINK, World, full_settings
 PEOPLE = [
     "Mozilla/5.0 (iPhone; CPU iPhone OS 19_0 like Mac OS X) AppleWebKit/605.1.15 Mobile/15E148 Safari/604.1",
     "Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 Chrome/141.0 Safari/537.36",
+    # The browser inside Telegram.
+    "Mozilla/5.0 (Linux; Android 14; SM-S918B) Chrome/130.0.0.0 Telegram-Android/11.3.3 (SDK 34; HIGH)",
     # A telephone of the maker Cubot.
     "Mozilla/5.0 (Linux; Android 12; CUBOT P60 Build/SP1A) AppleWebKit/537.36 Chrome/141.0 Mobile",
     "",
@@ -116,6 +119,20 @@ class TestPersonalLink:
         world.set_interview(state="unknown")
         tap(world)
         assert world.interview().state == "opened"
+
+    @pytest.mark.parametrize("claimed", [True, False])
+    def test_dates_a_message_of_unknown_fate_by_when_it_was_tried(self, world: World, claimed: bool) -> None:
+        since = world.interview().created_at - timedelta(days=3)
+        tried = since - timedelta(hours=1)
+        world.set_interview(state="unknown", state_since=since, sent_at=None)
+        if claimed:
+            values = {"kind": "message", "claim": "c1", "claimed_at": tried, "tries": 1}
+            with store.writing(world.engine) as connection:
+                connection.execute(
+                    sa.insert(outside_writes).values(interview_id=world.interview().id, **values)
+                )
+        tap(world)
+        assert (world.interview().state, world.interview().sent_at) == ("opened", tried if claimed else since)
 
     @pytest.mark.parametrize("state", ["sent", "unknown"])
     def test_that_was_opened_before_the_sending_was_written_down_is_opened_now(
@@ -230,7 +247,44 @@ class TestLinkThatDoesNotLead:
         client = create_app(full_settings(world.settings.database_url, secret_key="")).test_client()
         assert client.get(f"/i/{world.interview().link_token}").status_code == 404
 
-    @pytest.mark.parametrize("state", ["cancelled", "expired", "failed", "skipped"])
+    def test_because_it_could_not_be_started(self, world: World) -> None:
+        world.set_interview(state="failed")
+        answer = tap(world)
+        assert answer.status_code == 410
+        page = page_of(answer)
+        assert "This interview could not be started" in page
+        assert "We are sorry" in page
+        assert "refresh" not in page
+
+    @pytest.mark.parametrize(
+        ("timezone", "when"),
+        [
+            ("Europe/Berlin", "Dec 3, 2026 at 3:05 PM CET"),
+            (None, "Dec 3, 2026 at 2:05 PM UTC"),
+            ("Nowhere/At_All", "Dec 3, 2026 at 2:05 PM UTC"),
+        ],
+    )
+    def test_yet_because_it_is_planned(self, world: World, timezone: str | None, when: str) -> None:
+        with store.writing(world.engine) as connection:
+            connection.execute(
+                sa.insert(workspaces).values(
+                    workspace_id="ws1",
+                    timezone=timezone,
+                    admin_id="7",
+                    token_fingerprint="x",
+                    read_at=store.now(connection),
+                )
+            )
+        world.set_interview(
+            state="planned", koji_link=None, not_before=datetime(2026, 12, 3, 14, 5, tzinfo=UTC)
+        )
+        answer = tap(world)
+        assert answer.status_code == 200
+        assert f"It is planned for about {when}." in page_of(answer)
+        assert '<meta http-equiv="refresh" content="60">' in answer.text
+        assert world.interview().opened_at is None
+
+    @pytest.mark.parametrize("state", ["cancelled", "expired", "skipped"])
     def test_because_the_interview_is_over(self, world: World, state: str) -> None:
         world.set_interview(state=state)
         answer = tap(world)
@@ -273,7 +327,10 @@ class TestLinkThatDoesNotLead:
     ) -> None:
         world.set_interview(koji_link=link)
         answer = tap(world)
-        assert answer.status_code == 410
+        # Its card says that it is open, and the setting can be mended.
+        assert answer.status_code == 503
+        assert "not working on our side" in page_of(answer)
+        assert answer.headers["Retry-After"] == "60"
         assert "evil" not in page_of(answer)
         assert not opened(world.interview())
         [line] = [line for line in log_lines() if line["event"] == "link_host_not_allowed"]
@@ -287,6 +344,24 @@ class TestLinkThatDoesNotLead:
         assert "in a moment" in page_of(answer)
         assert re.search(r'<meta http-equiv="refresh" content="[0-9]+">', answer.text)
         assert answer.headers["Retry-After"] == "5"
+
+
+def test_a_link_leads_on_while_the_database_takes_no_writes(sqlite_world: World) -> None:
+    class TakesNoWrites(Exception):
+        # A standby after a failover: https://www.postgresql.org/docs/current/errcodes-appendix.html
+        sqlstate = "25006"
+
+    def refuse(_connection: Connection, _cursor: object, statement: str, *_rest: object) -> None:
+        if statement.startswith("UPDATE"):
+            raise InternalError("", {}, TakesNoWrites())
+
+    sqlite_world.send()
+    engine = sqlite_world.app.extensions["koji_for_intercom"].engine
+    sa.event.listen(engine, "before_cursor_execute", refuse)
+    answer = tap(sqlite_world)
+    sa.event.remove(engine, "before_cursor_execute", refuse)
+    assert answer.status_code == 302
+    assert not opened(sqlite_world.interview())
 
 
 class TestHome:

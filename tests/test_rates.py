@@ -82,7 +82,7 @@ def test_a_silence_does_not_save_up_more_than_a_burst() -> None:
 def test_nothing_goes_through_before_the_end_of_a_block_and_one_at_a_time_after_it() -> None:
     rate = Rate(calls=10, seconds=60.0, burst=4)
     until = START + timedelta(seconds=30)
-    due_at = rates.due_after_block(rate, due_at=START, blocked_until=until)
+    due_at = rates.due_after_block(rate, due_at=START, blocked_until=until, now=START)
     first = rates.turn(rate, due_at=due_at, blocked_until=until, now=START)
     second = rates.turn(rate, due_at=first.due_at, blocked_until=until, now=until)
     assert (first.at, second.at) == (until, until + rate.interval)
@@ -91,15 +91,26 @@ def test_nothing_goes_through_before_the_end_of_a_block_and_one_at_a_time_after_
 def test_a_block_does_not_shorten_what_is_due_anyway() -> None:
     rate = Rate(calls=10, seconds=60.0, burst=4)
     due_at = START + timedelta(hours=1)
-    assert rates.due_after_block(rate, due_at=due_at, blocked_until=START) == due_at
+    assert rates.due_after_block(rate, due_at=due_at, blocked_until=START, now=START) == due_at
 
 
 def test_a_clock_that_was_set_back_does_not_stop_the_calls_for_as_long() -> None:
     rate = Rate(calls=10, seconds=60.0, burst=4)
     far = START + timedelta(days=400)
     turn = rates.turn(rate, due_at=far, blocked_until=far, now=START)
-    assert turn.at <= START + timedelta(hours=2)
-    assert turn.due_at <= START + timedelta(hours=3)
+    assert turn == rates.turn(rate, due_at=START, blocked_until=None, now=START)
+    assert turn.at == START
+    until = START + timedelta(minutes=1)
+    assert rates.due_after_block(rate, due_at=far, blocked_until=until, now=START) < until + timedelta(
+        minutes=1
+    )
+
+
+def test_a_wait_of_two_hours_is_the_longest_that_is_believed() -> None:
+    rate = Rate(calls=10, seconds=60.0, burst=4)
+    ahead = START + timedelta(hours=2)
+    assert rates.turn(rate, due_at=START, blocked_until=ahead, now=START).at == ahead
+    assert rates.turn(rate, due_at=ahead, blocked_until=None, now=START).at == ahead - rate.tolerance
 
 
 @pytest.mark.parametrize("burst", [0, 10, 11])

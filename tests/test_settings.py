@@ -46,7 +46,8 @@ MALFORMED: list[tuple[str, str]] = [
     ("KOJI_API_KEY", "pk_live_plänted"),
     ("KOJI_API_KEY", "pk_live\nplanted"),
     ("INTERCOM_ADMIN_ID", "planted"),
-    ("INTERCOM_ADMIN_ID", "1" * 21),
+    ("INTERCOM_ADMIN_ID", "1" * 16),
+    ("INTERCOM_ADMIN_ID", "1 2"),
     ("INTERCOM_REGION", "planted"),
     ("INTERCOM_VERSION", "planted"),
     ("INTERCOM_VERSION", "2"),
@@ -244,8 +245,28 @@ def test_link_hosts_are_compared_in_lower_case(environment: pytest.MonkeyPatch) 
 def test_a_link_template_is_an_address_with_placeholders(
     environment: pytest.MonkeyPatch, template: str
 ) -> None:
-    settings = load(environment, KOJI_LINK_TEMPLATE=template)
+    settings = load(environment, KOJI_LINK_TEMPLATE=template, KOJI_LINK_HOSTS="koji.so,127.0.0.1:5001")
     assert settings.default_study.link_template == template
+
+
+@pytest.mark.parametrize("hosts", [None, "koji.so,other.example", "planted.example:8443"])
+def test_the_host_of_a_link_template_is_one_of_the_allowed(
+    environment: pytest.MonkeyPatch, hosts: str | None
+) -> None:
+    values = {"KOJI_LINK_TEMPLATE": "https://planted.example/i?rid={contact_id}"}
+    with pytest.raises(SettingsError) as caught:
+        load(environment, **values, **({"KOJI_LINK_HOSTS": hosts} if hosts else {}))
+    [problem] = caught.value.problems
+    assert problem.startswith("KOJI_LINK_HOSTS: lacks the host of KOJI_LINK_TEMPLATE")
+    assert "planted" not in problem
+    assert load(environment, **values, KOJI_LINK_HOSTS="koji.so,planted.example").koji_link_template
+
+
+@pytest.mark.parametrize(("name", "value"), [("INTERCOM_ADMIN_ID", "1234567"), ("INTERCOM_VERSION", "2.15")])
+def test_a_space_that_was_copied_along_is_no_part_of_a_value(
+    environment: pytest.MonkeyPatch, name: str, value: str
+) -> None:
+    assert getattr(load(environment, **{name: f" {value}\n"}), name.lower()) == value
 
 
 @pytest.mark.parametrize("name", ["INTERCOM_ACCESS_TOKEN", "KOJI_API_KEY"])

@@ -2,6 +2,8 @@ from __future__ import annotations
 
 import json
 import logging
+import os
+import signal
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -18,6 +20,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from canvas_app import store
 from canvas_app.store import UtcDateTime
+from tests.support.world import full_settings
 
 LogLines = Callable[[], list[dict[str, Any]]]
 
@@ -214,6 +217,63 @@ def test_the_folder_of_a_database_file_is_made(tmp_path: Path) -> None:
         assert connection.execute(sa.select(sa.literal(1))).scalar_one() == 1
     engine.dispose()
     assert (tmp_path / "a" / "b" / "koji.db").exists()
+
+
+def test_a_folder_that_cannot_be_made_is_a_database_that_is_away(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    engine = store.make_engine(f"sqlite:///{tmp_path}/file/a/koji.db", pool_size=1)
+    with pytest.raises(OperationalError), store.reading(engine):
+        pytest.fail("it was opened")
+    engine.dispose()
+
+
+def setting(engine: Engine, name: str) -> str:
+    with store.reading(engine) as connection:
+        value: str = connection.execute(sa.text(f"SHOW {name}")).scalar_one()
+    return value
+
+
+def test_a_statement_is_limited_only_where_somebody_waits(
+    postgres_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    url = full_settings(postgres_url).database_url
+    others = store.make_engine(url, pool_size=1)
+    assert setting(others, "statement_timeout") == "0"
+    monkeypatch.setattr(store, "WEB_STATEMENT_SECONDS", 0.2)
+    web = store.make_engine(url, pool_size=1, somebody_waits=True)
+    with pytest.raises(OperationalError, match="statement timeout"), store.reading(web) as connection:
+        connection.execute(sa.select(sa.func.pg_sleep(60)))
+    # It was the server that ended it, so that the connection is as good as before.
+    assert setting(web, "statement_timeout") == "200ms"
+    for engine in (others, web):
+        with store.reading(engine) as connection:
+            driver: Any = connection.connection.driver_connection
+            given = driver.info.get_parameters()
+        # A host that has gone is noticed, however long a statement may take.
+        assert given["tcp_user_timeout"] == "5000"
+        engine.dispose()
+
+
+@pytest.mark.parametrize("idle", [True, False], ids=["between two statements", "under way"])
+def test_where_somebody_waits_a_server_that_freezes_is_not_waited_for(
+    postgres_url: str, monkeypatch: pytest.MonkeyPatch, idle: bool
+) -> None:
+    monkeypatch.setattr(store._LimitedConnection, "limit", 0.5)
+    engine = store.make_engine(full_settings(postgres_url).database_url, pool_size=1, somebody_waits=True)
+    with store.reading(engine) as connection:
+        frozen = connection.execute(sa.select(sa.func.pg_backend_pid())).scalar_one()
+        if not idle:
+            os.kill(frozen, signal.SIGSTOP)
+            with pytest.raises(OperationalError):
+                connection.execute(sa.select(sa.literal(1)))
+    os.kill(frozen, signal.SIGSTOP)
+    try:
+        with store.reading(engine) as connection:
+            # What the frozen one may still answer is read by nobody.
+            assert connection.execute(sa.select(sa.func.pg_backend_pid())).scalar_one() != frozen
+    finally:
+        os.kill(frozen, signal.SIGCONT)
+        engine.dispose()
 
 
 def test_a_database_that_is_away_is_reported_at_once(caplog: pytest.LogCaptureFixture) -> None:

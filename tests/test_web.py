@@ -107,12 +107,13 @@ class TestSignedDoors:
     @pytest.mark.parametrize(
         ("raw", "code"),
         [
-            (PLANTED.encode(), "body_unreadable"),
-            (b'["planted"]', "body_unreadable"),
-            (b'{"planted": ', "body_unreadable"),
-            (b'{"planted": NaN}', "body_unreadable"),
-            (b'{"planted": "\xff"}', "body_unreadable"),
-            (b"[" * 100_000, "body_unreadable"),
+            # Koji's door answers what cannot be read and is not about an interview either, see its own tests.
+            (b"interview.completed " + PLANTED.encode(), "body_unreadable"),
+            (b'["interview.planted"]', "body_unreadable"),
+            (b'{"interview.planted": ', "body_unreadable"),
+            (b'{"interview.planted": NaN}', "body_unreadable"),
+            (b'{"interview.planted": "\xff"}', "body_unreadable"),
+            (b"[" * 100_000 + b'"interview.planted', "body_unreadable"),
         ],
         ids=["text", "list", "cut", "nan", "not utf-8", "deep"],
     )
@@ -291,7 +292,7 @@ def test_a_door_without_its_secret_believes_nobody(sqlite_url: str, log_lines: L
         answer = client.post(door.path, data=door.raw, headers=headers)
         assert_shape(answer, 503, "not_configured")
         assert door.setting in answer.get_json()["message"]
-    assert_shape(client.post(door.path, data=b"planted"), 503, "not_configured")
+    assert_shape(client.post(door.path, data=b"interview.planted"), 503, "not_configured")
     lines = json.dumps(log_lines())
     assert door.setting in lines
     assert "planted" not in lines

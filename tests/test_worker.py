@@ -17,7 +17,7 @@ from typing import Any, cast
 import pytest
 import sqlalchemy as sa
 from sqlalchemy.engine import Engine
-from sqlalchemy.exc import IntegrityError, InterfaceError, OperationalError
+from sqlalchemy.exc import DBAPIError, IntegrityError, InterfaceError, InternalError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from canvas_app import leases, migrate, store, worker
@@ -198,6 +198,15 @@ class TestProcess:
         assert leases.living(engine) == {another}
         engine.dispose()
 
+    def test_that_cannot_keep_its_lease_for_a_fault_of_ours_stops_at_once(
+        self, start: StartWorker, sqlite_url: str
+    ) -> None:
+        # Its threads would go on working, and another worker take up the same.
+        broken = QUICK.replace("sys.argv", "leases.renew = lambda *_: 1 / 0\nsys.argv")
+        worker = start("-c", broken, DATABASE_URL=sqlite_url)
+        assert worker.ends(20) == 75
+        assert worker.events()[-1]["event"] == "lease_not_kept"
+
     def test_takes_over_the_unfinished_work_of_a_worker_that_has_fallen_silent(
         self, start: StartWorker, sqlite_url: str
     ) -> None:
@@ -273,6 +282,12 @@ class Turns:
             return True
         self._between.pop(0)()
         return False
+
+
+class TakesNoWrites(Exception):
+    """What the driver says of a standby after a failover."""
+
+    sqlstate = "25006"
 
 
 def nothing() -> None:
@@ -360,7 +375,8 @@ class TestKeepingTheLease:
         assert (line["event"], line["executor"]) == ("worker_silent", other)
 
     @pytest.mark.parametrize(
-        ("error", "missed"), [(OperationalError, 1), (InterfaceError, 2), (PoolTimeout, 1)]
+        ("error", "missed"),
+        [(OperationalError, 1), (InterfaceError, 2), (PoolTimeout, 1), (InternalError, 1)],
     )
     def test_outlasts_an_outage_and_then_gives_the_others_time_to_come_back(
         self,
@@ -377,7 +393,7 @@ class TestKeepingTheLease:
 
         def away() -> None:
             def refuse(*_args: object) -> bool:
-                raise error("planted", {}, Exception("planted"))
+                raise error("planted", {}, TakesNoWrites("planted"))
 
             monkeypatch.setattr(leases, "renew", refuse)
 
@@ -411,14 +427,20 @@ class TestKeepingTheLease:
         assert keep(mine, turns) == 0
         assert leases.living(engine) == {mine, other}
 
+    @pytest.mark.parametrize("kind", [IntegrityError, InternalError])
     def test_does_not_hide_a_fault_of_ours(
-        self, engine: Engine, durable: Durable, keep: Keep, monkeypatch: pytest.MonkeyPatch
+        self,
+        engine: Engine,
+        durable: Durable,
+        keep: Keep,
+        monkeypatch: pytest.MonkeyPatch,
+        kind: type[DBAPIError],
     ) -> None:
         def broken(*_args: object) -> bool:
-            raise IntegrityError("", {}, Exception())
+            raise kind("", {}, Exception())
 
         monkeypatch.setattr(leases, "renew", broken)
-        with pytest.raises(IntegrityError):
+        with pytest.raises(kind):
             keep("e" * 32, Turns())
 
 

@@ -13,7 +13,7 @@ from canvas_app.canvas import cards, offers, reasons, states
 from canvas_app.canvas.card_states import AskedRecently, CardState, NotSetUp
 from canvas_app.canvas.kit import Canvas
 from canvas_app.canvas.request import CanvasRequest
-from canvas_app.interviews import frequency, ledger, rules
+from canvas_app.interviews import frequency, hours, ledger, rules
 from canvas_app.interviews.ledger import CardFacts, Interview
 from canvas_app.interviews.seen import Person
 from canvas_app.interviews.states import HAS_RESULT, OPEN_STATES, REPLACEABLE_STATES
@@ -62,11 +62,25 @@ class Faces:
         ``line`` is what they have typed already.
         """
         facts = self.facts()
+        return self._hindrance(facts, line) or self._offer(facts, line)
+
+    def send_anew(self, line: str) -> Face:
+        """What the rep gets whose tap on an offer no longer stands: what is in the way of sending, else what
+        has become of the contact's last interview, and the offer where there is none."""
+        facts = self.facts()
+        hindrance = self._hindrance(facts, line)
+        if hindrance is not None:
+            return hindrance
+        shown = self._as_of(facts.interview, facts)
+        return self._offer(facts, line) if shown is None else self._of(shown, facts)
+
+    def _hindrance(self, facts: CardFacts, line: str) -> Face | None:
+        """What stands in the way of another interview, None if nothing does."""
         open_one, last = self._in_the_way(facts)
         if open_one is not None:
             return self._of(open_one, facts)
         if last is None:
-            return self._offer(facts, line)
+            return None
         asked_at = frequency.asked_at(last)
         state = AskedRecently(
             contact_name=self._name,
@@ -110,6 +124,7 @@ class Faces:
                 person.workspace_id,
                 person.contact_id,
                 self._request.conversation_id,
+                token_fingerprint=gates.token_fingerprint(self._settings),
                 gate_keys=gates.keys_of(self._settings),
             )
 
@@ -156,14 +171,14 @@ class Faces:
 
     def _offer(self, facts: CardFacts, line: str) -> Face:
         """The card from which an interview is sent."""
-        nonce = offers.new_offer(self._settings.secret_key)
+        nonce = offers.new_offer(self._settings.secret_key, self._request, facts.newest_id)
         state = states.ready(
             contact_name=self._name, settings=self._settings, nonce=nonce, personal_line=line
         )
         return self._face(state, facts)
 
     def _face(self, state: CardState, facts: CardFacts, elsewhere: str | None = None) -> Face:
-        zone = states.zone_of(facts.timezone)
+        zone = hours.zone_of(facts.timezone)
         if facts.token_workspace_id not in (None, self._person.workspace_id):
             return Face(NotSetUp(missing=(reasons.OTHER_WORKSPACE,)), zone)
         return Face(state, zone, elsewhere, reasons.in_words(facts.paused))
@@ -172,7 +187,7 @@ class Faces:
         return offers.bind(self._settings.secret_key, self._request, interview)
 
     def _elsewhere(self, interview: Interview, facts: CardFacts) -> str | None:
-        zone = states.zone_of(facts.timezone)
+        zone = hours.zone_of(facts.timezone)
         return states.elsewhere(interview, self._request.conversation_id, zone)
 
     def _is_here(self, interview: Interview) -> bool:

@@ -9,11 +9,13 @@ from __future__ import annotations
 import hashlib
 import secrets
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
 from itsdangerous import BadSignature, URLSafeTimedSerializer
 
+from canvas_app import hmacs
 from canvas_app.canvas.request import CanvasRequest
 from canvas_app.interviews.ledger import Interview
 from canvas_app.interviews.seen import Person, Seen
@@ -25,20 +27,35 @@ _OFFER_SALT = "offer"
 _SEEN_SALT = "seen"
 
 
+@dataclass(frozen=True, slots=True)
+class Offered:
+    """``key`` makes two taps the same tap; ``newest_id`` was the contact's newest interview."""
+
+    key: str
+    newest_id: str | None
+
+
 def person(request: CanvasRequest) -> Person:
     if request.contact is None:
         raise LookupError("the contact was checked before")
     return Person(request.workspace_id, request.contact.id)
 
 
-def new_offer(keys: Sequence[str]) -> str:
-    """Names a card from which an interview is sent, and says when it was drawn. ``keys`` is newest first."""
-    return str(_signer(keys, _OFFER_SALT).dumps(secrets.token_urlsafe(9)))
+def new_offer(keys: Sequence[str], request: CanvasRequest, newest_id: str | None) -> str:
+    """Names a card from which an interview is sent, its place, and the contact's newest interview by then.
+
+    ``keys`` is newest first.
+    """
+    offered = [*_place(request), newest_id, secrets.token_urlsafe(9)]
+    return str(_signer(keys, _OFFER_SALT).dumps(offered))
 
 
-def is_current(keys: Sequence[str], nonce: str) -> bool:
-    """Whether we have made this offer, and less than a day ago."""
-    return _read(keys, _OFFER_SALT, nonce) is not None
+def offered(keys: Sequence[str], request: CanvasRequest, nonce: str) -> Offered | None:
+    """The offer that was tapped; None when it is not ours, of another card, or older than a day."""
+    read = _read(keys, _OFFER_SALT, nonce)
+    if not isinstance(read, list) or read[:3] != _place(request):
+        return None
+    return Offered(key(request, nonce), read[3])
 
 
 def bind(keys: Sequence[str], request: CanvasRequest, interview: Interview) -> str:
@@ -77,4 +94,4 @@ def _read(keys: Sequence[str], salt: str, token: str) -> Any:
 
 def _signer(keys: Sequence[str], salt: str) -> URLSafeTimedSerializer:
     # itsdangerous signs with the last key of the list and accepts all of them.
-    return URLSafeTimedSerializer(list(reversed(keys)), salt=salt)
+    return URLSafeTimedSerializer([hmacs.key_of(key) for key in reversed(keys)], salt=salt)

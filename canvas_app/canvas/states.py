@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+from zoneinfo import ZoneInfo
 
 from canvas_app.canvas import reasons, texts
 from canvas_app.canvas.card_states import (
@@ -90,7 +90,10 @@ def of_interview(
             return Ended(kind=interview.state, at=since)
         case "unknown":
             return OutcomeUnknown(
-                since=since, token=token if here else "", elsewhere=not here, too_early=too_early
+                since=interview.tried_at or since,
+                token=token if here else "",
+                elsewhere=not here,
+                too_early=too_early,
             )
         case "failed" if interview.result is not None:
             return _result(interview, settings, writing=False)
@@ -137,14 +140,6 @@ def confirm_withdraw(interview: Interview, *, token: str) -> ConfirmWithdraw:
         opened_at=interview.opened_at,
         token=token,
     )
-
-
-def zone_of(name: str | None) -> ZoneInfo:
-    """The workspace's time zone; UTC while it is not known or not a zone that this system knows."""
-    try:
-        return ZoneInfo(name or "UTC")
-    except (ZoneInfoNotFoundError, ValueError, OSError):
-        return ZoneInfo("UTC")
 
 
 def elsewhere(interview: Interview, conversation_id: str | None, zone: ZoneInfo) -> str | None:

@@ -14,8 +14,9 @@ from dataclasses import dataclass
 from canvas_app import store
 from canvas_app.canvas import cards, offers
 from canvas_app.canvas.faces import Face, Faces
+from canvas_app.canvas.offers import Offered
 from canvas_app.canvas.request import CanvasRequest
-from canvas_app.interviews import frequency, repair, wording
+from canvas_app.interviews import frequency, ledger, repair, wording
 from canvas_app.interviews.ask import Asked, ask
 from canvas_app.interviews.ledger import Ask, Interview
 from canvas_app.interviews.seen import Person, Seen, seen
@@ -67,10 +68,23 @@ class _Tap:
         if not isinstance(nonce, str) or not nonce:
             # Where stored data does not come back, the one open interview a contact still holds.
             return self._ask(None, self._line)
-        if not offers.is_current(self.here.settings.secret_key, nonce):
+        offered = offers.offered(self.here.settings.secret_key, self.request, nonce)
+        if offered is None:
             # A tap of long ago, or one that somebody kept: what is there to be sent is shown once more.
-            return Tapped("card_too_old", lambda: self.faces.another(self._line))
-        return self._ask(offers.key(self.request, nonce), self._line)
+            return Tapped("card_too_old", lambda: self.faces.send_anew(self._line))
+        if not self._still_stands(offered):
+            return Tapped("changed", lambda: self.faces.send_anew(self._line))
+        return self._ask(offered.key, self._line)
+
+    def _still_stands(self, offered: Offered) -> bool:
+        """Whether the contact has no newer interview than when the offer was drawn, but for the one that this
+        very offer has made."""
+        person = self._person
+        with store.reading(self.here.engine) as connection:
+            newest = ledger.newest_of(connection, person.workspace_id, person.contact_id)
+        if newest is None:
+            return offered.newest_id is None
+        return newest.id == offered.newest_id or newest.request_key == offered.key
 
     def _try_again(self) -> Tapped:
         """The same message once more, if it is still true that nothing has gone out."""
@@ -116,7 +130,8 @@ class _Tap:
         return Tapped(effect, face, about, on_its_way=effect == "queued")
 
     def _withdraw(self, bound: Seen) -> repair.Effect:
-        return repair.withdraw(self.here.engine, self.here.settings, self._person, bound)
+        here = self.here
+        return repair.withdraw(here.engine, here.jobs, here.settings, self._person, bound)
 
     def _cancel_planned(self, bound: Seen) -> repair.Effect:
         return repair.cancel_planned(self.here.engine, self.here.settings, self._person, bound)

@@ -7,17 +7,19 @@ import os
 import sys
 
 import click
-from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import OperationalError, SQLAlchemyError
 
-from canvas_app import log, migrate
+from canvas_app import log, migrate, store
 from canvas_app.cli.common import load_settings
 from canvas_app.cli.contacts import export_contacts, import_links
 from canvas_app.cli.doctor import doctor
 from canvas_app.cli.repair import erase, replay
+from canvas_app.cli.rules import rule_commands
 from canvas_app.cli.setup import setup
 from canvas_app.cli.theme_tags import theme_tag_commands
 from canvas_app.cli.trigger import trigger
 from canvas_app.errors import SettingsError
+from canvas_app.interviews import readymade
 
 logger = logging.getLogger(__name__)
 
@@ -41,10 +43,26 @@ def release() -> None:
     log.configure()
     database_url = load_settings().database_url
     try:
-        migrate.release(database_url)
+        newer = migrate.release(database_url)
     except OperationalError as error:
         log.failure(logger, "release_failed", error)
         raise click.ClickException("The database cannot be reached. Look at DATABASE_URL.") from error
+    except SQLAlchemyError as error:
+        # Its own text may quote what stands in the address, or in the database.
+        log.failure(logger, "release_failed", error)
+        kind = type(getattr(error, "orig", None) or error).__name__
+        raise click.ClickException(
+            f"The database refused it ({kind}). Look at DATABASE_URL, also behind its question mark."
+        ) from error
+    if newer is not None:
+        click.echo(
+            f"The database's tables are those of a newer version ({newer}). They are left as they are."
+        )
+        return
+    engine = store.make_engine(database_url, pool_size=1)
+    with store.writing(engine) as connection:
+        readymade.plant(connection)
+    engine.dispose()
     click.echo("The database is up to date.")
 
 
@@ -61,5 +79,15 @@ def worker() -> None:
     os._exit(status)
 
 
-for command in (doctor, erase, export_contacts, import_links, replay, setup, theme_tag_commands, trigger):
+for command in (
+    doctor,
+    erase,
+    export_contacts,
+    import_links,
+    replay,
+    rule_commands,
+    setup,
+    theme_tag_commands,
+    trigger,
+):
     commands.add_command(command)

@@ -56,7 +56,9 @@ def database(settings: Settings) -> Iterator[Engine]:
     engine = open_engine(settings)
     try:
         yield engine
-    except store.AWAY as error:
+    except SQLAlchemyError as error:
+        if not store.is_away(error):
+            raise
         raise click.ClickException("The database cannot be reached. Look at DATABASE_URL.") from error
     finally:
         engine.dispose()

@@ -16,7 +16,7 @@ from canvas_app.cli.common import load_settings, progress
 def doctor(offline: bool) -> None:
     """Say what is set up, what is missing, and what mends it. Exits with 1 if anything is not well."""
     settings = load_settings()
-    engine = store.make_engine(settings.database_url, pool_size=1)
+    engine = store.make_engine(settings.database_url, pool_size=1, somebody_waits=True)
     try:
         found = list(checks.look(settings, engine))
         # The gates, which every call passes, stand in the database.

@@ -20,7 +20,15 @@ if TYPE_CHECKING:
     import httpx
 
     from canvas_app.http_outcomes import Answer, Gate
-    from canvas_app.intercom.models import Contact, ContactAttribute, Conversation, Me, Tag
+    from canvas_app.intercom.models import (
+        Contact,
+        ContactAttribute,
+        Conversation,
+        ConversationPage,
+        FoundConversations,
+        Me,
+        Tag,
+    )
 
 T = TypeVar("T")
 
@@ -79,10 +87,10 @@ class IntercomClient:
     ) -> str | None:
         """Post a message to the customer, in this admin's name. ``body`` is HTML.
 
-        ``begin_by``: the moment of ``time.monotonic`` after which the call is not made any more (LaterError
-        ``too_slow``). Not repeatable: UnknownOutcomeError when nobody knows whether it was posted. Once
-        Intercom says 2xx it was, so an answer that cannot be read is a success too. Returns the new part's id
-        if it is found.
+        ``begin_by``: the moment of ``time.monotonic`` after which nothing of the call leaves any more
+        (LaterError ``too_slow``). Not repeatable: UnknownOutcomeError when nobody knows whether it was
+        posted. Once Intercom says 2xx it was, so an answer that cannot be read is a success too. Returns the
+        new part's id if it is found.
         """
         return self._speak(conversation_id, "comment", admin_id, body, begin_by)
 
@@ -92,11 +100,52 @@ class IntercomClient:
         """Leave a note that only teammates see. ``body`` is HTML. Otherwise as reply."""
         return self._speak(conversation_id, "note", admin_id, body, begin_by)
 
+    def create_message(
+        self, contact_id: str, *, role: str, admin_id: str, body: str, begin_by: float | None = None
+    ) -> str | None:
+        """Begin a conversation with the customer, in this admin's name. ``role`` is the contact's, ``user``
+        or ``lead``. Otherwise as reply; returns the conversation's id where Intercom tells it.
+        """
+        # https://developers.intercom.com/docs/references/rest-api/api.intercom.io/messages/createmessage
+        message = {
+            "message_type": "in_app",
+            "from": {"type": "admin", "id": int(_path_id(admin_id, _ADMIN_ID))},
+            "to": {"type": role, "id": _path_id(contact_id)},
+            "body": body,
+            # Else there would be no conversation until the customer answers, and no home for a note.
+            "create_conversation_without_contact_reply": True,
+        }
+        answer = self._call("POST", "/messages", message, repeatable=False, begin_by=begin_by)
+        said = reading.identifier(answer.json_object().get("conversation_id"))
+        return said if said and _CONVERSATION_ID.fullmatch(said) else None
+
+    def search_conversations_of_contact(self, contact_id: str, *, since: float) -> FoundConversations:
+        """The contact's conversations that were begun after ``since`` (unix seconds), as far as the search
+        knows them: one that was begun just now may be missing."""
+        # https://developers.intercom.com/docs/references/rest-api/api.intercom.io/conversations/searchconversations
+        filters = [
+            {"field": "contact_ids", "operator": "=", "value": contact_id},
+            {"field": "created_at", "operator": ">", "value": int(since)},
+        ]
+        body = {"query": {"operator": "AND", "value": filters}, "pagination": {"per_page": 150}}
+        return self._read("POST", "/conversations/search", reading.found_conversations, body)
+
     def get_conversation(self, conversation_id: str) -> Conversation:
         """A conversation with its parts as HTML, of which Intercom gives the 500 newest."""
         # Without display_as the parts are HTML, and only there is a link's whole address to be seen.
         path = f"/conversations/{_path_id(conversation_id, _CONVERSATION_ID)}"
         return self._read("GET", path, reading.conversation)
+
+    def conversations_since(self, since: int, *, starting_after: str | None = None) -> ConversationPage:
+        """A page of the conversations in which something has happened ``since`` (unix seconds)."""
+        pagination = {"per_page": 150} | ({"starting_after": starting_after} if starting_after else {})
+        query = {"field": "updated_at", "operator": ">", "value": since}
+        return self._read(
+            "POST",
+            "/conversations/search",
+            reading.conversation_page,
+            {"query": query, "pagination": pagination},
+        )
 
     def close_conversation(self, conversation_id: str, admin_id: str) -> None:
         """Close a conversation. Repeatable: closing a closed one changes nothing."""
@@ -106,6 +155,14 @@ class IntercomClient:
     def get_contact(self, contact_id: str) -> Contact:
         """A contact. Raises ContactMerged when it lives on under another id."""
         return self._read("GET", f"/contacts/{_path_id(contact_id)}", reading.contact)
+
+    def search_contacts_by_email(self, email: str) -> list[Contact]:
+        """The contacts with this address, the newest first. One that was created in the last minutes may be
+        missing, and one that was merged into another always is."""
+        # https://developers.intercom.com/docs/references/rest-api/api.intercom.io/contacts/searchcontacts
+        query = {"field": "email", "operator": "=", "value": email}
+        body = {"query": query, "pagination": {"per_page": 150}}
+        return self._read("POST", "/contacts/search", reading.contacts_newest_first, body)
 
     def update_contact(
         self, contact_id: str, custom_attributes: Mapping[str, str | int | float | bool | None]
@@ -224,10 +281,16 @@ class IntercomClient:
     ) -> Answer:
         """One call through the gate; any status but 2xx is raised as the error it stands for."""
         with self._gate.passage(_operation(method, path)):
-            # Looked at after the gate, where the call may have waited, and right before it is made.
-            if begin_by is not None and time.monotonic() > begin_by:
-                raise http_outcomes.too_slow()
-            return self._exchange(method, path, body, params=params, repeatable=repeatable, special=special)
+            return self._exchange(
+                method,
+                path,
+                body,
+                params=params,
+                repeatable=repeatable,
+                special=special,
+                # Looked at after the gate, where the call may have waited, and right before it leaves.
+                begin_by=begin_by,
+            )
 
     def _exchange(
         self,
@@ -238,6 +301,7 @@ class IntercomClient:
         params: Mapping[str, str] | None,
         repeatable: bool,
         special: Callable[[Answer], PermanentError | None] | None,
+        begin_by: float | None,
     ) -> Answer:
         if not http_outcomes.token_is_sendable(self._token):
             raise CredentialsError(
@@ -253,35 +317,45 @@ class IntercomClient:
             params=params,
             repeatable=repeatable,
             service=SERVICE,
+            begin_by=begin_by,
         )
+        request_id = _request_id(answer)
+        page = http_outcomes.page_instead(
+            answer, service=SERVICE, repeatable=repeatable, request_id=request_id
+        )
+        if page is not None:
+            raise page
         codes = _codes(answer)
         error = _special(answer, path, codes) or (special(answer) if special else None)
-        now = self._clock()
-        # https://developers.intercom.com/docs/references/rest-api/errors/rate-limiting
-        retry_after = http_outcomes.reset_seconds(answer.headers.get("X-RateLimit-Reset"), now)
-        if retry_after is None:
-            retry_after = http_outcomes.retry_after_seconds(answer.headers.get("Retry-After"), now)
         failure = error or http_outcomes.failure(
             answer,
             wire="intercom",
             service=SERVICE,
             repeatable=repeatable,
-            retry_after=retry_after,
-            request_id=_request_id(answer),
+            retry_after=self._retry_after(answer),
+            request_id=request_id,
             codes=codes,
         )
         if failure is not None:
             raise failure
-        if http_outcomes.is_web_page(answer):
-            # A gateway's "please wait" comes with 200 as well. It says nothing about the call.
-            raise http_outcomes.page_instead(SERVICE, repeatable=repeatable)
         return answer
+
+    def _retry_after(self, answer: Answer) -> float | None:
+        now = http_outcomes.answered_at(answer, self._clock())
+        # Every answer tells when the window of the rate limit ends, which matters to a 429 alone.
+        # https://developers.intercom.com/docs/references/rest-api/errors/rate-limiting
+        reset = answer.headers.get("X-RateLimit-Reset") if answer.status == 429 else None
+        seconds = http_outcomes.reset_seconds(reset, now)
+        if seconds is not None:
+            return seconds
+        return http_outcomes.retry_after_seconds(answer.headers.get("Retry-After"), now)
 
 
 def _operation(method: str, path: str) -> str:
-    """A call's name without its ids: in Intercom's paths names and ids take turns."""
+    """A call's name without its ids: in Intercom's paths names and ids take turns, but for a search."""
     parts = path.strip("/").split("/")
-    return f"{method} /" + "/".join("{id}" if number % 2 else part for number, part in enumerate(parts))
+    named = ("{id}" if number % 2 and part != "search" else part for number, part in enumerate(parts))
+    return f"{method} /" + "/".join(named)
 
 
 def _special(answer: Answer, path: str, codes: tuple[str, ...]) -> PermanentError | None:

@@ -6,16 +6,18 @@ Each function is one step of a durable attempt and may be repeated. Writing to I
 
 from __future__ import annotations
 
+import hashlib
+import json
 import logging
 from datetime import datetime
-from typing import Literal, TypedDict
+from typing import Literal, NotRequired, TypedDict
 
 from sqlalchemy.engine import Connection
 
 from canvas_app import log, store
 from canvas_app.errors import NotConfigured, PermanentError, WireError
 from canvas_app.interviews import deliveries, ledger, once, outcomes, rules, studies
-from canvas_app.interviews.ask import partition
+from canvas_app.interviews.ask import enqueue_clear_link, partition
 from canvas_app.interviews.deliveries import Delivery
 from canvas_app.interviews.ledger import Interview, result_of
 from canvas_app.interviews.outcomes import Outcome
@@ -33,6 +35,9 @@ class TakenIn(TypedDict):
     verdict: Literal["write", "record", "stop", "later"]
     reason: str | None
     after: float | None
+    # Tells the result that is to be written from one that has been corrected since. What the durable engine
+    # has kept of an older version lacks it.
+    digest: NotRequired[str | None]
 
 
 # Where the attempt died before it had found out anything.
@@ -65,6 +70,9 @@ def take_in(services: Services, delivery_id: str) -> TakenIn:
         if delivery.interview_id is None:
             deliveries.assign(connection, delivery_id, interview.id)
             interview = _merge(connection, interview, delivery)
+            enqueue_clear_link(connection, services.jobs, interview)
+        else:
+            interview = _take_up_again(connection, interview)
         taken = _decide(connection, services, interview, may_fill=interview.koji_interview_id is not None)
         if taken is not None:
             return taken
@@ -79,10 +87,11 @@ def settle(services: Services, delivery_id: str, attempt: int, taken: TakenIn, o
     interview_id = taken["interview_id"]
     kind, reason = outcome["kind"], outcome["reason"]
     with store.writing(services.engine) as connection:
+        # Before the delivery, as take_in locks them.
+        interview = ledger.get(connection, interview_id, lock=True) if interview_id else None
         now = store.now(connection)
         if not deliveries.take_attempt(connection, delivery_id, attempt):
             return
-        interview = ledger.get(connection, interview_id) if interview_id else None
         if kind in ("later", "credentials", "unknown"):
             pause = outcome["after"]
             if taken["verdict"] == "write" and outcomes.is_held(outcome):
@@ -93,9 +102,9 @@ def settle(services: Services, delivery_id: str, attempt: int, taken: TakenIn, o
             if pause is None:
                 give_up(connection, delivery_id, interview, reason, now)
             else:
-                key = partition(interview.workspace_id, interview.contact_id) if interview else delivery_id
+                where = _partition(connection, delivery_id, interview)
                 deliveries.enqueue_forward(
-                    connection, services.jobs, delivery_id, attempt=attempt + 1, partition=key, delay=pause
+                    connection, services.jobs, delivery_id, attempt=attempt + 1, partition=where, delay=pause
                 )
                 if interview is not None:
                     ledger.change(
@@ -105,7 +114,7 @@ def settle(services: Services, delivery_id: str, attempt: int, taken: TakenIn, o
             give_up(connection, delivery_id, interview, reason, now)
         elif kind == "done":
             deliveries.finish(connection, delivery_id, "done", reason, now)
-            if interview is not None:
+            if interview is not None and _is_what_was_written(connection, services, interview, taken):
                 ledger.move(
                     connection,
                     interview.id,
@@ -137,6 +146,46 @@ def _taken(
     after: float | None = None,
 ) -> TakenIn:
     return {"interview_id": interview_id, "verdict": verdict, "reason": reason, "after": after}
+
+
+def _digest(interview: Interview) -> str:
+    content = json.dumps(interview.result, sort_keys=True)
+    return hashlib.sha256(content.encode()).hexdigest()[:16]
+
+
+def _is_what_was_written(
+    connection: Connection, services: Services, interview: Interview, taken: TakenIn
+) -> bool:
+    """Whether an attempt has written the interview's result as it is now.
+
+    Another delivery may have corrected it meanwhile, and leads it on itself; or it has shown that nothing
+    should have been written, which must stay to be seen.
+    """
+    digest = taken.get("digest")
+    if digest is not None and digest != _digest(interview):
+        return False
+    return (
+        interview.state != "failed"
+        or _verdict(connection, services, interview, may_fill=False).kind == "write"
+    )
+
+
+def _partition(connection: Connection, delivery_id: str, interview: Interview | None) -> str:
+    """The contact's partition, also where an attempt has not come so far as to find out whose it is."""
+    if interview is not None:
+        return partition(interview.workspace_id, interview.contact_id)
+    delivery = deliveries.load(connection, delivery_id)
+    if delivery is None:
+        return delivery_id
+    return deliveries.partition_of(connection, delivery.event, delivery_id)
+
+
+def _take_up_again(connection: Connection, interview: Interview) -> Interview:
+    """Of an interview whose result could not be written, and is worked on once more."""
+    now = store.now(connection)
+    if not ledger.move(connection, interview.id, "completed", only_from=("failed",), now=now):
+        return interview
+    return ledger.existing(connection, interview.id)
 
 
 def _merge(connection: Connection, interview: Interview, delivery: Delivery) -> Interview:
@@ -177,12 +226,7 @@ def _decide(
     connection: Connection, services: Services, interview: Interview, *, may_fill: bool
 ) -> TakenIn | None:
     """What follows from what is known now, written down; None: Koji is to be asked for more."""
-    verdict = rules.verdict(
-        result_of(interview),
-        study_anonymous=studies.existing(connection, services.settings, interview.study).anonymous,
-        min_quality=services.settings.min_quality,
-        may_fill=may_fill,
-    )
+    verdict = _verdict(connection, services, interview, may_fill=may_fill)
     if verdict.kind == "fill":
         return None
     now = store.now(connection)
@@ -193,8 +237,23 @@ def _decide(
         ledger.move(
             connection, interview.id, "analysed", only_from=("completed", "not_written", "failed"), now=now
         )
-        return _taken(interview.id, "write")
-    reason = verdict.reason or "low_quality"
+        return {**_taken(interview.id, "write"), "digest": _digest(interview)}
+    return _taken(interview.id, "record", record(connection, interview, verdict.reason or "low_quality", now))
+
+
+def _verdict(
+    connection: Connection, services: Services, interview: Interview, *, may_fill: bool
+) -> rules.Verdict:
+    return rules.verdict(
+        result_of(interview),
+        study_anonymous=studies.existing(connection, services.settings, interview.study).anonymous,
+        min_quality=services.settings.min_quality,
+        may_fill=may_fill,
+    )
+
+
+def record(connection: Connection, interview: Interview, reason: str, now: datetime) -> str:
+    """End an interview whose result is not (or no longer) to be written. Returns the reason it ends with."""
     written = interview.attributes_written_at is not None or bool(interview.contact_tags)
     if written or any(once.is_claimed(connection, interview.id, kind) for kind in once.WRITE_BACK):
         # "Nothing was written to Intercom" would not be true any more, or nobody knows whether it is.
@@ -202,7 +261,7 @@ def _decide(
         ledger.move(connection, interview.id, "failed", only_from=HAS_RESULT, now=now, reason=reason)
     else:
         ledger.move(connection, interview.id, "not_written", only_from=HAS_RESULT, now=now, reason=reason)
-    return _taken(interview.id, "record", reason)
+    return reason
 
 
 def _fill(services: Services, delivery_id: str, interview: Interview, pause: float | None) -> TakenIn:
@@ -232,6 +291,10 @@ def _fill(services: Services, delivery_id: str, interview: Interview, pause: flo
         if held:
             deliveries.count(connection, delivery_id, "fills", by=-1)
         interview = ledger.existing(connection, interview.id, lock=True)
+        if interview.purged_at is not None:
+            # Its personal data was removed while Koji was asked: it is about nobody now.
+            return _taken(None, "stop", "unknown_interview")
+        interview = _take_up_again(connection, interview)
         if answer is not None:
             known = result_of(interview)
             answer = as_answer(answer, known)

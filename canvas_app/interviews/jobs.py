@@ -13,7 +13,17 @@ from typing import Any
 
 from canvas_app import log, store
 from canvas_app.errors import NotConfigured, WireError
-from canvas_app.interviews import closing, outcomes, probing, purge, reconcile, workspace, write_back
+from canvas_app.interviews import (
+    closing,
+    link_clearing,
+    outcomes,
+    probing,
+    purge,
+    reconcile,
+    triggers,
+    workspace,
+    write_back,
+)
 from canvas_app.interviews import forward as forwarding
 from canvas_app.interviews import send as sending
 from canvas_app.interviews.forward import TakenIn
@@ -39,12 +49,17 @@ _RECONCILE: tuple[tuple[str, Callable[[Services], int]], ...] = (
     ("end_abandoned_sends", reconcile.end_abandoned_sends),
     ("revive_deliveries", reconcile.revive_deliveries),
     ("lead_on", reconcile.lead_on),
+    # After those that end interviews.
+    ("clear_links", link_clearing.sweep),
+    # New steps come last: a tick that a deploy interrupts goes on with those that it has begun with.
+    ("revive_planned", reconcile.revive_planned),
 )
 
 _PURGE: tuple[tuple[str, Callable[[Services], bool]], ...] = (
     ("purge_ledger", purge.purge_ledger),
     ("purge_deliveries", purge.purge_deliveries),
     ("purge_traces", purge.purge_traces),
+    ("purge_requests", purge.purge_requests),
     ("purge_history", purge.purge_history),
 )
 
@@ -83,6 +98,16 @@ def forward(run_step: RunStep, services: Services, delivery_id: str, attempt: in
     run_step("settle", forwarding.settle, services, delivery_id, attempt, taken, outcome)
 
 
+def react(run_step: RunStep, services: Services, delivery_id: str, attempt: int) -> None:
+    """One attempt to let the rules decide about what has happened in Intercom."""
+    outcome: Outcome
+    try:
+        outcome = run_step("decide", triggers.decide, services, delivery_id)
+    except Exception as error:  # noqa: BLE001 - a fault of ours must not lose the event
+        outcome = _our_fault("react", error)
+    run_step("settle", triggers.settle, services, delivery_id, attempt, outcome)
+
+
 def close_again(run_step: RunStep, services: Services, interview_id: str, attempt: int) -> None:
     """One attempt to close a conversation that an automatic message has reopened."""
     outcome: Outcome
@@ -91,6 +116,16 @@ def close_again(run_step: RunStep, services: Services, interview_id: str, attemp
     except Exception as error:  # noqa: BLE001 - a fault of ours is tried again, and given up as any other
         outcome = _our_fault("close_again", error)
     run_step("settle", closing.settle, services, interview_id, attempt, outcome)
+
+
+def clear_link(run_step: RunStep, services: Services, interview_id: str, attempt: int, tries: int) -> None:
+    """One attempt to take a link out of the contact's attributes. ``tries`` counts those that could work."""
+    outcome: Outcome
+    try:
+        outcome = run_step("clear", link_clearing.clear, services, interview_id)
+    except Exception as error:  # noqa: BLE001 - a fault of ours is tried again, and given up as any other
+        outcome = _our_fault("clear_link", error)
+    run_step("settle", link_clearing.settle, services, interview_id, attempt, tries, outcome)
 
 
 def read_workspace(run_step: RunStep, services: Services) -> None:

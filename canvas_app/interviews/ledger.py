@@ -19,7 +19,14 @@ from canvas_app.interviews.states import (
     OPEN_STATES,
     State,
 )
-from canvas_app.interviews.tables import interviews, studies, unfinished, workers, workspaces
+from canvas_app.interviews.tables import (
+    interviews,
+    outside_writes,
+    studies,
+    unfinished,
+    workers,
+    workspaces,
+)
 from canvas_app.koji.results import KojiResult
 
 # How the link reaches the customer: as a reply in the conversation, as a new message, in the contact's
@@ -32,7 +39,10 @@ LAST_CHECK_WITHIN = timedelta(days=1)
 
 @dataclass(frozen=True, slots=True)
 class Interview:
-    """One row of the ledger. Field names are the table's; see :mod:`canvas_app.interviews.tables`."""
+    """One row of the ledger. Field names are the table's; see :mod:`canvas_app.interviews.tables`.
+
+    ``tried_at`` alone stands in ``outside_writes``: when the call that posts the message was begun last.
+    """
 
     id: str
     workspace_id: str
@@ -63,6 +73,7 @@ class Interview:
     result_at: datetime | None
     attributes_written_at: datetime | None
     contact_tags: dict[str, str] | None
+    conversation_tags: dict[str, str] | None
     written_back_at: datetime | None
     public_url: str | None
     check_at: datetime | None
@@ -80,6 +91,7 @@ class Interview:
     reminded_at: datetime | None
     link_attribute_at: datetime | None
     link_attribute_cleared_at: datetime | None
+    tried_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,12 +125,24 @@ class CardFacts:
     """What the card needs to know, read in two queries."""
 
     interview: Interview | None
+    # The contact's newest interview, whichever is shown.
+    newest_id: str | None
     timezone: str | None
+    # The workspace that the access token belongs to, as far as that is known.
     token_workspace_id: str | None
     worker_seen_at: datetime | None
     now: datetime
     # Why a wire is on hold, as a reason code.
     paused: str | None = None
+
+
+_tried_at = (
+    sa.select(outside_writes.c.claimed_at)
+    .where(outside_writes.c.interview_id == interviews.c.id, outside_writes.c.kind == "message")
+    .scalar_subquery()
+    .label("tried_at")
+)
+_select = sa.select(interviews, _tried_at)
 
 
 def new_id() -> str:
@@ -140,38 +164,60 @@ def create(
     None when the contact has an open (or a planned) interview already, or when this very request was written
     before; which of the two it is, :func:`blocking` tells.
     """
-    inserted = store.insert_ignoring_conflicts(
-        connection,
-        interviews,
-        {
-            "id": id_,
-            "workspace_id": ask.workspace_id,
-            "contact_id": ask.contact_id,
-            "conversation_id": ask.conversation_id,
-            "study": ask.study,
-            "origin": ask.origin,
-            "request_key": ask.request_key,
-            "asked_by_id": ask.asked_by_id,
-            "asked_by_name": ask.asked_by_name,
-            "contact_name": ask.contact_name,
-            "contact_email": ask.contact_email,
-            "personal_line": ask.personal_line,
-            "rule": ask.rule,
-            "deliver": ask.deliver,
-            "language": ask.language,
-            "contact_role": ask.contact_role,
-            "credits": ask.credits,
-            "not_before": None if ask.delay is None else now + ask.delay,
-            "state": "queued" if ask.delay is None else "planned",
-            "link_token": link_token,
-            "public_url": public_url,
-            "send_attempt": 1,
-            "created_at": now,
-            "state_since": now,
-            "send_before": send_before,
-        },
-    )
+    values = {
+        **_columns(ask, id_=id_, link_token=link_token, public_url=public_url, now=now),
+        "not_before": None if ask.delay is None else now + ask.delay,
+        "state": "queued" if ask.delay is None else "planned",
+        "send_before": send_before,
+    }
+    inserted = store.insert_ignoring_conflicts(connection, interviews, values)
     return get(connection, id_) if inserted else None
+
+
+def record_skipped(
+    connection: Connection,
+    ask: Ask,
+    reason: str,
+    *,
+    id_: str,
+    link_token: str,
+    public_url: str | None,
+    now: datetime,
+) -> Interview:
+    """Write down that somebody asked and that a limit said no. It stands in nobody's way."""
+    values = _columns(ask, id_=id_, link_token=link_token, public_url=public_url, now=now)
+    connection.execute(
+        sa.insert(interviews).values(**values, state="skipped", reason=reason, send_before=now)
+    )
+    return existing(connection, id_)
+
+
+def _columns(ask: Ask, *, id_: str, link_token: str, public_url: str | None, now: datetime) -> dict[str, Any]:
+    """What a row says of the request that it comes from."""
+    return {
+        "id": id_,
+        "workspace_id": ask.workspace_id,
+        "contact_id": ask.contact_id,
+        "conversation_id": ask.conversation_id,
+        "study": ask.study,
+        "origin": ask.origin,
+        "request_key": ask.request_key,
+        "asked_by_id": ask.asked_by_id,
+        "asked_by_name": ask.asked_by_name,
+        "contact_name": ask.contact_name,
+        "contact_email": ask.contact_email,
+        "personal_line": ask.personal_line,
+        "rule": ask.rule,
+        "deliver": ask.deliver,
+        "language": ask.language,
+        "contact_role": ask.contact_role,
+        "credits": ask.credits,
+        "link_token": link_token,
+        "public_url": public_url,
+        "send_attempt": 1,
+        "created_at": now,
+        "state_since": now,
+    }
 
 
 def blocking(connection: Connection, ask: Ask) -> Interview | None:
@@ -220,6 +266,11 @@ def skip_planned(
     )
 
 
+def newest_of(connection: Connection, workspace_id: str, contact_id: str) -> Interview | None:
+    """The contact's newest interview, whatever became of it."""
+    return _one(connection, interviews.c.workspace_id == workspace_id, interviews.c.contact_id == contact_id)
+
+
 def get(connection: Connection, interview_id: str, *, lock: bool = False) -> Interview | None:
     """The interview; with ``lock`` nobody else changes it until the transaction ends."""
     return _one(connection, interviews.c.id == interview_id, lock=lock)
@@ -248,12 +299,14 @@ def card_facts(
     contact_id: str,
     conversation_id: str | None,
     *,
+    token_fingerprint: str,
     gate_keys: Collection[str] = (),
 ) -> CardFacts:
     """What the card about a contact shows: this conversation's newest interview, else the contact's newest.
 
     One of this conversation that ended without an answer does not hide what has happened elsewhere since.
-    ``gate_keys``: the gates whose pause is told, beside those of the studies in the database.
+    ``token_fingerprint`` is that of the access token in use. ``gate_keys``: the gates whose pause is told,
+    beside those of the studies in the database.
     """
     theirs = sa.and_(interviews.c.workspace_id == workspace_id, interviews.c.contact_id == contact_id)
     in_this = interviews.c.conversation_id == conversation_id
@@ -264,22 +317,26 @@ def card_facts(
         interviews.c.created_at == newest_in_this.scalar_subquery(),
     )
     row = connection.execute(
-        sa.select(interviews)
-        .where(theirs)
-        .order_by(sa.case((here, 0), else_=1), interviews.c.created_at.desc())
-        .limit(1)
+        _select.where(theirs).order_by(sa.case((here, 0), else_=1), interviews.c.created_at.desc()).limit(1)
     ).first()
-    newest = sa.select(workspaces).order_by(workspaces.c.read_at.desc()).limit(1).subquery()
+    newest_id = sa.select(interviews.c.id).where(theirs).order_by(interviews.c.created_at.desc()).limit(1)
+    # What was learnt by another token tells at most what time it probably is there.
+    by_this_token = workspaces.c.token_fingerprint == token_fingerprint
+    own_first = sa.case((by_this_token, 0), else_=1), workspaces.c.read_at.desc()
+    timezone = sa.select(workspaces.c.timezone).order_by(*own_first).limit(1)
+    newest_read = workspaces.c.read_at.desc()
+    token_workspace = sa.select(workspaces.c.workspace_id).where(by_this_token).order_by(newest_read).limit(1)
     seen = sa.select(sa.func.max(workers.c.renewed_at))
     own_gates = sa.select(studies.c.gate_key).where(studies.c.enabled, studies.c.gate_key.is_not(None))
     context = connection.execute(
         sa.select(
-            newest.c.timezone,
-            newest.c.workspace_id,
+            newest_id.scalar_subquery(),
+            timezone.scalar_subquery(),
+            token_workspace.scalar_subquery(),
             sa.type_coerce(seen.scalar_subquery(), workers.c.renewed_at.type),
             store.now_expression(connection),
             gates.reason_query(gate_keys, own_gates).scalar_subquery(),
-        ).select_from(sa.select(sa.literal(1)).subquery().outerjoin(newest, sa.true()))
+        )
     ).one()
     # The columns are in the order of the fields.
     return CardFacts(_interview(row) if row else None, *context)
@@ -408,7 +465,7 @@ def expire(
     else:
         theirs = interviews.c.workspace_id == ask.workspace_id, interviews.c.contact_id == ask.contact_id
         conditions += theirs
-    query = sa.select(interviews).where(*conditions).order_by(interviews.c.state_since).limit(most)
+    query = _select.where(*conditions).order_by(interviews.c.state_since).limit(most)
     # What somebody else is changing at this moment is no matter of the clock's; its own turn comes again.
     rows = connection.execute(query.with_for_update(skip_locked=ask is None)).all()
     for row in rows:
@@ -419,6 +476,16 @@ def expire(
 
 def newer_result_exists(connection: Connection, interview: Interview) -> bool:
     """Whether a newer interview of this contact has its attributes in Intercom already."""
+    return _newer_exists(connection, interview, interviews.c.attributes_written_at.is_not(None))
+
+
+def newer_tags_exist(connection: Connection, interview: Interview) -> bool:
+    """Whether the contact's tags are a newer interview's: also of one whose attributes were refused."""
+    tagged = interviews.c.contact_tags.is_not(None)
+    return _newer_exists(connection, interview, interviews.c.attributes_written_at.is_not(None) | tagged)
+
+
+def _newer_exists(connection: Connection, interview: Interview, written: sa.ColumnElement[bool]) -> bool:
     if interview.result_at is None:
         return False
     newer = (
@@ -427,7 +494,7 @@ def newer_result_exists(connection: Connection, interview: Interview) -> bool:
             interviews.c.workspace_id == interview.workspace_id,
             interviews.c.contact_id == interview.contact_id,
             interviews.c.id != interview.id,
-            interviews.c.attributes_written_at.is_not(None),
+            written,
             interviews.c.result_at > interview.result_at,
         )
         .limit(1)
@@ -452,12 +519,12 @@ def newest(
     connection: Connection, *conditions: sa.ColumnElement[bool], by: sa.ColumnElement[datetime]
 ) -> Interview | None:
     """The interview among these that is the last one by a moment of its own."""
-    row = connection.execute(sa.select(interviews).where(*conditions).order_by(by.desc()).limit(1)).first()
+    row = connection.execute(_select.where(*conditions).order_by(by.desc()).limit(1)).first()
     return _interview(row) if row else None
 
 
 def _one(connection: Connection, *conditions: sa.ColumnElement[bool], lock: bool = False) -> Interview | None:
-    query = sa.select(interviews).where(*conditions).order_by(interviews.c.created_at.desc()).limit(1)
+    query = _select.where(*conditions).order_by(interviews.c.created_at.desc()).limit(1)
     row = connection.execute(query.with_for_update() if lock else query).first()
     return _interview(row) if row else None
 

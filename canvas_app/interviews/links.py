@@ -7,6 +7,8 @@ from typing import Final
 
 from itsdangerous import BadSignature, URLSafeSerializer
 
+from canvas_app import hmacs
+
 # The contact's attributes that hold the link, where it is delivered so: a Series waits for the second and
 # then uses the first. Each with its type and description in Intercom.
 LINK_ATTRIBUTES: Final = {
@@ -40,4 +42,4 @@ def personal_url(public_url: str, token: str) -> str:
 
 def _serializer(secret_keys: Sequence[str]) -> URLSafeSerializer:
     # itsdangerous signs with the last key of the list and accepts all of them.
-    return URLSafeSerializer(list(reversed(secret_keys)), salt=_SALT)
+    return URLSafeSerializer([hmacs.key_of(key) for key in reversed(secret_keys)], salt=_SALT)

@@ -138,6 +138,12 @@ def done_at(connection: Connection, interview_id: str, kind: Kind) -> datetime |
     return None if row is None else row.done_at
 
 
+def claimed_at(connection: Connection, interview_id: str, kind: Kind) -> datetime | None:
+    """Since when the claim on the write stands that is not settled."""
+    row = connection.execute(_select(interview_id, kind)).first()
+    return None if row is None or row.claim is None else row.claimed_at
+
+
 def settle_by_word(connection: Connection, interview_id: str, kind: Kind) -> None:
     """A person has seen the write in Intercom: it is done."""
     connection.execute(

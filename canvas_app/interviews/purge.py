@@ -16,9 +16,17 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from canvas_app import store
+from canvas_app.interviews import requested
 from canvas_app.interviews.services import Services
 from canvas_app.interviews.states import UNFINISHED_STATES
-from canvas_app.interviews.tables import api_requests, decisions, deliveries, imported_links, interviews
+from canvas_app.interviews.tables import (
+    decisions,
+    deliveries,
+    imported_links,
+    interviews,
+    not_emptied,
+    unpurged,
+)
 
 # Finished jobs are of use to nobody but a developer who looks for a fault. That an attempt is made once does
 # not rest on them: attempts are counted in the ledger.
@@ -38,7 +46,6 @@ NOBODY: Final = "purged"
 _TRACES: Final[dict[sa.Table, sa.Column[datetime]]] = {
     decisions: decisions.c.decided_at,
     imported_links: imported_links.c.imported_at,
-    api_requests: api_requests.c.created_at,
 }
 
 # What remains of a result: what it said, without what leads to who said it.
@@ -58,9 +65,14 @@ def purge_deliveries(services: Services) -> bool:
 
 
 def purge_traces(services: Services) -> bool:
-    """What else names a contact goes when it is that old: decisions are about nobody then, imported links and
-    the API's requests are deleted."""
+    """What else names a contact goes when it is that old: decisions are about nobody then, imported links
+    are deleted."""
     return _in_batches(lambda: sum(_purge_traces(services, table) for table in _TRACES))
+
+
+def purge_requests(services: Services) -> bool:
+    """What tells requests of the API without a key apart goes when it tells nothing any more."""
+    return _in_batches(lambda: requested.forget(services.engine, most=BATCH))
 
 
 def purge_history(services: Services) -> bool:
@@ -79,33 +91,52 @@ def _in_batches(batch: Callable[[], int]) -> bool:
 
 
 def _purge_interviews(services: Services) -> int:
-    stored = sa.select(sa.literal(1)).where(
-        deliveries.c.interview_id == interviews.c.id, deliveries.c.state == "stored"
-    )
     # Found before the transaction begins, which then has nothing to look for.
     with store.reading(services.engine) as connection:
-        rows = connection.execute(
-            sa.select(interviews.c.id, interviews.c.result)
-            .where(
-                interviews.c.purged_at.is_(None),
-                interviews.c.created_at < _cutoff(services, connection),
-                interviews.c.state.not_in(UNFINISHED_STATES),
-                # A late result is on its way; it needs to know whose it is.
-                ~stored.exists(),
-            )
-            .order_by(interviews.c.created_at)
-            .limit(BATCH)
-        ).all()
-    if rows:
+        ids = list(
+            connection.execute(
+                sa.select(interviews.c.id)
+                .where(_may_be_purged(services, connection))
+                .order_by(interviews.c.created_at)
+                .limit(BATCH)
+            ).scalars()
+        )
+    if ids:
         with store.writing(services.engine) as connection:
+            these = interviews.c.id.in_(ids)
+            # What somebody is changing at this moment has its turn later.
+            locked = connection.execute(
+                sa.select(interviews.c.id).where(these).with_for_update(skip_locked=True)
+            )
+            these = interviews.c.id.in_(list(locked.scalars()))
+            # Looked at once more, and by another statement, which sees what was committed before the lock
+            # was had: a late result may have been merged since.
+            rows = connection.execute(
+                sa.select(interviews.c.id, interviews.c.result).where(
+                    these, _may_be_purged(services, connection)
+                )
+            ).all()
             now = store.now(connection)
             for row in rows:
                 connection.execute(
                     sa.update(interviews)
-                    .where(interviews.c.id == row.id, interviews.c.state.not_in(UNFINISHED_STATES))
+                    .where(interviews.c.id == row.id)
                     .values(**nothing_personal(row.id, row.result), purged_at=now)
                 )
-    return len(rows)
+    return len(ids)
+
+
+def _may_be_purged(services: Services, connection: Connection) -> sa.ColumnElement[bool]:
+    on_its_way = sa.select(sa.literal(1)).where(
+        deliveries.c.interview_id == interviews.c.id, deliveries.c.state == "stored"
+    )
+    return sa.and_(
+        unpurged,
+        interviews.c.created_at < _cutoff(services, connection),
+        interviews.c.state.not_in(UNFINISHED_STATES),
+        # A late result needs to know whose it is.
+        ~on_its_way.exists(),
+    )
 
 
 def nothing_personal(id_: str, result: dict[str, Any] | None) -> dict[str, Any]:
@@ -130,6 +161,7 @@ def nothing_personal(id_: str, result: dict[str, Any] | None) -> dict[str, Any]:
                 "koji_link",
                 "written_as_id",
                 "contact_tags",
+                "conversation_tags",
             )
         ),
     }
@@ -140,11 +172,8 @@ def _purge_deliveries(services: Services) -> int:
         ids = list(
             connection.execute(
                 sa.select(deliveries.c.id)
-                .where(
-                    deliveries.c.received_at < _cutoff(services, connection),
-                    deliveries.c.state != "stored",
-                    deliveries.c.dedupe_key != deliveries.c.id,
-                )
+                .where(not_emptied, deliveries.c.received_at < _cutoff(services, connection))
+                .order_by(deliveries.c.received_at)
                 .limit(BATCH)
             ).scalars()
         )

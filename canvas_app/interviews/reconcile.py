@@ -20,6 +20,7 @@ from canvas_app.http_outcomes import PUT_OFF
 from canvas_app.interviews import ask, deliveries, forward, ledger, rules, send, studies
 from canvas_app.interviews.ledger import Interview, result_of
 from canvas_app.interviews.services import Services
+from canvas_app.interviews.states import EXPIRING_STATES, State
 from canvas_app.interviews.tables import deliveries as deliveries_table
 from canvas_app.interviews.tables import interviews, stored, unfinished
 from canvas_app.koji.events import KojiEvent
@@ -43,7 +44,11 @@ _ABANDONED_AFTER = send.LOOK_FOR + timedelta(minutes=10)
 _FORGOTTEN_AFTER = timedelta(minutes=10)
 _LED_ON_AFTER = timedelta(hours=1)
 
+# Somebody else, the customer or Koji, is to do something about these.
+_QUIET: tuple[State, ...] = (*EXPIRING_STATES, "completed")
+
 _EVENT = "interview.reconciled"
+_DOOR: deliveries.Door = "reconcile"
 
 
 def expire(services: Services) -> int:
@@ -83,34 +88,83 @@ def revive_deliveries(services: Services) -> int:
     """Give a delivery that is stored, but that no job is at, its next attempt; it costs one of its tries."""
     with store.reading(services.engine) as connection:
         forgotten = connection.execute(
-            sa.select(deliveries_table.c.id, deliveries_table.c.attempt, deliveries_table.c.dedupe_key)
+            sa.select(
+                deliveries_table.c.id,
+                deliveries_table.c.attempt,
+                deliveries_table.c.dedupe_key,
+                deliveries_table.c.door,
+            )
             .where(
                 stored,
                 deliveries_table.c.received_at < store.now(connection) - _FORGOTTEN_AFTER,
-                has_no_job(connection, deliveries.newest_forward_job()),
+                has_no_job(connection, deliveries.newest_job()),
             )
             .order_by(deliveries_table.c.received_at)
             .limit(_MOST)
         ).all()
     revived = 0
-    for id_, attempt, key in forgotten:
+    for id_, attempt, key, door in forgotten:
         with store.writing(services.engine) as connection:
-            delivery = deliveries.load(connection, id_)
-            if delivery is None or not deliveries.take_attempt(connection, id_, attempt):
+            if not deliveries.take_attempt(connection, id_, attempt):
                 continue
             tries = deliveries.count(connection, id_, "tries")
+            # Whatever it is that ends the engine's patience with it, once more would not help.
             given_up = rules.result_pause(tries, None, chance=0.0) is None
-            if given_up:
-                # Whatever it is that ends the engine's patience with it, once more would not help.
-                interview = ledger.for_result(connection, **ledger.addressees(delivery.event.result))
-                forward.give_up(connection, id_, interview, "given_up", store.now(connection))
+            if door == "intercom":
+                _revive_event(connection, services, id_, attempt + 1, given_up=given_up)
             else:
-                where = deliveries.partition_of(connection, delivery.event, key)
-                deliveries.enqueue_forward(
-                    connection, services.jobs, id_, attempt=attempt + 1, partition=where
-                )
+                _revive_result(connection, services, id_, attempt + 1, key, given_up=given_up)
         revived += 1
         log.event(logger, logging.WARNING, "delivery_revived", delivery=id_, tries=tries, given_up=given_up)
+    return revived
+
+
+def _revive_event(
+    connection: Connection, services: Services, delivery_id: str, attempt: int, *, given_up: bool
+) -> None:
+    if given_up:
+        deliveries.finish(connection, delivery_id, "failed", "given_up", store.now(connection))
+    else:
+        deliveries.enqueue_react(connection, services.jobs, delivery_id, attempt=attempt)
+
+
+def _revive_result(
+    connection: Connection, services: Services, delivery_id: str, attempt: int, key: str, *, given_up: bool
+) -> None:
+    delivery = deliveries.load(connection, delivery_id)
+    if delivery is None:
+        return
+    if given_up:
+        interview = ledger.for_result(connection, **ledger.addressees(delivery.event.result))
+        forward.give_up(connection, delivery_id, interview, "given_up", store.now(connection))
+        return
+    where = deliveries.partition_of(connection, delivery.event, key)
+    deliveries.enqueue_forward(connection, services.jobs, delivery_id, attempt=attempt, partition=where)
+
+
+def revive_planned(services: Services) -> int:
+    """Give a planned interview that no job is at its job again; whether its time has come, the job looks."""
+    with store.reading(services.engine) as connection:
+        forgotten = connection.execute(
+            sa.select(interviews.c.id, interviews.c.send_attempt)
+            .where(
+                unfinished,
+                interviews.c.state == "planned",
+                interviews.c.state_since < store.now(connection) - _FORGOTTEN_AFTER,
+                has_no_job(connection, ask.newest_send_job()),
+            )
+            .order_by(interviews.c.not_before)
+            .limit(_MOST)
+        ).all()
+    revived = 0
+    for id_, attempt in forgotten:
+        with store.writing(services.engine) as connection:
+            interview = ledger.existing(connection, id_, lock=True)
+            if interview.state != "planned" or not ledger.take_attempt(connection, id_, attempt):
+                continue
+            ask.enqueue_send(connection, services.jobs, interview, attempt=attempt + 1)
+        revived += 1
+        log.event(logger, logging.WARNING, "planned_revived", interview=id_, attempt=attempt)
     return revived
 
 
@@ -152,8 +206,14 @@ def _lead_on(services: Services, interview_id: str) -> bool:
             return led
     if interview.state != "analysed":
         return False
-    if not write_back_once_more(services.engine, services.jobs, interview):
+    event, raw = _led_on(interview)
+    if not deliveries.keep(services.engine, services.jobs, event, raw, door=_DOOR):
         with store.writing(services.engine) as connection:
+            since = ledger.existing(connection, interview_id, lock=True).state_since
+            # It may have been stored by a tick before this one, and its job wait or be at it.
+            on_its_way = deliveries.is_on_its_way(connection, event, raw, door=_DOOR)
+            if on_its_way or since != interview.state_since:
+                return False
             ledger.move(
                 connection,
                 interview_id,
@@ -169,21 +229,21 @@ def _lead_on(services: Services, interview_id: str) -> bool:
 def write_back_once_more(engine: Engine, jobs: Jobs, interview: Interview) -> bool:
     """Let what is known of a result take its way to Intercom again, once for each time that the interview
     came to be in this state. False when that was done before."""
+    event, raw = _led_on(interview)
+    return deliveries.keep(engine, jobs, event, raw, door=_DOOR)
+
+
+def _led_on(interview: Interview) -> tuple[KojiEvent, bytes]:
     event = _event(interview, "analysis_ready", result_of(interview))
-    return _keep(engine, jobs, event, interview.state_since.isoformat())
+    # One more time for each time that it came to be in this state.
+    return event, _raw(event, interview.state_since.isoformat())
 
 
 def _await_analysis(connection: Connection, services: Services, interview: Interview, now: datetime) -> bool:
     over = now >= interview.state_since + timedelta(days=services.settings.open_days)
     if over or interview.koji_interview_id is None:
-        return ledger.move(
-            connection,
-            interview.id,
-            "not_written",
-            only_from=("completed",),
-            now=now,
-            reason="quality_unknown",
-        )
+        forward.record(connection, interview, "quality_unknown", now)
+        return True
     return ledger.change(connection, interview.id, only_from=("completed",), check_at=now)
 
 
@@ -223,8 +283,10 @@ def ask_about_the_quiet(services: Services) -> int:
             continue
         except PermanentError as error:
             log.event(logger, logging.WARNING, "check_refused", interview=id_, reason=error.reason)
-            gone = error.reason in ("koji_interview_not_found", "id_malformed")
-            _set_next_check(services, interview, never=gone)
+            if error.reason in ("koji_interview_not_found", "id_malformed"):
+                _ask_no_more(services, interview)
+            else:
+                _set_next_check(services, interview)
             continue
         failures = 0
         # Stored first: were the next check written down alone, a crash in between would lose the answer.
@@ -240,7 +302,7 @@ def _studies_with_a_key(connection: Connection, services: Services) -> list[str]
 
 def _to_be_checked() -> sa.ColumnElement[bool]:
     return sa.and_(
-        interviews.c.state.in_(("sent", "opened", "unknown", "completed")),
+        interviews.c.state.in_(_QUIET),
         interviews.c.check_at.is_not(None),
         interviews.c.koji_interview_id.is_not(None),
     )
@@ -258,17 +320,29 @@ def _take_check(services: Services, interview_id: str) -> Interview | None:
         return ledger.existing(connection, interview_id) if taken.rowcount == 1 else None
 
 
-def _set_next_check(services: Services, interview: Interview, *, never: bool = False) -> None:
+def _ask_no_more(services: Services, asked: Interview) -> None:
+    """Koji does not know it. Its event may still come, and counts then."""
+    with store.writing(services.engine) as connection:
+        interview = ledger.existing(connection, asked.id, lock=True)
+        if interview.state != asked.state:
+            # A result has come in meanwhile.
+            return
+        if interview.state == "completed":
+            # An answer of which nothing more can be learnt is not waited for.
+            forward.record(connection, interview, "quality_unknown", store.now(connection))
+        else:
+            ledger.change(connection, interview.id, only_from=_QUIET, check_at=None)
+
+
+def _set_next_check(services: Services, interview: Interview) -> None:
     since = interview.state_since if interview.state == "completed" else interview.sent_at
     with store.writing(services.engine) as connection:
-        check_at = None
-        if not never:
-            check_at = rules.next_check(
-                since or interview.state_since,
-                store.now(connection),
-                open_days=services.settings.open_days,
-                chance=services.chance(),
-            )
+        check_at = rules.next_check(
+            since or interview.state_since,
+            store.now(connection),
+            open_days=services.settings.open_days,
+            chance=services.chance(),
+        )
         # Only as long as it is the one that was asked about: a result may have come in meanwhile.
         ledger.change(connection, interview.id, only_from=(interview.state,), check_at=check_at)
 
@@ -278,7 +352,7 @@ def _take_answer(services: Services, interview: Interview, answer: KojiResult) -
     if kind is None or (kind == "completed" and interview.state == "completed"):
         return
     event = _event(interview, kind, forward.as_answer(answer, result_of(interview)))
-    new = _keep(services.engine, services.jobs, event, "")
+    new = deliveries.keep(services.engine, services.jobs, event, _raw(event, ""), door=_DOOR)
     log.event(logger, logging.INFO, "result_found", interview=interview.id, kind=kind, new=new)
 
 
@@ -289,8 +363,7 @@ def _event(interview: Interview, kind: rules.AnswerKind, result: KojiResult) -> 
     return KojiEvent(kind=kind, name=_EVENT, result=result)
 
 
-def _keep(engine: Engine, jobs: Jobs, event: KojiEvent, occasion: str) -> bool:
-    """Store it with its job as a webhook is stored; False when the very same was stored before."""
+def _raw(event: KojiEvent, occasion: str) -> bytes:
+    """What stands for the bytes of a webhook: the very same on the same occasion is stored once."""
     content = event.model_dump_json(exclude={"result": {"email": True}})
-    raw = hashlib.sha256(f"{occasion}\0{content}".encode()).digest()
-    return deliveries.keep(engine, jobs, event, raw, door="reconcile")
+    return hashlib.sha256(f"{occasion}\0{content}".encode()).digest()

@@ -14,7 +14,7 @@ from sqlalchemy.engine import Connection, Engine
 from canvas_app import store
 from canvas_app.engine import Jobs
 from canvas_app.interviews import ledger, once
-from canvas_app.interviews.ask import enqueue_send
+from canvas_app.interviews.ask import enqueue_clear_link, enqueue_send
 from canvas_app.interviews.ledger import Interview
 from canvas_app.interviews.seen import Person, Seen, unchanged
 from canvas_app.interviews.states import REPLACEABLE_STATES, State
@@ -24,7 +24,7 @@ from canvas_app.settings import Settings
 Effect = Literal["withdrawn", "cancelled", "sent", "queued", "too_early", "changed"]
 
 
-def withdraw(engine: Engine, settings: Settings, person: Person, what: Seen) -> Effect:
+def withdraw(engine: Engine, jobs: Jobs, settings: Settings, person: Person, what: Seen) -> Effect:
     """Let the customer's link end. The message stays; a result that still comes is taken."""
     with store.writing(engine) as connection:
         now = store.now(connection)
@@ -39,6 +39,7 @@ def withdraw(engine: Engine, settings: Settings, person: Person, what: Seen) -> 
             now=now,
             reason="withdrawn",
         )
+        enqueue_clear_link(connection, jobs, interview)
         return "withdrawn"
 
 
@@ -110,8 +111,8 @@ def send_after_all(
 def _is_sent(connection: Connection, interview: Interview, now: datetime) -> Effect:
     once.settle_by_word(connection, interview.id, "message")
     state: State = "sent" if interview.opened_at is None else "opened"
-    since = interview.state_since
-    ledger.move(connection, interview.id, state, only_from=("unknown",), now=now, sent_at=since)
+    sent_at = interview.tried_at or interview.state_since
+    ledger.move(connection, interview.id, state, only_from=("unknown",), now=now, sent_at=sent_at)
     return "sent"
 
 

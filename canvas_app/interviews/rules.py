@@ -167,7 +167,10 @@ def asked_recently(asked_at: datetime, now: datetime, *, ask_again_days: int) ->
 
 
 def worker_alive(seen_at: datetime | None, now: datetime, *, silent_after: float) -> bool:
-    return seen_at is not None and now - seen_at < timedelta(seconds=silent_after)
+    if seen_at is None:
+        return False
+    # What was seen in the future was seen before the clock was set back, which says nothing about now.
+    return -silent_after <= (now - seen_at).total_seconds() < silent_after
 
 
 def tag_slug(theme: str) -> str:

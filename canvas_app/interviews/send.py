@@ -16,29 +16,26 @@ from canvas_app import log, store
 from canvas_app.errors import NotConfigured, PermanentError, WireError
 from canvas_app.interviews import (
     closing,
+    contacts,
+    delivering,
     imported,
     ledger,
-    links,
     once,
     outcomes,
     planning,
     rules,
-    wording,
     workspace,
 )
-from canvas_app.interviews.ask import enqueue_send
+from canvas_app.interviews.ask import BY_HAND, enqueue_clear_link, enqueue_send
 from canvas_app.interviews.ledger import Deliver, Interview
 from canvas_app.interviews.outcomes import Outcome
 from canvas_app.interviews.services import Services
-from canvas_app.interviews.states import State
+from canvas_app.interviews.states import SENDING_STATES, State
 from canvas_app.koji import links as koji_links
 from canvas_app.koji.client import Started
 from canvas_app.settings import Study
 
 logger = logging.getLogger(__name__)
-
-# Why a message is not to go out any more. Whoever writes it, it would be wrong.
-_OVER = ("not_to_be_sent", "too_late")
 
 # For this long after a send's time is up, a message of unknown fate is still looked for.
 LOOK_FOR = timedelta(hours=1)
@@ -51,10 +48,10 @@ def start(services: Services, interview_id: str) -> Outcome:
     """Start the interview at Koji and keep its personal link. Nothing reaches the customer here."""
     with store.reading(services.engine) as connection:
         interview = ledger.get(connection, interview_id)
-    if interview is not None and interview.state == "planned":
-        begun = planning.begin(services, interview)
-        if begun["kind"] != "done":
-            return begun
+    if interview is not None and (interview.state == "planned" or _by_nobody(interview)):
+        looked = planning.look_again(services, interview)
+        if looked["kind"] != "done":
+            return looked
     with store.writing(services.engine) as connection:
         interview = ledger.get(connection, interview_id)
         if interview is None or interview.state not in ("queued", "sending"):
@@ -71,6 +68,15 @@ def start(services: Services, interview_id: str) -> Outcome:
         return outcomes.of_error(NotConfigured(missing))
     try:
         workspace.must_match(workspace.known(services), interview.workspace_id)
+        if contacts.is_unknown(interview):
+            learnt = contacts.learn(services, interview)
+            if learnt["kind"] != "done":
+                return learnt
+            with store.reading(services.engine) as connection:
+                interview = ledger.existing(connection, interview_id)
+            looked = planning.look_again(services, interview)
+            if looked["kind"] != "done":
+                return looked
         study = services.study(interview.study)
         started = _start_at_koji(services, interview, study)
         link = _personal_link(services, interview, started, study)
@@ -106,6 +112,11 @@ def _keep_link(
     )
 
 
+def _by_nobody(interview: Interview) -> bool:
+    """Whether it is on its way and no person waits for it."""
+    return interview.origin not in BY_HAND and interview.state in SENDING_STATES
+
+
 def post(services: Services, interview_id: str) -> Outcome:
     """Post the message with the personal link into the conversation, once."""
     with store.reading(services.engine) as connection:
@@ -113,11 +124,6 @@ def post(services: Services, interview_id: str) -> Outcome:
     if interview is None or interview.state != "sending":
         return outcomes.stop("not_to_be_sent")
     return _DELIVERIES[interview.deliver](services, interview)
-
-
-def _leave_it_to_the_caller(_services: Services, _interview: Interview) -> Outcome:
-    """Whoever asked brings the link to the customer."""
-    return outcomes.done()
 
 
 def _reply(services: Services, interview: Interview) -> Outcome:
@@ -132,7 +138,11 @@ def _reply(services: Services, interview: Interview) -> Outcome:
         configured_admin = ours.admin_id
         author = interview.written_as_id or interview.asked_by_id or configured_admin
         outcome = _post_as(services, interview, interview.conversation_id, author)
-        if outcome["kind"] != "permanent" or outcome["reason"] in _OVER or author == configured_admin:
+        if (
+            outcome["kind"] != "permanent"
+            or outcome["reason"] in delivering.OVER
+            or author == configured_admin
+        ):
             return outcome
         # The rep may have left the workspace since; then the configured admin writes, and the card says so.
         if services.intercom.admin_exists(author):
@@ -146,18 +156,14 @@ def _reply(services: Services, interview: Interview) -> Outcome:
 
 _DELIVERIES: Mapping[Deliver, Callable[[Services, Interview], Outcome]] = {
     "conversation": _reply,
-    "none": _leave_it_to_the_caller,
+    "message": delivering.message,
+    "attribute": delivering.attribute,
+    "none": delivering.leave_it_to_the_caller,
 }
 
 
 def _post_as(services: Services, interview: Interview, conversation_id: str, author: str) -> Outcome:
-    public_url = interview.public_url or services.settings.public_url
-    if public_url is None:
-        raise NotConfigured(["PUBLIC_URL"])
-    url = links.personal_url(public_url, interview.link_token)
-    body = wording.invitation(
-        contact_name=interview.contact_name, personal_line=interview.personal_line, url=url
-    )
+    body = delivering.letter(services, interview)
 
     def is_there() -> bool | None:
         conversation = services.intercom.get_conversation(conversation_id)
@@ -174,17 +180,8 @@ def _post_as(services: Services, interview: Interview, conversation_id: str, aut
             conversation_id, admin_id=author, body=body, begin_by=begin_by
         ),
         is_there=is_there,
-        forbidden=lambda connection, now: _forbidden(connection, interview.id, now),
+        forbidden=lambda connection, now: delivering.forbidden(connection, interview.id, now),
     )
-
-
-def _forbidden(connection: Connection, interview_id: str, now: datetime) -> str | None:
-    """Why the message is not to go out any more: what the card has said in the meantime must stay true."""
-    interview = ledger.existing(connection, interview_id, lock=True)
-    # Whoever opens the link has the message: also where a person could not find it.
-    if interview.state != "sending" or interview.opened_at is not None:
-        return "not_to_be_sent"
-    return "too_late" if now > interview.send_before else None
 
 
 def settle(services: Services, interview_id: str, attempt: int, outcome: Outcome) -> None:
@@ -199,53 +196,31 @@ def settle(services: Services, interview_id: str, attempt: int, outcome: Outcome
             _settle_planned(connection, services, interview, attempt, outcome, now)
             _tell(interview_id, attempt, outcome)
             return
-        check_at = first_check(services, now)
         claimed = once.is_claimed(connection, interview_id, "message")
-        may_be_looked_for = claimed and interview.opened_at is None
-        if kind == "done":
-            # A quick customer may have opened the link before this was written down.
-            state: State = "sent" if interview.opened_at is None else "opened"
-            ledger.move(
-                connection,
-                interview_id,
-                state,
-                only_from=("sending",),
-                now=now,
-                sent_at=now,
-                check_at=check_at,
-            )
-            closing.enqueue(connection, services.jobs, interview)
-        elif kind == "later" or (
-            kind == "credentials" and (now <= interview.send_before or may_be_looked_for)
-        ):
+        written_at = once.done_at(connection, interview_id, "message")
+        over = now > interview.send_before + (LOOK_FOR if claimed else timedelta(0))
+        if kind == "stop":
+            pass
+        elif kind == "done" or written_at is not None or interview.opened_at is not None:
+            # Whatever could not be learnt now: what Intercom has confirmed is there, and so is a message
+            # whose link the customer has opened.
+            _is_out(connection, services, interview, written_at or interview.opened_at or now, now)
+        elif kind in ("later", "credentials") and not over:
             pause = rules.send_pause(attempt, outcome["after"], chance=services.chance())
             if not claimed:
                 # A longer wait would end in giving up as well; the rep is told when the time is up.
                 pause = min(pause, (interview.send_before - now).total_seconds() + _MOMENT_SECONDS)
-            if now <= interview.send_before or (claimed and now <= interview.send_before + LOOK_FOR):
-                enqueue_send(connection, services.jobs, interview, attempt=attempt + 1, delay=pause)
-                ledger.change(connection, interview_id, only_from=("queued", "sending"), reason=reason)
-            elif claimed:
-                _end(connection, interview_id, "unknown", reason or "outcome_unknown", now, check_at)
-            else:
-                _end(connection, interview_id, "failed", reason or "too_late", now)
-        elif interview.opened_at is not None and kind in ("unknown", "permanent", "credentials"):
-            # The customer has opened the link, so the message is there, whatever could not be learnt.
-            ledger.move(
-                connection,
-                interview_id,
-                "opened",
-                only_from=("sending",),
-                now=now,
-                sent_at=now,
-                check_at=check_at,
-            )
-            closing.enqueue(connection, services.jobs, interview)
-        elif kind == "unknown" or (kind in ("permanent", "credentials") and claimed):
+            enqueue_send(connection, services.jobs, interview, attempt=attempt + 1, delay=pause)
+            ledger.change(connection, interview_id, only_from=SENDING_STATES, reason=reason)
+        elif kind == "unknown" or claimed:
             # Whatever is in the way now, an earlier attempt may have posted the message.
+            check_at = first_check(services, now)
             _end(connection, interview_id, "unknown", reason or "outcome_unknown", now, check_at)
-        elif kind in ("permanent", "credentials"):
+        else:
             _end(connection, interview_id, "failed", reason or "refused", now)
+        after = ledger.existing(connection, interview_id)
+        if after.state == "failed":
+            enqueue_clear_link(connection, services.jobs, after)
     _tell(interview_id, attempt, outcome)
 
 
@@ -269,13 +244,16 @@ def _settle_planned(
     outcome: Outcome,
     now: datetime,
 ) -> None:
-    """It has not begun: either its time has not come, or something speaks against it."""
-    if outcome["kind"] == "permanent":
-        reason = outcome["reason"] or "refused"
-        ledger.move(connection, interview.id, "skipped", only_from=("planned",), now=now, reason=reason)
+    """It has not begun: its time has not come, or it cannot be learnt whether something speaks against it."""
+    due = interview.not_before or interview.state_since
+    if outcome["kind"] == "permanent" or now > due + planning.GIVEN_UP_AFTER:
+        planning.skip(connection, interview.id, outcome["reason"] or "too_late", now=now)
         return
-    pause = outcome["after"]
-    if pause is None or outcome["reason"] != planning.NOT_YET:
+    if outcome["reason"] == planning.NOT_YET:
+        pause = outcome["after"] or 0.0
+    elif outcomes.is_held(outcome):
+        pause = rules.held_pause(outcome["after"], chance=services.chance())
+    else:
         pause = rules.send_pause(attempt, outcome["after"], chance=services.chance())
     enqueue_send(connection, services.jobs, interview, attempt=attempt + 1, delay=pause)
 
@@ -285,7 +263,7 @@ def give_up(services: Services, connection: Connection, interview: Interview, no
     state, values = _fate(connection, interview)
     if state != "failed":
         values["check_at"] = first_check(services, now)
-    moved = ledger.move(connection, interview.id, state, only_from=("queued", "sending"), now=now, **values)
+    moved = ledger.move(connection, interview.id, state, only_from=SENDING_STATES, now=now, **values)
     return state if moved else None
 
 
@@ -299,9 +277,25 @@ def _fate(connection: Connection, interview: Interview) -> tuple[State, dict[str
     return ("unknown" if claimed else "failed"), {"reason": "given_up"}
 
 
-def first_check(services: Services, now: datetime) -> datetime | None:
-    """When Koji is asked for the first time about an interview that is sent now."""
-    return rules.next_check(now, now, open_days=services.settings.open_days, chance=services.chance())
+def first_check(services: Services, since: datetime) -> datetime | None:
+    """When Koji is asked for the first time about an interview that was sent then."""
+    return rules.next_check(since, since, open_days=services.settings.open_days, chance=services.chance())
+
+
+def _is_out(
+    connection: Connection, services: Services, interview: Interview, sent_at: datetime, now: datetime
+) -> None:
+    """The message is in the conversation. A quick customer may have opened its link before this is known."""
+    ledger.move(
+        connection,
+        interview.id,
+        "sent" if interview.opened_at is None else "opened",
+        only_from=SENDING_STATES,
+        now=now,
+        sent_at=sent_at,
+        check_at=first_check(services, sent_at),
+    )
+    closing.enqueue(connection, services.jobs, interview)
 
 
 def _end(
@@ -312,9 +306,8 @@ def _end(
     now: datetime,
     check_at: datetime | None = None,
 ) -> None:
-    only_from: tuple[State, ...] = ("queued", "sending")
     ledger.move(
-        connection, interview_id, state, only_from=only_from, now=now, reason=reason, check_at=check_at
+        connection, interview_id, state, only_from=SENDING_STATES, now=now, reason=reason, check_at=check_at
     )
 
 

@@ -58,6 +58,4 @@ class Services:
     @property
     def token_fingerprint(self) -> str:
         """Tells one access token from another without giving it away."""
-        token = self.settings.intercom_access_token
-        secret = token.get_secret_value() if token else ""
-        return gates.fingerprint("intercom token", secret)
+        return gates.token_fingerprint(self.settings)

@@ -32,6 +32,9 @@ _open = _in(OPEN_STATES)
 # SQLite takes a partial index only for a query that says its condition in the same words.
 unfinished = _in(UNFINISHED_STATES)
 stored = sa.text("state = 'stored'")
+unpurged = sa.text("purged_at IS NULL")
+# Of deliveries: over, and still with what they said or named the interview by.
+not_emptied = sa.text("dedupe_key <> id AND state <> 'stored'")
 
 interviews = sa.Table(
     "interviews",
@@ -73,8 +76,10 @@ interviews = sa.Table(
     # The interview's own time, by which an older result is told from a newer one.
     sa.Column("result_at", UtcDateTime),
     sa.Column("attributes_written_at", UtcDateTime),
-    # Tags of ours on the contact, as {tag id: name}, so that they can be taken off when they are outdated.
+    # Tags of ours that may be on the contact and on the conversation, as {tag id: name}, so that they can be
+    # taken off when they are outdated.
     sa.Column("contact_tags", sa.JSON(none_as_null=True)),
+    sa.Column("conversation_tags", sa.JSON(none_as_null=True)),
     sa.Column("written_back_at", UtcDateTime),
     # The base of the personal link, as the web process knew it when the interview was asked for.
     sa.Column("public_url", sa.String(255)),
@@ -100,7 +105,7 @@ interviews = sa.Table(
     # When the customer is reminded if the link was not opened until then; and when they were.
     sa.Column("remind_at", UtcDateTime),
     sa.Column("reminded_at", UtcDateTime),
-    # When the link was written to the contact's attributes, and when it was taken away again.
+    # When the link was written to the contact's attributes, and when it was taken away again, or given up.
     sa.Column("link_attribute_at", UtcDateTime),
     sa.Column("link_attribute_cleared_at", UtcDateTime),
 )
@@ -127,6 +132,14 @@ _to_remind = sa.text("remind_at IS NOT NULL")
 sa.Index(
     "ix_interviews_remind_at", interviews.c.remind_at, sqlite_where=_to_remind, postgresql_where=_to_remind
 )
+_link_written = sa.text("link_attribute_at IS NOT NULL AND link_attribute_cleared_at IS NULL")
+sa.Index(
+    "ix_interviews_link_attribute",
+    interviews.c.workspace_id,
+    interviews.c.contact_id,
+    sqlite_where=_link_written,
+    postgresql_where=_link_written,
+)
 # A rule's weekly limits are counted over what it asked for lately.
 _by_rule = sa.text("rule IS NOT NULL")
 sa.Index(
@@ -146,10 +159,9 @@ sa.Index(
 )
 _to_check = sa.text("check_at IS NOT NULL")
 sa.Index("ix_interviews_check_at", interviews.c.check_at, sqlite_where=_to_check, postgresql_where=_to_check)
-_unpurged = sa.text("purged_at IS NULL")
-sa.Index(
-    "ix_interviews_unpurged", interviews.c.created_at, sqlite_where=_unpurged, postgresql_where=_unpurged
-)
+sa.Index("ix_interviews_unpurged", interviews.c.created_at, sqlite_where=unpurged, postgresql_where=unpurged)
+# A result that names nothing but the contact does not say of which workspace.
+sa.Index("ix_interviews_contact_alone", interviews.c.contact_id, interviews.c.created_at)
 
 outside_writes = sa.Table(
     "outside_writes",
@@ -188,6 +200,12 @@ deliveries = sa.Table(
     sa.UniqueConstraint("door", "dedupe_key"),
 )
 sa.Index("ix_deliveries_unfinished", deliveries.c.received_at, sqlite_where=stored, postgresql_where=stored)
+sa.Index(
+    "ix_deliveries_not_emptied",
+    deliveries.c.received_at,
+    sqlite_where=not_emptied,
+    postgresql_where=not_emptied,
+)
 
 workspaces = sa.Table(
     "workspaces",
@@ -289,6 +307,8 @@ rules = sa.Table(
     # "When this happens in Intercom and these conditions hold, ask": see canvas_app.interviews.rulebook.
     sa.Column("slug", sa.String(64), primary_key=True),
     sa.Column("title", sa.String(120), nullable=False),
+    # For people: when to use it, and what in Intercom drives it.
+    sa.Column("description", sa.String(1000), nullable=False, server_default=""),
     sa.Column("event", sa.String(64), nullable=False),
     sa.Column("conditions", sa.JSON, nullable=False),
     sa.Column("limits", sa.JSON, nullable=False),

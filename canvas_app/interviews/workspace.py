@@ -10,10 +10,11 @@ import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import Connection
 
-from canvas_app import store
+from canvas_app import gates, store
 from canvas_app.errors import PermanentError
 from canvas_app.interviews.services import Services
 from canvas_app.interviews.tables import workspaces
+from canvas_app.settings import Settings
 
 # A workspace's time zone or name may change; once a day is soon enough to see it.
 _FRESH = timedelta(days=1)
@@ -26,19 +27,42 @@ class Workspace:
     timezone: str | None
 
 
+def of_token(connection: Connection, settings: Settings) -> str | None:
+    """The id of the workspace that the access token belongs to, as far as a worker has found it out."""
+    token = settings.intercom_access_token
+    if token is None:
+        return None
+    fingerprint = gates.fingerprint("intercom token", token.get_secret_value())
+    id_: str | None = connection.execute(
+        sa.select(workspaces.c.workspace_id).where(workspaces.c.token_fingerprint == fingerprint)
+    ).scalar()
+    return id_
+
+
+def timezone(connection: Connection, workspace_id: str) -> str | None:
+    """The workspace's time zone, as far as it is known."""
+    name: str | None = connection.execute(
+        sa.select(workspaces.c.timezone).where(workspaces.c.workspace_id == workspace_id)
+    ).scalar()
+    return name
+
+
 def known(services: Services) -> Workspace:
     """The token's workspace, from the database where it is fresh, else from Intercom's GET /me.
 
     Raises the wires' errors when Intercom has to be asked and does not tell.
     """
     with store.reading(services.engine) as connection:
-        row = connection.execute(
-            sa.select(workspaces).where(workspaces.c.token_fingerprint == services.token_fingerprint)
-        ).first()
+        row = _row(connection, services)
         fresh = row is not None and store.now(connection) - row.read_at < _FRESH
     if row is None or not fresh:
         return read(services)
     return Workspace(row.workspace_id, services.settings.intercom_admin_id or row.admin_id, row.timezone)
+
+
+def is_known(connection: Connection, services: Services) -> bool:
+    """Whether the token in use has told its workspace before."""
+    return _row(connection, services) is not None
 
 
 def read(services: Services) -> Workspace:
@@ -62,6 +86,11 @@ def must_match(workspace: Workspace, workspace_id: str) -> None:
     """Refuse to act in one workspace on behalf of another: ids mean nothing outside their own."""
     if workspace.workspace_id != workspace_id:
         raise PermanentError(reason="other_workspace")
+
+
+def _row(connection: Connection, services: Services) -> sa.Row[Any] | None:
+    this = workspaces.c.token_fingerprint == services.token_fingerprint
+    return connection.execute(sa.select(workspaces).where(this)).first()
 
 
 def _write(connection: Connection, *, read_at: datetime, **values: Any) -> None:

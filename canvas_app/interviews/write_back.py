@@ -12,17 +12,26 @@ from typing import TypeVar
 
 import sqlalchemy as sa
 
-from canvas_app import log, store
+from canvas_app import http_outcomes, log, store
 from canvas_app.errors import (
     ContactMerged,
     CredentialsError,
     LaterError,
     NotConfigured,
     PermanentError,
-    UnknownAttribute,
     WireError,
 )
-from canvas_app.interviews import erase, ledger, once, outcomes, rules, wording, workspace
+from canvas_app.interviews import (
+    contact_attributes,
+    delivering,
+    erase,
+    ledger,
+    once,
+    outcomes,
+    rules,
+    wording,
+    workspace,
+)
 from canvas_app.interviews.ledger import Interview, result_of
 from canvas_app.interviews.outcomes import Outcome
 from canvas_app.interviews.services import Services
@@ -38,7 +47,7 @@ T = TypeVar("T")
 
 # https://www.koji.so/docs/intercom-research-integration names them; the types are those of Intercom's
 # https://developers.intercom.com/docs/references/rest-api/api.intercom.io/data-attributes/createdataattribute
-ATTRIBUTES = {
+ATTRIBUTES: contact_attributes.Wanted = {
     "last_interview_at": ("datetime", "When the contact answered their newest Koji interview."),
     "last_interview_sentiment": ("string", "Sentiment of the newest Koji interview."),
     "last_interview_top_theme": ("string", "Top theme of the newest Koji interview."),
@@ -49,9 +58,6 @@ ATTRIBUTES = {
 NOTE_UNKNOWN = "note_unknown"
 CONVERSATION_GONE = "conversation_gone"
 REMARKS = frozenset({NOTE_UNKNOWN, CONVERSATION_GONE})
-
-# https://www.intercom.com/help/en/articles/179-send-custom-user-attributes-to-intercom
-_LONGEST_VALUE = 255
 
 
 def write_attributes(services: Services, interview_id: str) -> Outcome:
@@ -68,9 +74,10 @@ def write_attributes(services: Services, interview_id: str) -> Outcome:
                 return False
         first = once.begin(services.engine, interview_id, "attributes")
         try:
-            _put(services, contact_id, values)
-        except (PermanentError, CredentialsError):
-            if first:
+            contact_attributes.put(services.intercom, contact_id, values, ATTRIBUTES)
+        except (PermanentError, CredentialsError, LaterError) as error:
+            surely_not = not isinstance(error, LaterError) or error.reason in http_outcomes.PUT_OFF
+            if first and surely_not:
                 once.was_not_made(services.engine, interview_id, "attributes")
             raise
         return True
@@ -92,9 +99,12 @@ def write_note(services: Services, interview_id: str) -> Outcome:
     interview = _load(services, interview_id)
     if interview is None:
         return outcomes.stop("nothing_to_write")
-    if interview.conversation_id is None:
+    try:
+        conversation_id = delivering.home(services, interview)
+    except (WireError, NotConfigured) as error:
+        return outcomes.of_error(error)
+    if conversation_id is None:
         return outcomes.done("no_conversation")
-    conversation_id = interview.conversation_id
     reference = wording.note_reference(interview.id)
     body = wording.note(
         result_of(interview),
@@ -138,11 +148,13 @@ def write_tags(services: Services, interview_id: str) -> Outcome:
         return outcomes.stop("nothing_to_write")
     with store.reading(services.engine) as connection:
         allowed = set(connection.execute(sa.select(theme_tags.c.slug)).scalars())
-        newer = ledger.newer_result_exists(connection, interview)
+        newer = ledger.newer_tags_exist(connection, interview)
         outdated = ledger.earlier_contact_tags(connection, interview)
-    if interview.contact_tags:
-        # A result may be corrected after it was written.
-        outdated[interview.id] = interview.contact_tags
+    # A result may be corrected after it was written.
+    own = interview.contact_tags or {}
+    outdated[interview.id] = own
+    # What an older version has put on the conversation it has put on the contact, too.
+    own_here = own if interview.conversation_tags is None else interview.conversation_tags
     names = rules.tags_for(result_of(interview), allowed_themes=allowed)
     failed: Outcome | None = None
     try:
@@ -152,12 +164,16 @@ def write_tags(services: Services, interview_id: str) -> Outcome:
             # One of several tags may be put on and the next refused, so that this is not taken back.
             once.begin(services.engine, interview_id, "tags")
         if interview.conversation_id is not None:
-            outdated_here = set(interview.contact_tags or ()) - set(tags)
+            # Before the first call, whose outcome may never be known: what may be on is to come off again.
+            _remember(services, interview, conversation_tags={**own_here, **tags})
             failed = _tag_conversation(
-                services, interview.conversation_id, list(tags), outdated_here, admin_id
+                services, interview.conversation_id, list(tags), set(own_here) - set(tags), admin_id
             )
+            if failed is None:
+                _remember(services, interview, conversation_tags=tags)
         # The contact carries the newest interview's tags, as it carries the newest one's attributes.
         if services.settings.tag_contact and not newer:
+            _remember(services, interview, contact_tags={**own, **tags})
             _following_merges(
                 services, interview, lambda contact: _tag_contact(services, contact, tags, outdated)
             )
@@ -172,11 +188,13 @@ def attributes(
 ) -> dict[str, str | int | float | bool | None]:
     """The attributes as Intercom takes them. What is not known is left out, so that it overwrites nothing."""
     moment = interview.result_at
-    url = transcript_url if transcript_url and len(transcript_url) <= _LONGEST_VALUE else None
+    url = (
+        transcript_url if transcript_url and len(transcript_url) <= contact_attributes.LONGEST_VALUE else None
+    )
     values: dict[str, str | int | float | bool | None] = {
         "last_interview_at": int(moment.timestamp()) if moment else None,
         "last_interview_sentiment": result.sentiment,
-        "last_interview_top_theme": one_line(result.top_theme, _LONGEST_VALUE) or None,
+        "last_interview_top_theme": one_line(result.top_theme, contact_attributes.LONGEST_VALUE) or None,
         "last_interview_quality": result.quality,
         "last_interview_url": url,
     }
@@ -186,8 +204,11 @@ def attributes(
 def _load(services: Services, interview_id: str) -> Interview | None:
     with store.reading(services.engine) as connection:
         interview = ledger.get(connection, interview_id)
-    # An interview that is written back is written again when its result is delivered anew and more complete.
-    return interview if interview is not None and interview.state in ("analysed", "written_back") else None
+    # An interview that is written back is written again when its result is delivered anew and more complete;
+    # not one whose personal data was removed, which is about nobody.
+    if interview is None or interview.state not in ("analysed", "written_back"):
+        return None
+    return interview if interview.purged_at is None else None
 
 
 def _author(services: Services, interview: Interview) -> str:
@@ -201,24 +222,6 @@ def _author(services: Services, interview: Interview) -> str:
 def _transcript_url(services: Services, interview: Interview) -> str | None:
     url = result_of(interview).transcript_url
     return url if url and koji_links.allowed(url, services.settings.koji_link_hosts) else None
-
-
-def _put(services: Services, contact_id: str, values: dict[str, str | int | float | bool | None]) -> None:
-    try:
-        services.intercom.update_contact(contact_id, values)
-    except UnknownAttribute:
-        # Intercom refuses the whole update for one unknown name, and names one at a time: create all of ours.
-        present = services.intercom.contact_attributes()
-        if any(present[name].archived for name in values if name in present):
-            raise PermanentError(reason="attribute_archived") from None
-        for name, (data_type, description) in ATTRIBUTES.items():
-            if name not in present:
-                services.intercom.create_contact_attribute(name, data_type, description)
-        try:
-            services.intercom.update_contact(contact_id, values)
-        except UnknownAttribute as error:
-            # It has just been created; it may take Intercom a moment to know it everywhere.
-            raise LaterError(reason="attribute_not_ready") from error
 
 
 def _following_merges(services: Services, interview: Interview, write: Callable[[str], T]) -> T:
@@ -262,10 +265,16 @@ def _tag_contact(
         services.intercom.tag_contact(contact_id, tag_id)
 
 
+def _remember(services: Services, interview: Interview, **tags: dict[str, str]) -> None:
+    with store.writing(services.engine) as connection:
+        # Whatever it has turned out to be meanwhile: the tags are there, or may be.
+        ledger.change(connection, interview.id, only_from=STATES, **tags)
+
+
 def _remember_tags(
     services: Services, interview: Interview, tags: dict[str, str], outdated: dict[str, dict[str, str]]
 ) -> None:
     with store.writing(services.engine) as connection:
         for earlier in outdated:
             ledger.change(connection, earlier, only_from=STATES, contact_tags=None)
-        ledger.change(connection, interview.id, only_from=HAS_RESULT, contact_tags=tags)
+        ledger.change(connection, interview.id, only_from=STATES, contact_tags=tags)

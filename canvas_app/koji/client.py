@@ -170,22 +170,27 @@ class KojiClient:
             repeatable=True,
             service=SERVICE,
         )
+        request_id = _request_id(answer)
+        page = http_outcomes.page_instead(answer, service=SERVICE, repeatable=True, request_id=request_id)
+        if page is not None:
+            raise page
         if _says_no_credits(answer):
             raise CredentialsError(
                 "Koji has no credits left for this study, or the plan does not allow the call.",
                 reason="koji_credits",
                 status=answer.status,
-                request_id=_request_id(answer),
+                request_id=request_id,
             )
         if answer.status in accept:
             return answer
+        now = http_outcomes.answered_at(answer, self._clock())
         failure = http_outcomes.failure(
             answer,
             wire="koji",
             service=SERVICE,
             repeatable=True,
-            retry_after=http_outcomes.retry_after_seconds(answer.headers.get("Retry-After"), self._clock()),
-            request_id=_request_id(answer),
+            retry_after=http_outcomes.retry_after_seconds(answer.headers.get("Retry-After"), now),
+            request_id=request_id,
             codes=_codes(answer),
         )
         if failure is not None:

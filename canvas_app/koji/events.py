@@ -17,7 +17,7 @@ from canvas_app.koji.results import KojiResult, merge, parse_result, split_envel
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-__all__ = ["Kind", "KojiEvent", "KojiResult", "merge", "names_interview_event", "parse", "parse_result"]
+__all__ = ["Kind", "KojiEvent", "KojiResult", "harmless", "merge", "parse", "parse_result", "plain_challenge"]
 
 Kind = Literal[
     "completed", "analysis_ready", "quality_scored", "failed_quality_gate", "ping", "other"
@@ -32,7 +32,14 @@ _INTERVIEW_KINDS: Final[dict[str, Kind]] = {
 }
 _PING_NAMES: Final = frozenset({"ping", "test", "verification", "verify", "url_verification"})
 _EVENT_KEYS: Final = ("event", "event_type", "type")
-_DELIVERY_KEYS: Final = ("delivery_id", "event_id", "webhook_id", "notification_id")
+# A "webhook_id" is not among them: where senders have one, it is the subscription's, and always the same.
+_DELIVERY_KEYS: Final = ("delivery_id", "event_id", "notification_id")
+# How the names of Koji's events begin: https://www.koji.so/api/content?slug=research-automation-webhooks
+_KOJIS_NAME = re.compile(r"(interview|study|report)(?![a-z])", re.IGNORECASE)
+# What makes a body that cannot be read one of Koji's events all the same.
+_EVENT_WORDS = re.compile(
+    rb"analysis_ready|quality_scored|quality_gate|completed|(interview|study|report)[._]", re.IGNORECASE
+)
 _CHALLENGE = re.compile(r"[A-Za-z0-9._~+/=-]{1,200}")
 
 
@@ -67,16 +74,35 @@ def parse(raw: bytes) -> KojiEvent:
     )
 
 
-def names_interview_event(raw: bytes) -> bool:
-    """Whether a body names an event about an interview that this app reacts to.
+def harmless(raw: bytes) -> KojiEvent | None:
+    """The request, if nothing can follow from it, whoever has sent it: it names no event of Koji's.
 
-    What does not may be answered with 200 even without a signature, because nothing comes of it.
+    Saving the address makes Koji send one that must be answered with 200, and its form is not documented. So
+    whatever it is may be answered so without a signature, also what cannot be read, as long as neither the
+    name nor the content is about an interview: None then.
     """
     try:
         obj = reading.json_object(raw)
     except BodyRefused:
-        return False
-    return any(_interview_kind(name) for name in _names(obj))
+        # Another encoding of the same words has zeros between them.
+        return None if _EVENT_WORDS.search(raw.replace(b"\0", b"")) else KojiEvent(kind="ping")
+    event = parse(raw)
+    if event.kind == "ping":
+        return event
+    if event.kind != "other" or any(_KOJIS_NAME.match(name) for name in _names(obj)):
+        return None
+    return None if _holds_interview(obj, event.result) else event
+
+
+def plain_challenge(value: object) -> str | None:
+    """A short plain word to echo. Anything else is not echoed, so that nobody can make us say it."""
+    return value if isinstance(value, str) and _CHALLENGE.fullmatch(value) else None
+
+
+def _holds_interview(obj: Mapping[str, Any], result: KojiResult) -> bool:
+    # A bare "id" may be anything's.
+    named = result.koji_interview_id not in (None, reading.identifier(obj.get("id")))
+    return named or result.analysed or bool(result.metadata)
 
 
 def _kind(obj: Mapping[str, Any], result: KojiResult) -> tuple[Kind, str]:
@@ -114,8 +140,5 @@ def _delivery_id(envelope: Mapping[str, Any], body: Mapping[str, Any], result: K
 
 
 def _challenge(envelope: Mapping[str, Any], body: Mapping[str, Any]) -> str | None:
-    """A short plain word to echo. Anything else is not echoed, so that nobody can make us say it."""
-    for value in reading.values([envelope, body], ["challenge"]):
-        if isinstance(value, str) and _CHALLENGE.fullmatch(value):
-            return value
-    return None
+    found = map(plain_challenge, reading.values([envelope, body], ["challenge"]))
+    return next((word for word in found if word), None)

@@ -21,6 +21,7 @@ _HEX = re.compile(rb"[0-9a-fA-F]{64}")
 _BASE64 = re.compile(rb"[A-Za-z0-9+/]{43}=?")
 _BASE64_URLSAFE = re.compile(rb"[A-Za-z0-9_-]{43}=?")
 _FIELD = re.compile(rb"([a-z][a-z0-9]{0,15})=([!-+\--~]{1,128})")  # Printable, without space and comma.
+_SCHEME = re.compile(rb"\Asha256=", re.IGNORECASE)
 _SECONDS = re.compile(rb"[0-9]{1,12}")
 _MILLISECONDS = re.compile(rb"[0-9]{13}")
 _MOST_FIELDS = 20
@@ -37,9 +38,9 @@ def verify(
     """Check Koji's signature header against the raw body.
 
     Understood are 64 hexadecimal digits in either case, base64 (standard or URL-safe, padded or not), each
-    with or without ``sha256=``, and ``t=<unix time>,v1=<digest>[,v1=<digest>...]``, which signs the time, a
-    full stop and the body. Only the last form carries a signed time, so only there is it held against
-    ``now`` (unix seconds; ``tolerance`` in seconds, either way).
+    with or without ``sha256=``, and ``t=<unix time>,v1=<digest>[,v1=<digest>...]``, with or without a space
+    after a comma, which signs the time, a full stop and the body. Only the last form carries a signed time,
+    so only there is it held against ``now`` (unix seconds; ``tolerance`` in seconds, either way).
 
     Raises SignatureRefused (``signature_missing``, ``signature_malformed``, ``signature_mismatch``,
     ``signature_stale``), or NotConfigured when there is no secret to check with.
@@ -52,7 +53,7 @@ def verify(
     value = hmacs.header_bytes(header)
     if value is None:
         raise _malformed()
-    if (digest := _digest(value.removeprefix(b"sha256="))) is not None:
+    if (digest := _digest(_SCHEME.sub(b"", value))) is not None:
         timestamp, given, signed = None, [digest], raw
     else:
         timestamp, given = _timestamped(value)
@@ -93,7 +94,7 @@ def _timestamped(value: bytes) -> tuple[bytes, list[bytes]]:
     if len(fields) > _MOST_FIELDS:
         raise _malformed()
     for field in fields:
-        match = _FIELD.fullmatch(field)
+        match = _FIELD.fullmatch(field.strip(b" "))
         if match is None:
             raise _malformed()
         if match[1] == b"t":

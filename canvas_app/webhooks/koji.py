@@ -10,7 +10,7 @@ import time
 from flask import Blueprint, Response, jsonify, request
 
 from canvas_app import web
-from canvas_app.errors import BodyRefused, NotConfigured, SignatureRefused
+from canvas_app.errors import NotConfigured, SignatureRefused
 from canvas_app.interviews import deliveries
 from canvas_app.koji import events, signatures
 from canvas_app.koji.events import KojiEvent
@@ -22,8 +22,9 @@ blueprint = Blueprint("koji_webhooks", __name__)
 def receive() -> Response:
     here = web.current()
     if request.method != "POST":
-        return jsonify({"status": "ok"})
+        return _pong()
     raw = web.body()
+    harmless = events.harmless(raw)
     try:
         signatures.verify(
             raw,
@@ -33,25 +34,18 @@ def receive() -> Response:
         )
     except (SignatureRefused, NotConfigured):
         # Saving the address makes Koji send a request of unknown form, perhaps before it shows the secret.
-        # One that names no event of an interview is answered and has no effect; any other is refused.
-        ping = _ping(raw)
-        if ping is None:
+        # One that names no event of Koji's is answered and has no effect; any other is refused.
+        if harmless is None:
             raise
-        return _pong(ping)
-    event = events.parse(raw)
-    if event.kind == "ping":
+        return _pong(harmless)
+    event = harmless or events.parse(raw)
+    if event.kind == "ping" or (harmless and event.challenge):
         return _pong(event)
     stored = deliveries.keep(here.engine, here.jobs, event, raw)
     return jsonify({"status": "stored" if stored else "seen_before"})
 
 
-def _ping(raw: bytes) -> KojiEvent | None:
-    try:
-        event = events.parse(raw)
-    except BodyRefused:
-        return None
-    return event if event.kind == "ping" else None
-
-
-def _pong(event: KojiEvent) -> Response:
-    return jsonify({"status": "ok"} | ({"challenge": event.challenge} if event.challenge else {}))
+def _pong(event: KojiEvent | None = None) -> Response:
+    challenge = event.challenge if event else None
+    challenge = challenge or events.plain_challenge(request.args.get("challenge"))
+    return jsonify({"status": "ok"} | ({"challenge": challenge} if challenge else {}))

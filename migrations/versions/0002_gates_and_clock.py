@@ -43,22 +43,33 @@ def upgrade() -> None:
     op.add_column("interviews", sa.Column("checks", sa.Integer(), server_default="0", nullable=False))
     op.add_column("interviews", sa.Column("was_closed", sa.Boolean(), nullable=True))
     op.add_column("interviews", sa.Column("closed_again_at", sa.DateTime(timezone=True), nullable=True))
+    op.add_column("interviews", sa.Column("conversation_tags", sa.JSON(none_as_null=True), nullable=True))
     op.add_column("interviews", sa.Column("purged_at", sa.DateTime(timezone=True), nullable=True))
     _partial_index("ix_interviews_unfinished", "interviews", "state_since", _UNFINISHED)
     _partial_index("ix_interviews_check_at", "interviews", "check_at", "check_at IS NOT NULL")
     _partial_index("ix_interviews_unpurged", "interviews", "created_at", "purged_at IS NULL")
+    op.create_index("ix_interviews_contact_alone", "interviews", ["contact_id", "created_at"])
     op.create_index(op.f("ix_deliveries_interview_id"), "deliveries", ["interview_id"])
     _partial_index("ix_deliveries_unfinished", "deliveries", "received_at", "state = 'stored'")
+    _partial_index(
+        "ix_deliveries_not_emptied", "deliveries", "received_at", "dedupe_key <> id AND state <> 'stored'"
+    )
     # What was sent before this version is looked after too. Where it has its answer, nothing is asked.
     op.execute("UPDATE interviews SET check_at = state_since WHERE state IN ('sent', 'opened', 'unknown')")
 
 
 def downgrade() -> None:
+    op.drop_index("ix_deliveries_not_emptied", "deliveries")
     op.drop_index("ix_deliveries_unfinished", "deliveries")
     op.drop_index(op.f("ix_deliveries_interview_id"), "deliveries")
-    for name in ("ix_interviews_unpurged", "ix_interviews_check_at", "ix_interviews_unfinished"):
+    for name in (
+        "ix_interviews_contact_alone",
+        "ix_interviews_unpurged",
+        "ix_interviews_check_at",
+        "ix_interviews_unfinished",
+    ):
         op.drop_index(name, "interviews")
-    for name in ("purged_at", "closed_again_at", "was_closed", "checks", "check_at"):
+    for name in ("purged_at", "conversation_tags", "closed_again_at", "was_closed", "checks", "check_at"):
         op.drop_column("interviews", name)
     op.drop_table("pauses")
     op.drop_table("gates")

@@ -48,6 +48,11 @@ def upgrade() -> None:
     op.drop_index("ix_interviews_unfinished", "interviews")
     _partial_index("ix_interviews_unfinished", ["state_since"], _UNFINISHED.replace("(", "('planned', "))
     _partial_index("ix_interviews_remind_at", ["remind_at"], "remind_at IS NOT NULL")
+    _partial_index(
+        "ix_interviews_link_attribute",
+        ["workspace_id", "contact_id"],
+        "link_attribute_at IS NOT NULL AND link_attribute_cleared_at IS NULL",
+    )
     _partial_index("ix_interviews_rule", ["rule", "created_at"], "rule IS NOT NULL")
     op.create_table(
         "studies",
@@ -85,6 +90,7 @@ def upgrade() -> None:
         "rules",
         sa.Column("slug", sa.String(length=64), nullable=False),
         sa.Column("title", sa.String(length=120), nullable=False),
+        sa.Column("description", sa.String(length=1000), server_default="", nullable=False),
         sa.Column("event", sa.String(length=64), nullable=False),
         sa.Column("conditions", sa.JSON(), nullable=False),
         sa.Column("limits", sa.JSON(), nullable=False),
@@ -131,7 +137,12 @@ def upgrade() -> None:
 def downgrade() -> None:
     for table in ("api_requests", "decisions", "rules", "imported_links", "studies"):
         op.drop_table(table)
-    for name in ("ix_interviews_rule", "ix_interviews_remind_at", "uq_interviews_planned"):
+    for name in (
+        "ix_interviews_rule",
+        "ix_interviews_link_attribute",
+        "ix_interviews_remind_at",
+        "uq_interviews_planned",
+    ):
         op.drop_index(name, "interviews")
     op.drop_index("ix_interviews_unfinished", "interviews")
     _partial_index("ix_interviews_unfinished", ["state_since"], _UNFINISHED)

@@ -27,6 +27,30 @@ card.addEventListener("submit", async (event) => {
   refresh();
 });
 
+// The controls around the conversation. A form that has none of its own address has it on its buttons.
+document.addEventListener("submit", async (event) => {
+  const form = event.target.closest("[data-act]");
+  if (!form) return;
+  event.preventDefault();
+  const address = event.submitter?.getAttribute("formaction") || form.getAttribute("action");
+  const body = new FormData(form, event.submitter);
+  const notice = document.getElementById("notice");
+  let answer;
+  try {
+    answer = await (await fetch(address, { method: "POST", body, headers: { "X-Fragment": "act" } })).json();
+  } catch {
+    window.location.reload();
+    return;
+  }
+  notice.textContent = answer.notice || "";
+  notice.hidden = !answer.notice;
+  if (answer.moved) { window.location.assign(answer.moved); return; }
+  if (answer.notice) return;
+  if (answer.calls) { document.getElementById("calls").innerHTML = answer.calls; }
+  else { form.reset(); form.closest("details")?.removeAttribute("open"); document.activeElement?.blur(); }
+  refresh();
+});
+
 // What the page showed last, by key: what differs is marked for a moment.
 function remember(element) {
   const found = new Map();
@@ -48,6 +72,8 @@ async function refresh() {
   for (const [name, html] of Object.entries(parts)) {
     const element = document.getElementById(name);
     if (last[name] === html) continue;
+    // Whoever is about to type in here must not lose what they have typed; the next round will do.
+    if (element.querySelector("details[open]")) continue;
     const before = remember(element);
     element.innerHTML = html;
     if (name === "list") { last[name] = html; continue; }

@@ -12,6 +12,7 @@ import pytest
 from itsdangerous import TimestampSigner
 
 from canvas_app.canvas import offers
+from canvas_app.canvas.offers import Offered
 from canvas_app.canvas.request import CanvasRequest
 from canvas_app.interviews.seen import Seen, seen
 from tests.canvas.test_states import interview
@@ -42,17 +43,25 @@ def test_what_was_bound_comes_back_as_it_was() -> None:
     ids=["workspace", "conversation", "contact"],
 )
 def test_it_is_good_on_its_own_card_only(changes: dict[str, Any]) -> None:
-    token = offers.bind(KEYS, request(), SHOWN)
+    token, offer = offers.bind(KEYS, request(), SHOWN), offers.new_offer(KEYS, request(), None)
     assert offers.seen_on(KEYS, request(**changes), token) is None
+    assert offers.offered(KEYS, request(**changes), offer) is None
 
 
 @pytest.mark.parametrize(("seconds", "good"), [(24 * 3600 - 60, True), (24 * 3600 + 60, False), (-60, False)])
 def test_it_is_good_for_a_day(monkeypatch: pytest.MonkeyPatch, seconds: int, good: bool) -> None:
     with monkeypatch.context() as patched:
         patched.setattr(TimestampSigner, "get_timestamp", lambda _self: int(time.time()) - seconds)
-        token, offer = offers.bind(KEYS, request(), SHOWN), offers.new_offer(KEYS)
+        token, offer = offers.bind(KEYS, request(), SHOWN), offers.new_offer(KEYS, request(), None)
     assert (offers.seen_on(KEYS, request(), token) is not None) is good
-    assert offers.is_current(KEYS, offer) is good
+    assert (offers.offered(KEYS, request(), offer) is not None) is good
+
+
+def test_a_key_that_is_not_utf_8_signs_as_well() -> None:
+    # An environment variable of any bytes arrives with surrogate escapes.
+    keys = ["\udcffabc"]
+    assert offers.seen_on(keys, request(), offers.bind(keys, request(), SHOWN)) == seen(SHOWN)
+    assert offers.offered(keys, request(), offers.new_offer(keys, request(), None)) is not None
 
 
 def test_it_is_good_while_the_key_that_signed_it_is_listed() -> None:
@@ -62,8 +71,15 @@ def test_it_is_good_while_the_key_that_signed_it_is_listed() -> None:
 
 
 def test_an_offer_binds_nothing_and_what_is_bound_is_no_offer() -> None:
-    assert offers.seen_on(KEYS, request(), offers.new_offer(KEYS)) is None
-    assert not offers.is_current(KEYS, offers.bind(KEYS, request(), SHOWN))
+    assert offers.seen_on(KEYS, request(), offers.new_offer(KEYS, request(), "i1")) is None
+    assert offers.offered(KEYS, request(), offers.bind(KEYS, request(), SHOWN)) is None
+
+
+@pytest.mark.parametrize("newest_id", [None, "i1"])
+def test_an_offer_tells_what_was_the_newest_interview(newest_id: str | None) -> None:
+    nonce = offers.new_offer(KEYS, request(), newest_id)
+    offered = offers.offered(KEYS, request(), nonce)
+    assert offered == Offered(offers.key(request(), nonce), newest_id)
 
 
 @pytest.mark.parametrize("token", [None, "", "x", 7, ["x"], {"a": 1}, "é", "x" * 5000])

@@ -20,7 +20,7 @@ from sqlalchemy.engine import Connection
 from canvas_app import create_app, gates, store
 from canvas_app.canvas import reasons, views
 from canvas_app.interviews.tables import interviews, pauses, workers, workspaces
-from tests.support.world import CONTACT, WORKSPACE, World, component, full_settings, texts
+from tests.support.world import CONTACT, CONVERSATION, WORKSPACE, World, component, full_settings, texts
 
 OTHER = {"type": "contact", "id": "contact2", "name": "Noah Park"}
 CARD_SETTINGS = (
@@ -377,7 +377,7 @@ def test_an_offer_from_the_future_is_drawn_anew(sqlite_world: World, monkeypatch
 
 
 def _signed(key: str, salt: str) -> str:
-    return str(URLSafeTimedSerializer(key, salt=salt).dumps("abc"))
+    return str(URLSafeTimedSerializer(key, salt=salt).dumps([WORKSPACE, CONTACT, CONVERSATION, None, "abc"]))
 
 
 @pytest.mark.parametrize(
@@ -394,9 +394,11 @@ def _signed(key: str, salt: str) -> str:
         str(URLSafeSerializer("new-key", salt="offer").dumps("abc")),
         _signed("new-key", "offer")[:-1],
         "A" + _signed("new-key", "offer"),
+        # As the version before made them: bound to nothing.
+        str(URLSafeTimedSerializer("new-key", salt="offer").dumps("abc")),
     ],
     # The signatures hold the time, and two workers that share the tests must call them the same.
-    ids=range(11),
+    ids=range(12),
 )
 def test_an_offer_that_is_not_ours_is_drawn_anew_and_nothing_is_sent(sqlite_world: World, nonce: str) -> None:
     world = sqlite_world

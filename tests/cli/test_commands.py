@@ -94,8 +94,11 @@ class TestDoctor:
         assert answer.exit_code == 1
         assert "python -m canvas_app release" in answer.output
 
-    def test_says_that_the_database_is_away(self, environment: pytest.MonkeyPatch) -> None:
-        environment.setenv("DATABASE_URL", f"postgresql://koji:planted@127.0.0.1:{free_port()}/koji")
+    @pytest.mark.parametrize(
+        "url", ["postgresql://koji:planted@127.0.0.1:1/koji", "sqlite:////dev/null/planted/koji.db"]
+    )
+    def test_says_that_the_database_is_away(self, environment: pytest.MonkeyPatch, url: str) -> None:
+        environment.setenv("DATABASE_URL", url)
         answer = run("doctor", "--offline")
         assert answer.exit_code == 1
         assert "DOWN  The database cannot be reached" in answer.output
@@ -166,6 +169,26 @@ class TestRelease:
         assert "Look at DATABASE_URL" in answer.output
         assert "planted" not in answer.output
 
+    def test_says_what_it_was_refused_without_telling_the_address(
+        self, environment: pytest.MonkeyPatch
+    ) -> None:
+        environment.setenv("DATABASE_URL", "postgresql://koji:planted@127.0.0.1:1/koji?pgbouncer=true")
+        answer = run("release")
+        assert answer.exit_code == 1
+        assert "The database refused it (ProgrammingError). Look at DATABASE_URL" in answer.output
+        assert "planted" not in answer.output
+
+    def test_is_content_with_newer_tables_and_leaves_them(
+        self, environment: pytest.MonkeyPatch, sqlite_url: str
+    ) -> None:
+        engine = store.make_engine(sqlite_url, pool_size=1)
+        with engine.begin() as connection:
+            connection.execute(sa.text("UPDATE alembic_version SET version_num = '9999'"))
+        answer = run("release")
+        assert (answer.exit_code, "newer version (9999)" in answer.output) == (0, True)
+        assert migrate.current_version(engine) == "9999"
+        engine.dispose()
+
 
 @pytest.mark.parametrize("command", ["release", "doctor", "worker"])
 def test_malformed_settings_end_every_command_with_their_list(
@@ -189,5 +212,14 @@ def test_malformed_settings_end_every_command_with_their_list(
 def test_every_command_says_what_it_is_for() -> None:
     answer = run("--help")
     assert answer.exit_code == 0
-    for name in ("release", "worker", "doctor", "setup", "export-contacts", "import-links", "theme-tags"):
+    for name in (
+        "release",
+        "worker",
+        "doctor",
+        "rules",
+        "setup",
+        "export-contacts",
+        "import-links",
+        "theme-tags",
+    ):
         assert name in answer.output

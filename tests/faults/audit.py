@@ -123,9 +123,7 @@ def _result(run: Run, played: Played, row: dict[str, Any]) -> list[str]:
             problems.append("the customer could not answer")
         accepted = False
     else:
-        sent = [
-            item for item in run.stage.sandbox.deliverer.deliveries if item.interview_id == played.koji_id
-        ]
+        sent = [item for item in run.stage.sandbox.deliverer.deliveries if item.about == played.koji_id]
         accepted = any(item.accepted for item in sent)
         problems += [f"{item.event} not accepted" for item in sent if not (item.accepted or item.lost)]
         expected = _STATE_OF_ANSWER[planned.answer]

@@ -218,7 +218,7 @@ class _Actor:
                 sentiment=planned.sentiment,
                 themes=[planned.theme, "export reliability", "pricing friction"],
             )
-            mine = [item for item in sandbox.deliverer.deliveries if item.interview_id == koji_id]
+            mine = [item for item in sandbox.deliverer.deliveries if item.about == koji_id]
         self._until("Koji is done", lambda: all(delivery.done for delivery in mine))
         if planned.fate == "again":
             for delivery in mine:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import time
 from contextlib import contextmanager
+from email.utils import formatdate
 from typing import TYPE_CHECKING
 
 import httpx
@@ -123,6 +124,7 @@ class TestEveryCall:
         assert type(found) is LaterError
         assert found.reason == "unreachable"
 
+    @pytest.mark.parametrize("status", [200, 400, 401, 402, 403, 404, 409, 410, 422])
     @pytest.mark.parametrize(
         "page",
         [
@@ -132,9 +134,14 @@ class TestEveryCall:
         ids=["by its type", "by its content"],
     )
     def test_a_page_for_people_is_no_answer_of_intercoms(
-        self, client: IntercomClient, intercom: responses.RequestsMock, call: Call, page: dict[str, str]
+        self,
+        client: IntercomClient,
+        intercom: responses.RequestsMock,
+        call: Call,
+        page: dict[str, str],
+        status: int,
     ) -> None:
-        found = fails(client, intercom, call, **page)
+        found = fails(client, intercom, call, status=status, **page)
         # A message is looked for then, and neither taken for sent nor sent again.
         assert type(found) is (LaterError if call.repeatable else UnknownOutcomeError)
         assert found.reason == "answer_unreadable"
@@ -212,6 +219,10 @@ class TestRateLimit:
             ({"X-RateLimit-Reset": str(int(NOW) + 10**6)}, 3600),
             ({"X-RateLimit-Reset": "soon"}, None),
             ({"X-RateLimit-Reset": "soon", "Retry-After": "4"}, 4),
+            ({"X-RateLimit-Reset": str(int(NOW) + 8), "Retry-After": "4"}, 8),
+            # By Intercom's own clock, which is two minutes behind ours.
+            ({"X-RateLimit-Reset": str(int(NOW) - 112), "Date": formatdate(NOW - 120, usegmt=True)}, 8),
+            ({"X-RateLimit-Reset": str(int(NOW) + 8), "Date": "today"}, 8),
             ({}, None),
         ],
     )
@@ -226,13 +237,20 @@ class TestRateLimit:
         assert isinstance(error, LaterError)
         assert error.retry_after == seconds
 
+    def test_a_fault_is_waited_for_as_long_as_it_says_and_not_until_the_window_of_the_limit_ends(
+        self, client: IntercomClient, intercom: responses.RequestsMock
+    ) -> None:
+        headers = {"X-RateLimit-Reset": str(int(NOW) + 8), "Retry-After": "120"}
+        error = fails(client, intercom, CALLS["me"], status=503, headers=headers)
+        assert isinstance(error, LaterError)
+        assert error.retry_after == 120
+
 
 class TestErrorBodies:
     @pytest.mark.parametrize(
         "body",
         [
             "",
-            "<html>",
             "[]",
             "{}",
             '{"errors": null}',

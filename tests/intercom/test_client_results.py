@@ -32,6 +32,49 @@ class TestResults:
         intercom.get(BASE + "/admins/7", status=status, json=sample("admin_not_found.json"))
         assert client.admin_exists("7") is exists
 
+    def test_a_message_names_sender_and_addressee(
+        self, client: IntercomClient, intercom: responses.RequestsMock
+    ) -> None:
+        intercom.post(BASE + "/messages", json={**sample("message.json"), "conversation_id": 614})
+        told = client.create_message(CONTACT, role="lead", admin_id="991267696", body="<p>hi</p>")
+        assert told == "614"
+        assert sent(intercom) == {
+            "message_type": "in_app",
+            "from": {"type": "admin", "id": 991267696},
+            "to": {"type": "lead", "id": CONTACT},
+            "body": "<p>hi</p>",
+            "create_conversation_without_contact_reply": True,
+        }
+
+    def test_a_message_whose_conversation_is_not_told(
+        self, client: IntercomClient, intercom: responses.RequestsMock
+    ) -> None:
+        intercom.post(BASE + "/messages", json=sample("message.json"))
+        assert client.create_message(CONTACT, role="user", admin_id="7", body="hi") is None
+
+    def test_conversations_of_a_contact(
+        self, client: IntercomClient, intercom: responses.RequestsMock
+    ) -> None:
+        intercom.post(BASE + "/conversations/search", json=sample("conversations_found.json"))
+        found = client.search_conversations_of_contact(CONTACT, since=1_700_000_000.9)
+        assert [one.id for one in found.conversations] == ["515"]
+        assert sent(intercom) == {
+            "query": {
+                "operator": "AND",
+                "value": [
+                    {"field": "contact_ids", "operator": "=", "value": CONTACT},
+                    {"field": "created_at", "operator": ">", "value": 1_700_000_000},
+                ],
+            },
+            "pagination": {"per_page": 150},
+        }
+
+    def test_contacts_with_an_address(self, client: IntercomClient, intercom: responses.RequestsMock) -> None:
+        intercom.post(BASE + "/contacts/search", json=sample("contacts_found.json"))
+        [contact] = client.search_contacts_by_email("joe@bloggs.com")
+        assert (contact.id, contact.role) == (CONTACT, "user")
+        assert sent(intercom)["query"] == {"field": "email", "operator": "=", "value": "joe@bloggs.com"}
+
     @pytest.mark.parametrize(("speak", "message_type"), [("reply", "comment"), ("note", "note")])
     def test_speaking(
         self, client: IntercomClient, intercom: responses.RequestsMock, speak: str, message_type: str

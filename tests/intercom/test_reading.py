@@ -89,7 +89,7 @@ class TestConversation:
 
     def test_an_id_is_all_it_needs(self) -> None:
         assert reading.conversation({"id": "1"}) == Conversation(
-            state="", parts_html=(), total_parts=0, complete=False
+            id="1", state="", parts_html=(), total_parts=0, complete=False
         )
 
     def test_no_conversation(self) -> None:
@@ -285,3 +285,48 @@ def test_what_was_said_last_is_found_under_its_escapes() -> None:
     assert read is not None
     assert read.was_said_last("/i/a&b")
     assert not read.was_said_last("/i/c")
+
+
+class TestFoundConversations:
+    def test_intercoms_example(self) -> None:
+        found = reading.found_conversations(sample("conversations_found.json"))
+        assert found is not None
+        [one] = found.conversations
+        assert (one.id, one.created_at, one.first_message) == (
+            "515",
+            1734537546,
+            "<p>this is the message body</p>",
+        )
+        assert found.complete
+
+    @pytest.mark.parametrize(
+        ("total", "complete"), [(1, True), (0, True), (2, False), (None, False), (True, False), ("1", False)]
+    )
+    def test_fewer_than_there_are_is_not_all(self, total: object, complete: bool) -> None:
+        found = reading.found_conversations({"conversations": [{"id": 1}], "total_count": total})
+        assert found is not None
+        assert found.complete is complete
+
+    def test_what_is_missing_of_one_is_empty(self) -> None:
+        found = reading.found_conversations(
+            {"conversations": [{"id": 7}, {"no": "id"}, "x"], "total_count": 1}
+        )
+        assert found is not None
+        [one] = found.conversations
+        assert (one.id, one.created_at, one.first_message) == ("7", 0, "")
+
+    @pytest.mark.parametrize("data", [{}, {"conversations": None}, {"conversations": {}}])
+    def test_no_list_is_no_answer(self, data: dict[str, Any]) -> None:
+        assert reading.found_conversations(data) is None
+
+
+class TestContactsNewestFirst:
+    def test_the_newest_comes_first_and_one_without_an_id_is_left_out(self) -> None:
+        data = [{"id": "a", "created_at": 1}, {"id": "b", "created_at": 3}, {"created_at": 9}, {"id": "c"}]
+        found = reading.contacts_newest_first({"data": data})
+        assert found is not None
+        assert [contact.id for contact in found] == ["b", "a", "c"]
+
+    @pytest.mark.parametrize("data", [{}, {"data": None}, {"data": {}}])
+    def test_no_list_is_no_answer(self, data: dict[str, Any]) -> None:
+        assert reading.contacts_newest_first(data) is None

@@ -80,14 +80,15 @@ class TestTheSameDelivery:
                 event(webhook_id="wh_1"),
                 event(webhook_id="wh_1", data=DATA | {"interview_id": "another"}),
             ),
+            (event(webhook_id="wh_1"), event(webhook_id="wh_1", data=DATA | {"quality_score": 5})),
             # Where Koji's id is missing, ours tells the interviews apart, or the contact's.
             (
-                event(webhook_id="wh_1", data=_of(metadata={"interview_ref": "a" * 32})),
-                event(webhook_id="wh_1", data=_of(metadata={"interview_ref": "b" * 32})),
+                event(event_id="evt_1", data=_of(metadata={"interview_ref": "a" * 32})),
+                event(event_id="evt_1", data=_of(metadata={"interview_ref": "b" * 32})),
             ),
             (
-                event(webhook_id="wh_1", data=_of(external_id="contact1")),
-                event(webhook_id="wh_1", data=_of(external_id="contact2")),
+                event(event_id="evt_1", data=_of(external_id="contact1")),
+                event(event_id="evt_1", data=_of(external_id="contact2")),
             ),
             (
                 {"event": "interview.completed", **DATA, "id": KOJI_ID},
@@ -102,6 +103,7 @@ class TestTheSameDelivery:
             "same id",
             "subscription's id",
             "subscription's id, other interview",
+            "subscription's id, corrected",
             "our reference",
             "contact",
             "interview's id, flat",

@@ -14,8 +14,11 @@ import sqlalchemy as sa
 from flask import Flask
 from sqlalchemy.engine import Engine
 
-from canvas_app import store
-from canvas_app.interviews import forward
+from canvas_app import http_outcomes, store
+from canvas_app.errors import LaterError
+from canvas_app.interviews import forward, jobs, purge
+from canvas_app.interviews.ask import partition
+from canvas_app.interviews.outcomes import Outcome
 from canvas_app.interviews.tables import deliveries
 from canvas_app.settings import Settings
 from tests.interviews.results import (
@@ -29,7 +32,9 @@ from tests.interviews.results import (
     sent_and_ready,
     writes,
 )
-from tests.support.world import CONTACT, INTERCOM, KOJI_ID, World, texts
+from tests.support.world import CONTACT, CONVERSATION, INTERCOM, KOJI_ID, WORKSPACE, World, texts
+
+REPLY = f"{INTERCOM}/conversations/{CONVERSATION}/reply"
 
 
 @pytest.fixture
@@ -193,6 +198,21 @@ def test_a_write_of_unknown_outcome_may_have_been_made(
     assert world.interview().attributes_written_at is None
     receive(world, respondent_email=None)
     assert (world.interview().state, world.interview().reason) == (state, reason)
+
+
+def test_a_write_that_never_had_its_turn_at_the_gate_was_not_made(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    full = LaterError(reason=http_outcomes.GATE_FULL, retry_after=30.0)
+
+    def no_turn(*_args: Any) -> None:
+        raise full
+
+    monkeypatch.setattr(world.services.intercom, "update_contact", no_turn)
+    receive(world)
+    assert (world.interview().state, world.interview().reason) == ("analysed", "gate_full")
+    receive(world, respondent_email=None)
+    assert (world.interview().state, world.interview().reason) == ("not_written", "anonymous")
 
 
 # What is missing is asked for
@@ -561,6 +581,91 @@ def test_a_failed_result_is_written_when_it_is_delivered_anew(world: World) -> N
     assert len(notes(world)) == 1
 
 
+ANONYMOUS = {
+    "interview_id": KOJI_ID,
+    "status": "completed",
+    "respondent": None,
+    "analysis": {"sentiment": "mixed"},
+}
+
+
+def test_what_koji_answers_about_a_failed_result_that_is_delivered_anew_counts(world: World) -> None:
+    error = {"type": "error.list", "errors": []}
+    world.outside.upsert("PUT", PUT, status=400, json=error)
+    world.outside.upsert("POST", REPLY, status=400, json=error)
+    world.outside.upsert("GET", GET, status=404, json={})
+    body = event(world, respondent_email=..., themes=...)
+    world.koji_event(body)
+    world.run_jobs()
+    assert world.interview().state == "failed"
+    before = writes(world)
+    world.outside.upsert("GET", GET, json=ANONYMOUS)
+    world.koji_event(body)
+    world.run_jobs()
+    assert (world.interview().state, world.interview().reason) == ("failed", "anonymous_after_writing")
+    assert (world.interview().result or {})["identity"] == "anonymous"
+    assert writes(world) == before
+
+
+def test_what_koji_answers_counts_also_where_another_delivery_has_failed_meanwhile(world: World) -> None:
+    def answer(_request: Any) -> tuple[int, dict[str, str], str]:
+        world.set_interview(state="failed", reason="intercom_refused")
+        return 200, {}, json.dumps(ANONYMOUS)
+
+    world.outside.add_callback("GET", GET, callback=answer)
+    receive(world, respondent_email=..., themes=...)
+    assert (world.interview().state, world.interview().reason) == ("not_written", "anonymous")
+    assert writes(world) == 0
+
+
+def test_once_it_has_turned_out_anonymous_a_delivery_that_still_waits_says_the_same(world: World) -> None:
+    world.outside.upsert("PUT", PUT, status=503)
+    receive(world)
+    receive(world, respondent_email=None)
+    before = writes(world)
+    world.run_jobs(delayed=True)
+    assert (world.interview().state, world.interview().reason) == ("failed", "anonymous_after_writing")
+    assert writes(world) == before
+
+
+def test_what_is_purged_while_koji_is_asked_is_about_nobody(world: World) -> None:
+    def answer(_request: Any) -> tuple[int, dict[str, str], str]:
+        world.set_interview(purged_at=world.interview().created_at, contact_id=purge.NOBODY)
+        return 200, {}, json.dumps({**ANONYMOUS, "respondent": {}, "transcript_url": "https://koji.so/t/1"})
+
+    world.outside.add_callback("GET", GET, callback=answer)
+    receive(world, themes=..., transcript_url=...)
+    assert (world.interview().result or {})["transcript_url"] is None
+    assert (delivery(world).state, delivery(world).reason) == ("ignored", "unknown_interview")
+    assert writes(world) == 0
+
+
+def test_something_else_under_the_id_of_a_failed_delivery_is_merged(world: World) -> None:
+    world.outside.upsert("PUT", PUT, status=400)
+    body = {**event(world), "webhook_id": "wh_1"}
+    world.koji_event(body)
+    world.run_jobs()
+    assert world.interview().state == "failed"
+    world.outside.upsert("PUT", PUT, json={"type": "contact", "id": CONTACT})
+    body["data"] |= {"sentiment": "positive"}
+    world.koji_event(body)
+    world.run_jobs()
+    assert attributes(world)[-1]["last_interview_sentiment"] == "positive"
+    assert world.interview().state == "written_back"
+
+
+def test_the_very_same_delivered_anew_does_not_bring_back_what_has_been_corrected(world: World) -> None:
+    world.outside.upsert("PUT", PUT, status=400)
+    body = event(world)
+    world.koji_event(body)
+    world.run_jobs()
+    receive(world, "quality_scored", sentiment="positive")
+    world.outside.upsert("PUT", PUT, json={"type": "contact", "id": CONTACT})
+    world.koji_event(body)
+    world.run_jobs()
+    assert attributes(world)[-1]["last_interview_sentiment"] == "positive"
+
+
 def test_after_429_the_result_waits_as_long_as_intercom_says(world: World) -> None:
     world.outside.upsert("PUT", PUT, status=429, headers={"Retry-After": "1234"})
     receive(world)
@@ -574,7 +679,8 @@ def test_a_fault_of_ours_loses_no_result(world: World, monkeypatch: pytest.Monke
         broken.setattr("canvas_app.interviews.forward._merge", lambda *_: 1 / 0)
         receive(world)
     assert world.interview().state == "sent"
-    assert len(world.pending()) == 1
+    [job] = world._waiting(("ENQUEUED", "DELAYED"))
+    assert job.queue_partition_key == partition(WORKSPACE, CONTACT)
     world.run_jobs(delayed=True)
     assert world.interview().state == "written_back"
 
@@ -631,6 +737,57 @@ def test_without_kojis_id_nothing_more_can_be_asked_for(world: World) -> None:
 
 
 # Two at once
+
+
+def taken_in_and_written(world: World, **changes: Any) -> tuple[str, forward.TakenIn, Outcome]:
+    """A delivery whose attempt has been made, but for its end."""
+    world.koji_event(event(world, **changes))
+    id_ = delivery(world).id
+    taken = forward.take_in(world.services, id_)
+    interview_id = taken["interview_id"]
+    assert interview_id is not None
+    if taken["verdict"] != "write":
+        return id_, taken, forward.outcome_without_writing(taken)
+    return id_, taken, jobs._write_all(world._call, world.services, interview_id)
+
+
+def test_a_correction_that_still_has_to_be_written_is_not_ended_by_an_older_attempt(world: World) -> None:
+    first = taken_in_and_written(world)
+    world.outside.upsert("PUT", PUT, status=503)
+    second = taken_in_and_written(world, sentiment="positive")
+    for id_, taken, outcome in (first, second):
+        forward.settle(world.services, id_, 1, taken, outcome)
+    assert world.interview().state == "analysed"
+    world.outside.upsert("PUT", PUT, json={"type": "contact", "id": CONTACT})
+    while world.pending():
+        world.run_jobs(delayed=True)
+    assert attributes(world)[-1]["last_interview_sentiment"] == "positive"
+    assert world.interview().state == "written_back"
+
+
+@pytest.mark.parametrize("remembers", [True, False], ids=["with its digest", "of an older version"])
+def test_that_it_turned_out_anonymous_is_not_hidden_by_an_older_attempt(
+    world: World, remembers: bool
+) -> None:
+    id_, taken, outcome = taken_in_and_written(world)
+    taken_in_and_written(world, respondent_email=None)
+    if not remembers:
+        del taken["digest"]
+    forward.settle(world.services, id_, 1, taken, outcome)
+    assert (world.interview().state, world.interview().reason) == ("failed", "anonymous_after_writing")
+    assert delivery(world).state == "stored", "the newer one ends by itself"
+
+
+@pytest.mark.parametrize("remembers", [True, False], ids=["with its digest", "of an older version"])
+def test_what_has_been_written_after_another_attempt_gave_up_is_written(
+    world: World, remembers: bool
+) -> None:
+    id_, taken, outcome = taken_in_and_written(world)
+    world.set_interview(state="failed", reason="intercom_refused")
+    if not remembers:
+        del taken["digest"]
+    forward.settle(world.services, id_, 1, taken, outcome)
+    assert (world.interview().state, world.interview().reason) == ("written_back", None)
 
 
 def test_two_deliveries_that_are_merged_at_once_lose_nothing(

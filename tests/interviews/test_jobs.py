@@ -181,7 +181,16 @@ def test_what_waits_for_a_setting_keeps_nothing_else_from_being_written(
 # The clock
 
 NOON = "2026-11-22T12:00:00Z"
-CLOCK = ("probe", "ask_about_the_quiet", "expire", "end_abandoned_sends", "revive_deliveries", "lead_on")
+CLOCK = (
+    "probe",
+    "ask_about_the_quiet",
+    "expire",
+    "end_abandoned_sends",
+    "revive_deliveries",
+    "lead_on",
+    "clear_links",
+    "revive_planned",
+)
 
 
 def test_a_tick_looks_after_everything_and_asks_before_it_expires() -> None:
@@ -204,7 +213,13 @@ def test_a_fault_of_ours_in_one_step_of_a_tick_does_not_keep_the_others_from_bei
 
 
 def test_a_purge_goes_on_as_long_as_there_is_more() -> None:
-    left = {"purge_ledger": 2, "purge_deliveries": 0, "purge_traces": 1, "purge_history": 3}
+    left = {
+        "purge_ledger": 2,
+        "purge_deliveries": 0,
+        "purge_traces": 1,
+        "purge_requests": 0,
+        "purge_history": 3,
+    }
     ran = []
 
     def run_step(name: str, *_args: Any) -> bool:
@@ -215,17 +230,28 @@ def test_a_purge_goes_on_as_long_as_there_is_more() -> None:
         return left[name] >= 0
 
     jobs.tick_purge(run_step, SERVICES, NOON)
-    traces = ["purge_traces"] * 2
-    assert ran == ["is_due", *["purge_ledger"] * 3, "purge_deliveries", *traces, *["purge_history"] * 4]
+    assert ran == [
+        "is_due",
+        *["purge_ledger"] * 3,
+        "purge_deliveries",
+        *["purge_traces"] * 2,
+        "purge_requests",
+        *["purge_history"] * 4,
+    ]
 
 
 def test_a_purge_that_finds_ever_more_ends_all_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(jobs, "_MOST_PURGE_STEPS", 5)
     steps = Steps(
-        is_due=True, purge_ledger=True, purge_deliveries=True, purge_traces=True, purge_history=True
+        is_due=True,
+        purge_ledger=True,
+        purge_deliveries=True,
+        purge_traces=True,
+        purge_requests=True,
+        purge_history=True,
     )
     jobs.tick_purge(steps, SERVICES, NOON)
-    assert len(steps.ran) == 1 + 4 * 5
+    assert len(steps.ran) == 1 + 5 * 5
 
 
 @pytest.mark.parametrize(("minutes", "due"), [(-1, True), (0, True), (4, True), (6, False), (600, False)])

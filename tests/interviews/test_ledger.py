@@ -279,7 +279,8 @@ def shown(engine: Engine, *conversations: str | None) -> list[str | None]:
     """Which interview the card of this contact shows in these conversations."""
     with store.reading(engine) as connection:
         facts = [
-            ledger.card_facts(connection, "ws1", "contact1", conversation) for conversation in conversations
+            ledger.card_facts(connection, "ws1", "contact1", conversation, token_fingerprint="f")
+            for conversation in conversations
         ]
     return [fact.interview.id if fact.interview else None for fact in facts]
 
@@ -291,8 +292,8 @@ def test_the_card_reads_the_newest_interview_of_this_conversation_first(engine: 
     write(engine, contact_id="contact2", state="sent")
     assert shown(engine, "501", "502", "503", None) == [newest_here.id, *[elsewhere.id] * 3]
     with store.reading(engine) as connection:
-        nobody = ledger.card_facts(connection, "ws1", "contact9", "501")
-        foreign = ledger.card_facts(connection, "ws2", "contact1", "501")
+        nobody = ledger.card_facts(connection, "ws1", "contact9", "501", token_fingerprint="f")
+        foreign = ledger.card_facts(connection, "ws2", "contact1", "501", token_fingerprint="f")
     assert (nobody.interview, foreign.interview) == (None, None)
 
 
@@ -319,17 +320,17 @@ def test_one_that_ended_without_an_answer_is_not_hidden_by_an_older_result(engin
     assert shown(engine, "501", "502") == [ended.id, ended.id]
 
 
-def test_the_card_reads_the_newest_workspace_and_the_newest_sign_of_a_worker(engine: Engine) -> None:
+def test_the_card_reads_this_tokens_workspace_and_the_newest_sign_of_a_worker(engine: Engine) -> None:
     with store.reading(engine) as connection:
-        empty = ledger.card_facts(connection, "ws1", "contact1", "501")
+        empty = ledger.card_facts(connection, "ws1", "contact1", "501", token_fingerprint="new")
     assert (empty.timezone, empty.token_workspace_id, empty.worker_seen_at) == (None, None, None)
-    common = {"admin_id": "7", "token_fingerprint": "f"}
+    read = {"admin_id": "7", "token_fingerprint": "old", "timezone": "UTC", "read_at": NOW - DAY}
     with store.writing(engine) as connection:
         connection.execute(
             sa.insert(workspaces),
             [
-                {"workspace_id": "old", "timezone": "UTC", "read_at": NOW - DAY, **common},
-                {"workspace_id": "ws1", "timezone": "Europe/Berlin", "read_at": NOW, **common},
+                read | {"workspace_id": "before", "timezone": "Asia/Tokyo", "read_at": NOW - 2 * DAY},
+                read | {"workspace_id": "old"},
             ],
         )
         connection.execute(
@@ -339,8 +340,23 @@ def test_the_card_reads_the_newest_workspace_and_the_newest_sign_of_a_worker(eng
                 {"executor_id": "b", "renewed_at": NOW},
             ],
         )
-    with store.reading(engine) as connection:
-        facts = ledger.card_facts(connection, "ws1", "contact1", "501")
+        # The new token has not told its workspace yet: it may be any, and its clocks probably say the same.
+        facts = ledger.card_facts(connection, "ws1", "contact1", "501", token_fingerprint="new")
+        assert (facts.timezone, facts.token_workspace_id) == ("UTC", None)
+        berlin = {"workspace_id": "ws1", "timezone": "Europe/Berlin", "token_fingerprint": "new"}
+        # However long ago: a token belongs to one workspace.
+        connection.execute(sa.insert(workspaces).values(read | berlin | {"read_at": NOW - 9 * DAY}))
+        facts = ledger.card_facts(connection, "ws1", "contact1", "501", token_fingerprint="new")
     assert (facts.timezone, facts.token_workspace_id) == ("Europe/Berlin", "ws1")
     assert facts.worker_seen_at == NOW
     assert facts.now.tzinfo is not None
+
+
+def test_the_card_knows_the_contacts_newest_interview_whichever_it_shows(engine: Engine) -> None:
+    here = write(engine, age=2 * DAY, state="written_back")
+    newest = write(engine, age=DAY, state="failed", conversation_id="502")
+    with store.reading(engine) as connection:
+        facts = ledger.card_facts(connection, "ws1", "contact1", "501", token_fingerprint="f")
+        nobody = ledger.card_facts(connection, "ws1", "contact9", "501", token_fingerprint="f")
+    assert facts.interview is not None
+    assert (facts.interview.id, facts.newest_id, nobody.newest_id) == (here.id, newest.id, None)

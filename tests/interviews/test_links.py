@@ -23,6 +23,11 @@ def test_a_token_stays_good_while_its_key_is_on_the_list_and_not_longer() -> Non
     assert links.read_token(token, []) is None
 
 
+def test_a_key_that_is_not_utf_8_signs_as_well() -> None:
+    # An environment variable of any bytes arrives with surrogate escapes.
+    assert links.read_token(links.make_token(ID, ["\udcffabc"]), ["\udcffabc"]) == ID
+
+
 def test_the_newest_key_signs() -> None:
     token = links.make_token(ID, ["new", "old"])
     assert links.read_token(token, ["new"]) == ID

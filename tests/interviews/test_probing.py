@@ -10,7 +10,7 @@ import sqlalchemy as sa
 from canvas_app import gates, store
 from canvas_app.errors import CredentialsError
 from canvas_app.gates import EVERYTHING, DatabaseGate
-from canvas_app.interviews import probing
+from canvas_app.interviews import probing, workspace
 from canvas_app.interviews.tables import pauses, workspaces
 from tests.support.rates import WIDE_OPEN
 from tests.support.world import INTERCOM, KOJI, KOJI_ID, World
@@ -28,15 +28,39 @@ def pause(world: World, wire: gates.Wire, operation: str = "GET /me", status: in
     world.let_time_pass(minutes=1)
 
 
+@pytest.fixture
+def known_world(world: World) -> World:
+    """One in which the token has told its workspace, and nobody has been called since."""
+    world.intercom_knows_us()
+    workspace.read(world.services)
+    world.outside.reset()
+    return world
+
+
 def paused(world: World) -> list[tuple[str, str]]:
     with store.reading(world.engine) as connection:
         found = gates.paused(connection, gates.keys_of(world.settings))
     return [(each.wire, each.operation) for each in found]
 
 
-def test_while_nothing_is_paused_nobody_is_called(world: World) -> None:
-    probing.probe(world.services)
-    assert len(world.outside.calls) == 0
+def test_while_nothing_is_paused_nobody_is_called(known_world: World) -> None:
+    assert probing.probe(known_world.services) == 0
+    assert len(known_world.outside.calls) == 0
+
+
+@pytest.mark.parametrize("status", [200, 503])
+def test_a_token_whose_workspace_is_not_known_is_asked_for_it(world: World, status: int) -> None:
+    world.intercom_knows_us()
+    if status != 200:
+        world.outside.upsert("GET", ME, status=status, json={"type": "error.list", "errors": []})
+    assert [probing.probe(world.services) for _ in range(2)] == [1, 0 if status == 200 else 1]
+    assert world.count(workspaces) == (1 if status == 200 else 0)
+    assert len(world.outside.calls) == (1 if status == 200 else 2)
+
+
+def test_without_a_token_nobody_is_asked(world: World) -> None:
+    world.deploy(intercom_access_token="")
+    assert probing.probe(world.services) == 0
 
 
 @pytest.mark.parametrize("status", [200, 401, 503])
@@ -74,7 +98,8 @@ def test_a_dead_key_is_tried_with_the_newest_interview_that_koji_knows(world: Wo
     assert world.interview().state == "sent"
 
 
-def test_where_koji_knows_no_interview_the_next_real_call_tries_it(world: World) -> None:
+def test_where_koji_knows_no_interview_the_next_real_call_tries_it(known_world: World) -> None:
+    world = known_world
     pause(world, "koji")
     probing.probe(world.services)
     assert len(world.outside.calls) == 0
@@ -82,8 +107,9 @@ def test_where_koji_knows_no_interview_the_next_real_call_tries_it(world: World)
 
 
 def test_a_missing_permission_that_nobody_has_met_for_an_hour_is_not_told_any_more(
-    world: World, caplog: pytest.LogCaptureFixture
+    known_world: World, caplog: pytest.LogCaptureFixture
 ) -> None:
+    world = known_world
     pause(world, "intercom", REPLY, status=403)
     probing.probe(world.services)
     assert paused(world) == [("intercom", REPLY)]
@@ -99,7 +125,9 @@ def test_pauses_of_a_token_that_is_not_ours_any_more_are_left_alone(world: World
     pause(world, "intercom")
     world.deploy(intercom_access_token="another-token")
     world.let_time_pass(days=1)
+    world.intercom_knows_us()
     probing.probe(world.services)
-    assert len(world.outside.calls) == 0
+    # The new one is asked whose it is.
+    assert len(world.outside.calls) == 1
     with store.reading(world.engine) as connection:
         assert connection.execute(sa.select(sa.func.count()).select_from(pauses)).scalar_one() == 1

@@ -5,14 +5,16 @@ from __future__ import annotations
 import json
 import threading
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from datetime import timedelta
 from typing import Any
 
 import pytest
 import sqlalchemy as sa
+from sqlalchemy.engine import Connection, Engine
 
 from canvas_app import store
-from canvas_app.interviews import ledger, purge
+from canvas_app.interviews import forward, ledger, purge, write_back
 from canvas_app.interviews.ask import ask
 from canvas_app.interviews.states import OPEN_STATES, STATES, UNFINISHED_STATES
 from canvas_app.interviews.tables import api_requests, decisions, deliveries, interviews
@@ -64,6 +66,7 @@ def test_an_old_interview_loses_whatever_leads_to_a_person(world: World) -> None
         "koji_link",
         "written_as_id",
         "contact_tags",
+        "conversation_tags",
     ):
         assert before[name] is not None, f"{name} would be empty anyway"
         assert after[name] is None
@@ -132,6 +135,53 @@ def test_what_a_late_result_is_on_its_way_for_keeps_its_data(sqlite_world: World
     world.run_jobs()
     purge.purge_ledger(world.services)
     assert row(world)["purged_at"] is not None
+
+
+def test_what_a_late_result_is_merged_into_after_it_was_found_keeps_its_data(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    old(world)
+    world.koji_event(event(world, sentiment="positive", quality_score=1))
+    begin = store.writing
+
+    def a_worker_first(engine: Engine) -> AbstractContextManager[Connection]:
+        monkeypatch.setattr(store, "writing", begin)
+        with store.reading(world.engine) as connection:
+            stored = deliveries.c.state == "stored"
+            [id_] = connection.execute(sa.select(deliveries.c.id).where(stored)).scalars()
+        forward.take_in(world.services, id_)
+        return begin(engine)
+
+    monkeypatch.setattr(store, "writing", a_worker_first)
+    purge.purge_ledger(world.services)
+    assert row(world)["purged_at"] is None
+    world.run_jobs()
+    purge.purge_ledger(world.services)
+    after = row(world)
+    assert after["purged_at"] is not None
+    assert after["result"]["sentiment"] == "positive", "and what it corrected is not lost"
+    assert "koji.so" not in str(after["result"])
+
+
+def test_what_somebody_is_changing_right_now_does_not_hold_up_the_purge(world: World) -> None:
+    if world.engine.dialect.name == "sqlite":
+        pytest.skip("SQLite has one writer at a time")
+    id_ = old(world)["id"]
+    with store.writing(world.engine) as connection:
+        ledger.get(connection, id_, lock=True)
+        purge.purge_ledger(world.services)
+        assert row(world)["purged_at"] is None
+    purge.purge_ledger(world.services)
+    assert row(world)["purged_at"] is not None
+
+
+def test_nothing_is_written_about_what_was_purged(sqlite_world: World) -> None:
+    id_ = old(sqlite_world)["id"]
+    purge.purge_ledger(sqlite_world.services)
+    before = writes(sqlite_world)
+    for write in (write_back.write_attributes, write_back.write_note, write_back.write_tags):
+        assert write(sqlite_world.services, id_)["kind"] == "stop"
+    assert writes(sqlite_world) == before
 
 
 def test_the_link_of_a_purged_interview_is_kindly_over(world: World) -> None:

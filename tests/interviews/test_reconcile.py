@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
-from canvas_app import store
-from canvas_app.interviews import deliveries, ledger, once, purge, reconcile
+from canvas_app import gates, store
+from canvas_app.interviews import deliveries, forward, ledger, once, probing, purge, reconcile
 from canvas_app.interviews.ledger import Interview
 from canvas_app.interviews.tables import deliveries as deliveries_table
 from canvas_app.interviews.tables import interviews
@@ -102,10 +102,16 @@ def test_the_clock_never_reads_the_whole_ledger(sqlite_world: World) -> None:
         reconcile.lead_on,
         reconcile.ask_about_the_quiet,
         purge.purge_ledger,
+        purge.purge_deliveries,
+        lambda services: probing._ask_koji(services, gates.key_of("koji", "pk_live_key")),
     ):
         step(world.services)
+    # A webhook may name nothing but Koji's id and the contact; it is asked about inside the door's write.
+    with store.reading(world.engine) as connection:
+        for koji_id in ("k-1", None):
+            ledger.for_result(connection, ref=None, koji_interview_id=koji_id, external_id="contact1")
     sa.event.remove(world.engine, "before_cursor_execute", note)
-    assert len(looked) == 6
+    assert len(looked) == 11
     with store.reading(world.engine) as connection:
         for statement, parameters in looked:
             plan = connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {statement}", parameters).all()
@@ -113,6 +119,8 @@ def test_the_clock_never_reads_the_whole_ledger(sqlite_world: World) -> None:
                 row.detail for row in plan if " interviews " in row.detail or " deliveries " in row.detail
             ][:1]
             assert "USING INDEX ix_" in outer, (statement, plan)
+            # Many have no id of Koji's: all that were purged.
+            assert "ix_interviews_koji_interview_id" not in outer or "koji_interview_id = " in statement
 
 
 # Those that were not answered in time
@@ -372,6 +380,38 @@ def test_an_analysis_that_is_left_lying_again_has_failed(sqlite_world: World) ->
     assert (world.interview().state, world.interview().reason) == ("failed", "not_written_back")
 
 
+@pytest.mark.parametrize("taken_in", [False, True])
+def test_an_analysis_whose_delivery_is_on_its_way_has_not_failed(sqlite_world: World, taken_in: bool) -> None:
+    world = answered(sqlite_world, "analysed")
+    world.let_time_pass(hours=2)
+    assert reconcile.lead_on(world.services) == 1
+    if taken_in:
+        assert forward.take_in(world.services, stored(world)[0].id)["verdict"] == "write"
+    # Another tick that has read its list before.
+    assert reconcile._lead_on(world.services, world.interview().id) is False
+    assert world.interview().state == "analysed"
+    world.run_jobs()
+    assert world.interview().state == "written_back"
+
+
+def test_what_is_written_while_a_tick_comes_to_it_has_not_failed(
+    sqlite_world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world = answered(sqlite_world, "analysed")
+    world.let_time_pass(hours=2)
+    reconcile.lead_on(world.services)
+    keep = deliveries.keep
+
+    def the_job_ends(*args: Any, **options: Any) -> bool:
+        kept = keep(*args, **options)
+        world.run_jobs()
+        return kept
+
+    monkeypatch.setattr(deliveries, "keep", the_job_ends)
+    assert reconcile._lead_on(world.services, world.interview().id) is False
+    assert world.interview().state == "written_back"
+
+
 # Interviews that are quiet
 
 
@@ -500,6 +540,45 @@ def test_what_koji_does_not_know_is_not_asked_about_again(world: World, log_line
     assert (world.interview().state, world.interview().check_at) == ("sent", None)
     [line] = [line for line in log_lines() if line["event"] == "check_refused"]
     assert line["reason"] == "koji_interview_not_found"
+
+
+def test_an_answer_that_koji_does_not_know_is_not_asked_about_again_but_its_event_counts(
+    sqlite_world: World,
+) -> None:
+    world = sent_and_ready(sqlite_world)
+    world.outside.get(GET, status=404, json={"error": "not_found"})
+    receive(world, "completed", sentiment=..., quality_score=..., themes=...)
+    assert world.interview().state == "completed"
+    before = len(world.calls("GET", KOJI_ID))
+    for _ in range(12):
+        world.let_time_pass(minutes=30)
+        world.tick("reconcile")
+        world.run_jobs()
+    assert len(world.calls("GET", KOJI_ID)) == before + 1
+    assert (world.interview().state, world.interview().reason) == ("not_written", "quality_unknown")
+    receive(world)
+    assert world.interview().state == "written_back"
+
+
+def test_that_nothing_was_written_of_what_koji_does_not_know_is_not_claimed_where_something_was(
+    sqlite_world: World,
+) -> None:
+    world = answered(sqlite_world, "completed")
+    with store.reading(world.engine) as connection:
+        world.set_interview(attributes_written_at=store.now(connection))
+    world.outside.get(GET, status=404, json={"error": "not_found"})
+    world.let_time_pass(hours=2)
+    reconcile.lead_on(world.services)
+    reconcile.ask_about_the_quiet(world.services)
+    assert (world.interview().state, world.interview().reason) == ("failed", "quality_unknown_after_writing")
+
+
+def test_a_result_that_comes_while_koji_says_that_it_does_not_know_it_goes_on(sqlite_world: World) -> None:
+    world = quiet(sqlite_world)
+    asked = world.interview()
+    world.set_interview(state="completed")
+    reconcile._ask_no_more(world.services, asked)
+    assert world.interview().state == "completed"
 
 
 def test_what_koji_refuses_otherwise_is_asked_about_in_its_time(sqlite_world: World) -> None:

@@ -120,7 +120,10 @@ def test_a_result_of_an_unknown_interview_is_held_for_minutes() -> None:
     assert 60 < sum(pauses) < 3600
 
 
-@pytest.mark.parametrize(("silent_for", "alive"), [(None, False), (29.9, True), (30.0, False), (3600, False)])
+@pytest.mark.parametrize(
+    ("silent_for", "alive"),
+    [(None, False), (29.9, True), (30.0, False), (3600, False), (-5, True), (-31, False)],
+)
 def test_a_worker_that_was_not_heard_of_lately_is_not_alive(silent_for: float | None, alive: bool) -> None:
     now = datetime(2026, 11, 22, tzinfo=UTC)
     seen = None if silent_for is None else now - timedelta(seconds=silent_for)

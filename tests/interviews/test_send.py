@@ -7,6 +7,7 @@ import json
 import threading
 import time
 from collections.abc import Callable
+from datetime import timedelta
 from typing import Any
 
 import httpx
@@ -15,17 +16,20 @@ import sqlalchemy as sa
 
 from canvas_app import store
 from canvas_app.errors import CredentialsError
-from canvas_app.interviews import ledger, outcomes, send, workspace
+from canvas_app.interviews import ledger, once, outcomes, repair, send, workspace
 from canvas_app.interviews.outcomes import Outcome
+from canvas_app.interviews.seen import Person, seen
 from canvas_app.interviews.services import Services
 from canvas_app.interviews.tables import outside_writes
 from canvas_app.worker import make_services
 from tests.interviews.asks import read, write
 from tests.support.world import (
+    CONTACT,
     CONVERSATION,
     INTERCOM,
     KOJI_LINK,
     PUBLIC_URL,
+    WORKSPACE,
     World,
     full_settings,
     texts,
@@ -282,6 +286,83 @@ def test_a_message_whose_link_was_opened_is_there_whatever_could_not_be_learnt(
     assert "Nothing has reached the customer." not in texts(world.initialize())
 
 
+def tap_the_link(world: World) -> None:
+    person = {"User-Agent": "Mozilla/5.0"}
+    assert world.get(f"/i/{world.interview().link_token}", headers=person).status_code == 302
+
+
+def claim(world: World, **age: float) -> None:
+    """The message was claimed so long ago, and what became of it is not known."""
+    with store.writing(world.engine) as connection:
+        at = store.now(connection) - timedelta(**age)
+        connection.execute(
+            sa.insert(outside_writes).values(
+                interview_id=world.interview().id, kind="message", claim="c", claimed_at=at, tries=1
+            )
+        )
+
+
+def test_a_message_that_was_opened_is_there_also_where_a_person_had_it_sent_once_more_in_vain(
+    world: World,
+) -> None:
+    id_ = world.interview().id
+    send.start(world.services, id_)
+    claim(world, minutes=5)
+    send.settle(world.services, id_, 1, outcomes.unknown("cannot_be_told"))
+    person, what = Person(WORKSPACE, CONTACT), seen(world.interview())
+    effect = repair.send_after_all(
+        world.engine, world.services.jobs, world.settings, person, what, conversation_id=CONVERSATION
+    )
+    assert effect == "queued"
+    tap_the_link(world)
+    send.start(world.services, id_)
+    world.set_interview(send_before=world.interview().send_before - timedelta(hours=1))
+    send.settle(world.services, id_, world.interview().send_attempt, outcomes.later("server_error"))
+    after = world.interview()
+    assert (after.state, after.reason) == ("opened", None)
+    assert "Nothing has reached the customer." not in texts(world.initialize())
+    tap_the_link(world)
+
+
+@pytest.mark.parametrize("hours", [0, 3])
+def test_a_message_that_was_opened_is_not_looked_for(world: World, hours: int) -> None:
+    id_ = world.interview().id
+    send.start(world.services, id_)
+    claim(world)
+    tap_the_link(world)
+    world.let_time_pass(hours=hours)
+    send.settle(world.services, id_, 1, outcomes.later("server_error"))
+    after = world.interview()
+    assert (after.state, after.reason) == ("opened", None)
+    assert after.check_at is not None
+    assert world.pending() == [("send", 0.0)], "the tap's own job alone"
+
+
+@pytest.mark.parametrize(
+    "outcome",
+    [
+        outcomes.later("server_error"),
+        outcomes.permanent("other_workspace"),
+        outcomes.unknown("cannot_be_told"),
+        outcomes.of_error(CredentialsError(reason="intercom_token_refused")),
+    ],
+    ids=lambda outcome: str(outcome["kind"]),
+)
+def test_a_message_that_intercom_has_confirmed_is_sent_whatever_is_in_the_way_afterwards(
+    world: World, outcome: Outcome
+) -> None:
+    id_ = world.interview().id
+    send.start(world.services, id_)
+    # The worker dies before it has written down that the step is done, and its successor is refused.
+    assert send.post(world.services, id_) == outcomes.done()
+    send.settle(world.services, id_, 1, outcome)
+    after = world.interview()
+    assert (after.state, after.reason) == ("sent", None)
+    with store.reading(world.engine) as connection:
+        assert after.sent_at == once.done_at(connection, id_, "message")
+    assert messages(world) == 1
+
+
 @pytest.mark.postgres
 @pytest.mark.parametrize("outcome", [outcomes.done(), outcomes.unknown("cannot_be_told")])
 def test_a_link_that_is_opened_while_the_end_is_written_down_counts(
@@ -319,16 +400,7 @@ def test_a_message_of_unknown_fate_is_looked_for_for_an_hour_also_while_the_toke
     interview = world.interview()
     world.set_interview(state="sending", koji_link=KOJI_LINK)
     if claimed:
-        with store.writing(world.engine) as connection:
-            connection.execute(
-                sa.insert(outside_writes).values(
-                    interview_id=interview.id,
-                    kind="message",
-                    claim="c",
-                    claimed_at=store.now(connection),
-                    tries=1,
-                )
-            )
+        claim(world)
     world.let_time_pass(minutes=minutes)
     refused = outcomes.of_error(CredentialsError(reason="intercom_token_refused", status=401))
     send.settle(world.services, interview.id, 1, refused)

@@ -379,6 +379,63 @@ def test_when_a_result_is_corrected_its_own_old_tag_comes_off_the_contact_and_th
     assert world.interview().state == "written_back"
 
 
+def takes_tags_off(world: World) -> None:
+    for owner in (f"contacts/{CONTACT}", f"conversations/{CONVERSATION}"):
+        world.outside.delete(f"{INTERCOM}/{owner}/tags/81", json={"type": "tag", "id": "81"})
+
+
+def test_without_tag_contact_the_corrected_results_old_tag_comes_off_the_conversation_too(
+    world: World,
+) -> None:
+    tags_by_name(world, koji_negative_sentiment="81", koji_positive_sentiment="83")
+    takes_tags_off(world)
+    world.deploy(tag_contact=False)
+    receive(world)
+    receive(world, sentiment="positive")
+    assert len(world.calls("DELETE", f"/conversations/{CONVERSATION}/tags/81$")) == 1
+    assert on_contact(world) == []
+
+
+@pytest.mark.parametrize("owner", [f"contacts/{CONTACT}", f"conversations/{CONVERSATION}"])
+def test_a_tag_of_which_nobody_knows_whether_it_went_on_comes_off_when_it_is_outdated(
+    world: World, owner: str
+) -> None:
+    tags_by_name(world, koji_negative_sentiment="81", koji_positive_sentiment="83")
+    takes_tags_off(world)
+    world.outside.upsert("POST", f"{INTERCOM}/{owner}/tags", status=502, json={})
+    receive(world)
+    world.outside.upsert("POST", f"{INTERCOM}/{owner}/tags", json={"type": "tag", "id": "83"})
+    receive(world, sentiment="positive")
+    assert len(world.calls("DELETE", f"/{owner}/tags/81$")) == 1
+    after = world.interview()
+    assert after.contact_tags == after.conversation_tags == {"83": "koji_positive_sentiment"}
+    # Those that waited write the same, and what is off is not taken off again.
+    while world.pending():
+        world.run_jobs(delayed=True)
+    assert len(world.calls("DELETE", f"/{owner}/tags/81$")) == 1
+
+
+def test_tags_of_an_older_version_are_known_to_be_on_the_conversation_as_well(world: World) -> None:
+    tags_by_name(world, koji_negative_sentiment="81", koji_positive_sentiment="83")
+    takes_tags_off(world)
+    receive(world)
+    world.set_interview(conversation_tags=None)
+    receive(world, sentiment="positive")
+    assert len(world.calls("DELETE", f"/conversations/{CONVERSATION}/tags/81$")) == 1
+
+
+def test_tags_that_went_on_while_the_result_turned_out_anonymous_are_remembered(world: World) -> None:
+    def turned_out(_request: Any) -> tuple[int, dict[str, str], str]:
+        world.set_interview(state="failed", reason="anonymous_after_writing")
+        return 200, {}, '{"type": "tag", "id": "81"}'
+
+    url = f"{INTERCOM}/contacts/{CONTACT}/tags"
+    world.outside.remove("POST", url)
+    world.outside.add_callback("POST", url, callback=turned_out)
+    receive(world)
+    assert world.interview().contact_tags == {"81": "koji_negative_sentiment"}
+
+
 def test_a_tag_that_a_corrected_result_still_has_stays_on_the_conversation(world: World) -> None:
     tags_by_name(world, koji_negative_sentiment="81")
     receive(world)
@@ -421,6 +478,23 @@ def test_an_older_result_leaves_the_contact_alone_and_its_note_on_its_own_conver
     assert len(own) == 1
     assert "negative" in own[0]["body"]
     assert [tag["id"] for tag in world.calls("POST", f"/conversations/{CONVERSATION}/tags")] == ["81"]
+
+
+def test_an_older_result_leaves_a_newer_ones_tags_alone_also_where_its_attributes_were_refused(
+    world: World,
+) -> None:
+    tags_by_name(world, koji_negative_sentiment="81", koji_positive_sentiment="83")
+    older = event(world, completed_at="2026-11-01T10:00:00Z")
+    world.set_interview(state="expired")
+    next_interview(world)
+    world.outside.upsert("PUT", PUT, status=400, json={"type": "error.list", "errors": []})
+    receive(world, interview_id="k2", sentiment="positive", completed_at="2026-11-21T10:00:00Z")
+    assert world.interview().state == "failed"
+    world.outside.upsert("PUT", PUT, json={"type": "contact", "id": CONTACT})
+    world.koji_event(older)
+    world.run_jobs()
+    assert on_contact(world) == [("on", "83")]
+    assert world.interview().contact_tags == {"83": "koji_positive_sentiment"}
 
 
 def test_a_newer_result_overwrites_an_older_one(world: World) -> None:

@@ -87,7 +87,7 @@ class TestBothCalls:
     )
     @pytest.mark.parametrize(
         "body",
-        ["", "<html>", '{"error": "a_code", "message": "zoe@example.com"}', "[]", '{"error": {"a": 1}}'],
+        ["", '{"error": "a_code", "message": "zoe@example.com"}', "[]", '{"error": {"a": 1}}'],
     )
     def test_statuses(
         self,
@@ -136,7 +136,43 @@ class TestBothCalls:
         assert found.reason == reason
         assert str(found).startswith("Koji ")
 
-    @pytest.mark.parametrize("body", ["", "<html>", "[]", "{}", "null"])
+    @pytest.mark.parametrize(
+        ("status", "reason"),
+        [
+            *((status, "answer_unreadable") for status in (200, 400, 401, 402, 403, 404, 409, 422)),
+            (301, "redirected"),
+            (408, "server_error"),
+            (429, "rate_limited"),
+            (503, "server_error"),
+        ],
+    )
+    @pytest.mark.parametrize(
+        "page",
+        [
+            {"body": "No credits left", "content_type": "text/html; charset=utf-8"},
+            {"body": "\n<!doctype html><title>404</title>", "content_type": "application/json"},
+        ],
+        ids=["by its type", "by its content"],
+    )
+    def test_a_page_for_people_is_no_answer_of_kojis(
+        self,
+        client: KojiClient,
+        koji: responses.RequestsMock,
+        method: str,
+        url: str,
+        make: Callable[[KojiClient], object],
+        status: int,
+        reason: str,
+        page: dict[str, str],
+    ) -> None:
+        headers = {"X-Request-Id": "req-1"}
+        found = self.fails(client, koji, method, url, make, status=status, headers=headers, **page)
+        assert type(found) is (PermanentError if reason == "redirected" else LaterError)
+        assert (found.reason, found.status, found.request_id) == (reason, status, "req-1")
+        said = f"A page for people came with status {status} where Koji should have answered."
+        assert (str(found) == said) is (reason == "answer_unreadable")
+
+    @pytest.mark.parametrize("body", ["", "[]", "{}", "null"])
     def test_a_success_that_cannot_be_read(
         self,
         client: KojiClient,
@@ -181,6 +217,20 @@ class TestBothCalls:
         found = self.fails(client, koji, method, url, make, status=status, headers=headers)
         assert isinstance(found, LaterError)
         assert found.retry_after == seconds
+
+    def test_a_moment_is_meant_by_the_clock_that_names_it(
+        self,
+        client: KojiClient,
+        koji: responses.RequestsMock,
+        method: str,
+        url: str,
+        make: Callable[[KojiClient], object],
+    ) -> None:
+        # Koji's clock is ten minutes behind ours.
+        headers = {"Date": "Thu, 28 May 2026 20:16:40 GMT", "Retry-After": "Thu, 28 May 2026 20:17:10 GMT"}
+        found = self.fails(client, koji, method, url, make, status=429, headers=headers)
+        assert isinstance(found, LaterError)
+        assert found.retry_after == 30
 
     @pytest.mark.parametrize(
         "body",

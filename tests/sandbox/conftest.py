@@ -9,6 +9,8 @@ import pytest
 
 from sandbox.server import Sandbox
 from tests.sandbox.fake_app import FakeApp
+from tests.support import intercom_answers
+from tests.support.intercom_contract import contract_if_there
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -28,10 +30,18 @@ def sandbox(fake_app: FakeApp) -> Iterator[Sandbox]:
 
 @pytest.fixture
 def api(sandbox: Sandbox) -> Iterator[httpx.Client]:
-    """A client of the stand-in Intercom's REST API."""
+    """A client of the stand-in Intercom's REST API, which has to answer as Intercom's description says."""
     headers = {"Authorization": f"Bearer {sandbox.access_token}", "Intercom-Version": "2.16"}
     with httpx.Client(base_url=sandbox.intercom_url, headers=headers, trust_env=False, timeout=5) as client:
+        if contract_if_there() is not None:
+            client.event_hooks = {"response": [_as_described]}
         yield client
+
+
+def _as_described(response: httpx.Response) -> None:
+    # Refusals of many kinds are not declared, call by call; their form is the same everywhere.
+    if response.is_success and response.headers["Content-Type"] == "application/json":
+        intercom_answers.check(response)
 
 
 @pytest.fixture

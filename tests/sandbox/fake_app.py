@@ -19,7 +19,11 @@ class _QuietHandler(WSGIRequestHandler):
 
 
 class FakeApp:
-    """Answers ``/canvas/*`` with ``answers`` and ``/webhooks/koji`` with ``webhook_statuses``, then 200."""
+    """Answers ``/canvas/*`` with ``answers``, webhooks with ``webhook_statuses``, then 200, and the API.
+
+    ``webhooks`` are Koji's, ``notifications`` Intercom's; ``calls`` are those of the API, which knows one
+    token and answers with ``api_answer``.
+    """
 
     def __init__(self) -> None:
         self.requests: list[tuple[str, bytes, dict[str, str]]] = []
@@ -28,9 +32,13 @@ class FakeApp:
         self.status = 200
         self.webhook_statuses: list[int] = []
         self.webhooks: list[tuple[bytes, dict[str, str]]] = []
+        self.notifications: list[tuple[bytes, dict[str, str]]] = []
+        self.api_answer: Any = {"interview_id": "i1", "status": "queued"}
+        self.calls: list[tuple[str, Any, str]] = []
         app = Flask(__name__)
         app.add_url_rule("/canvas/<kind>", view_func=self._canvas, methods=["POST"])
-        app.add_url_rule("/webhooks/koji", view_func=self._webhook, methods=["POST"])
+        app.add_url_rule("/webhooks/<vendor>", view_func=self._webhook, methods=["POST"])
+        app.add_url_rule("/api/interviews", view_func=self._api, methods=["POST", "PUT"])
         self._server = make_server("127.0.0.1", 0, app, threaded=True, request_handler=_QuietHandler)
         self.url = f"http://127.0.0.1:{self._server.server_port}"
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.02,), daemon=True)
@@ -53,8 +61,17 @@ class FakeApp:
             answer = json.dumps(answer)
         return Response(answer, self.status, content_type=self.content_type)
 
-    def _webhook(self) -> Response:
-        self.webhooks.append((request.get_data(), dict(request.headers)))
+    def _api(self) -> Response:
+        token = request.headers.get("Authorization", "")
+        self.calls.append((request.method, request.get_json(), token))
+        if token != "Bearer sandbox-api-token":
+            return Response('{"error": "unauthorized", "message": "No."}', 401)
+        body = self.api_answer
+        return Response(body if isinstance(body, str) else json.dumps(body), 201)
+
+    def _webhook(self, vendor: str) -> Response:
+        received = {"koji": self.webhooks, "intercom": self.notifications}[vendor]
+        received.append((request.get_data(), dict(request.headers)))
         status = self.webhook_statuses.pop(0) if self.webhook_statuses else 200
         return Response("", status)
 

@@ -182,8 +182,8 @@ def test_faults_by_http(api: httpx.Client, pages: httpx.Client) -> None:
 def test_delivery_faults_by_http(pages: httpx.Client, sandbox: Sandbox) -> None:
     wanted = {"wire": "koji_delivery", "kind": "lose", "event": "interview.completed"}
     assert pages.post("/_sandbox/faults", json=wanted).status_code == 201
-    assert sandbox.faults.take_delivery("interview.analysis_ready") is None
-    taken = sandbox.faults.take_delivery("interview.completed")
+    assert sandbox.faults.take_delivery("koji", "interview.analysis_ready") is None
+    taken = sandbox.faults.take_delivery("koji", "interview.completed")
     assert isinstance(taken, DeliveryFault)
     assert taken.kind == "lose"
-    assert sandbox.faults.take_delivery("interview.completed") is None
+    assert sandbox.faults.take_delivery("koji", "interview.completed") is None

@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from sandbox import seed
+from sandbox import acts, seed
 
 if TYPE_CHECKING:
     import httpx
@@ -93,6 +93,50 @@ class TestContacts:
         api.put(f"/contacts/{seed.MARTA}", json={"custom_attributes": {"mood": None}})
         assert sandbox.state.intercom.contact(seed.MARTA).custom_attributes == {"plan": "pro"}
 
+    @pytest.mark.parametrize("nothing", [None, ""])
+    @pytest.mark.parametrize(("data_type", "value"), [("string", "x"), ("datetime", 1), ("float", 4.5)])
+    def test_null_and_the_empty_text_clear_any_attribute(
+        self, api: httpx.Client, sandbox: Sandbox, nothing: Any, data_type: str, value: Any
+    ) -> None:
+        api.post("/data_attributes", json={"name": "a", "model": "contact", "data_type": data_type})
+        path = f"/contacts/{seed.LEAD}"
+        assert api.put(path, json={"custom_attributes": {"a": value}}).json()["custom_attributes"]
+        answer = api.put(path, json={"custom_attributes": {"a": nothing}})
+        assert answer.json()["custom_attributes"] == {}
+        assert sandbox.state.intercom.contact(seed.LEAD).custom_attributes == {}
+
+    @pytest.mark.parametrize(
+        "wrong", [{"name": 1}, {"email": None}, {"role": "admin"}, {"unsubscribed_from_emails": "yes"}]
+    )
+    def test_fields_of_the_wrong_type_change_nothing(self, api: httpx.Client, wrong: dict[str, Any]) -> None:
+        before = api.get(f"/contacts/{seed.MARTA}").json()
+        assert refusal(api.put(f"/contacts/{seed.MARTA}", json=wrong)) == (400, "parameter_invalid")
+        assert api.get(f"/contacts/{seed.MARTA}").json() == before
+
+    def test_what_a_contact_has_chosen_is_told(self, api: httpx.Client, sandbox: Sandbox) -> None:
+        state = sandbox.state.intercom
+        state.contact(seed.MARTA).language_override = "de"
+        answer = api.put(f"/contacts/{seed.MARTA}", json={"unsubscribed_from_emails": True}).json()
+        assert (answer["unsubscribed_from_emails"], answer["language_override"]) == (True, "de")
+        assert (answer["role"], answer["marked_email_as_spam"]) == ("user", False)
+
+    def test_only_ten_tags_are_listed_and_the_rest_elsewhere(self, api: httpx.Client) -> None:
+        for number in range(11):
+            tag_id = api.post("/tags", json={"name": f"tag {number}"}).json()["id"]
+            api.post(f"/contacts/{seed.MARTA}/tags", json={"id": tag_id})
+        tags = api.get(f"/contacts/{seed.MARTA}").json()["tags"]
+        assert (len(tags["data"]), tags["total_count"], tags["has_more"]) == (10, 11, True)
+        assert len(api.get(f"/contacts/{seed.MARTA}/tags").json()["data"]) == 11
+        assert len(api.get("/tags").json()["data"]) == 11
+
+    def test_companies(self, api: httpx.Client) -> None:
+        listed = api.get(f"/contacts/{seed.PRIYA}").json()["companies"]
+        assert listed["data"][0]["url"] == f"/companies/{seed.LUMEN}"
+        answer = api.get(f"/contacts/{seed.PRIYA}/companies").json()
+        assert [item["name"] for item in answer["companies"]] == ["Lumen, Ltd."]
+        assert answer["companies"][0]["plan"]["name"] == "Team"
+        assert api.get(f"/contacts/{seed.LEAD}/companies").json()["total_count"] == 0
+
     @pytest.mark.parametrize(
         ("data_type", "good", "bad"),
         [
@@ -121,13 +165,6 @@ class TestContacts:
         assert [item["id"] for item in found["data"]] == [seed.MARTA]
         assert found["total_count"] == 1
 
-    def test_search_in_groups_and_pages(self, api: httpx.Client) -> None:
-        users = {"field": "role", "operator": "=", "value": "user"}
-        lumen = {"field": "email", "operator": "~", "value": "lumen"}
-        body = {"query": {"operator": "AND", "value": [users, lumen]}, "pagination": {"per_page": 1}}
-        found = api.post("/contacts/search", json=body).json()
-        assert (len(found["data"]), found["total_count"], found["pages"]["total_pages"]) == (1, 2, 2)
-
     @pytest.mark.parametrize(
         "query",
         [
@@ -135,10 +172,24 @@ class TestContacts:
             {"field": "shoe_size", "operator": "=", "value": 1},
             {"field": "email", "operator": "like", "value": "x"},
             {"operator": "AND", "value": []},
+            {"operator": "OR", "value": [{"field": "role", "operator": "=", "value": "user"}] * 16},
+            {"field": "created_at", "operator": ">=", "value": 1},
+            {"field": "created_at", "operator": ">", "value": "yesterday"},
+            {"field": "tag_id", "operator": "IN", "value": ["1"]},
+            {"field": "role", "operator": "IN", "value": "user"},
+            {"field": "unsubscribed_from_emails", "operator": "=", "value": "no"},
+            {"field": "custom_attributes.nope", "operator": "=", "value": "x"},
         ],
     )
     def test_bad_searches(self, api: httpx.Client, query: Any) -> None:
         assert refusal(api.post("/contacts/search", json={"query": query}))[0] == 400
+
+    @pytest.mark.parametrize(
+        "pagination", [{"per_page": 0}, {"per_page": 151}, {"per_page": "5"}, {"starting_after": "nonsense"}]
+    )
+    def test_bad_pages(self, api: httpx.Client, pagination: Any) -> None:
+        body = {"query": {"field": "role", "operator": "=", "value": "user"}, "pagination": pagination}
+        assert refusal(api.post("/contacts/search", json=body)) == (400, "parameter_invalid")
 
 
 class TestDataAttributes:
@@ -239,6 +290,27 @@ class TestConversations:
         assert refusal(api.post("/conversations/1001/parts", json={**close, "type": "x"}))[0] == 400
         assert refusal(api.post("/conversations/1001/parts", json={**close, "message_type": "x"}))[0] == 400
 
+    def test_a_rating_and_what_was_worked_out(self, api: httpx.Client, sandbox: Sandbox) -> None:
+        state = sandbox.state.intercom
+        talk = state.conversation("1001")
+        before = api.get("/conversations/1001").json()
+        assert (before["conversation_rating"], before["tags"]["tags"]) == (None, [])
+        assert before["statistics"]["count_conversation_parts"] == 4
+        assert before["statistics"]["time_to_admin_reply"] == 7 * 60
+        assert before["statistics"]["median_time_to_reply"] == int((7 + 2) / 2 * 60)
+        assert "last_close_at" not in before["statistics"]
+        acts.close(state, talk, by=seed.OWN_ADMIN)
+        acts.rate(state, talk, state.contact(seed.MARTA), 2, "Too slow")
+        acts.tag_part(state, talk, talk.parts[0].id, "bug", by=seed.ADA)
+        after = api.get("/conversations/1001").json()
+        rating = after["conversation_rating"]
+        assert (rating["rating"], rating["remark"], rating["teammate"]["id"]) == (2, "Too slow", seed.ADA)
+        assert after["statistics"]["last_closed_by_id"] == seed.OWN_ADMIN
+        assert after["statistics"]["count_reopens"] == 0
+        assert [item["id"] for item in after["teammates"]["teammates"]] == [seed.ADA, seed.OWN_ADMIN]
+        assert after["tags"]["tags"][0]["name"] == "bug"
+        assert after["conversation_parts"]["conversation_parts"][0]["tags"][0]["name"] == "bug"
+
     def test_search_by_contact(self, api: httpx.Client) -> None:
         query = {"field": "contact_ids", "operator": "=", "value": seed.TOM}
         found = api.post("/conversations/search", json={"query": query}).json()
@@ -298,12 +370,15 @@ class TestMessages:
         assert found["source"]["delivered_as"] == "admin_initiated"
 
     def test_without_one(self, api: httpx.Client) -> None:
-        assert api.post("/messages", json=self.BODY).json()["conversation_id"] is None
+        assert "conversation_id" not in api.post("/messages", json=self.BODY).json()
 
     @pytest.mark.parametrize(
         ("change", "status"),
         [
             ({"message_type": "whatsapp"}, 400),
+            ({"message_type": "inapp"}, 400),
+            ({"from": {"type": "admin", "id": "991"}}, 400),
+            ({"to": {"type": "lead", "id": seed.MARTA}}, 404),
             ({"message_type": "email"}, 422),
             ({"body": ""}, 400),
             ({"from": {"type": "admin", "id": 1}}, 404),

@@ -9,7 +9,7 @@ import httpx
 import pytest
 
 from sandbox.faults import DeliveryFault
-from sandbox.server import Sandbox
+from sandbox.server import SECOND_STUDY, Sandbox
 
 if TYPE_CHECKING:
     from tests.sandbox.fake_app import FakeApp
@@ -127,13 +127,37 @@ def test_webhooks_are_signed_and_echo_what_was_sent(
     )
     assert sandbox.deliverer.wait_idle()
     raw, headers = fake_app.webhooks[1]
-    expected = hmac.new(sandbox.koji_webhook_secret.encode(), raw, hashlib.sha256).hexdigest()
-    assert headers["X-Koji-Signature"] == expected
+    assert headers["X-Koji-Signature"] == _signed(sandbox.koji_webhook_secret, raw)
     data = json.loads(raw)["data"]
     assert data["respondent_email"] == "marta@northwind.example"
     assert data["external_id"] == "c1"
     assert data["metadata"]["interview_ref"] == "r1"
     assert (data["quality_score"], data["sentiment"], data["themes"]) == (4.5, "mixed", ["slow exports"])
+
+
+def test_a_second_study_can_be_switched_on(fake_app: FakeApp) -> None:
+    with Sandbox(fake_app.url, second_study=True) as sandbox:
+        second = sandbox.second_study
+        assert second is not None
+        assert second.key != sandbox.koji_key
+        headers = {"Authorization": f"Bearer {second.key}"}
+        with httpx.Client(base_url=f"{sandbox.koji_url}/api/v1", headers=headers, trust_env=False) as api:
+            interview_id = started(api)
+        sandbox.state.koji.answer(interview_id, answers=ANSWERS)
+        assert sandbox.deliverer.wait_idle()
+        assert sandbox.state.koji.interview(interview_id).study.name == SECOND_STUDY
+    raw, sent = fake_app.webhooks[0]
+    assert sent["X-Koji-Signature"] == _signed(second.webhook_secret, raw)
+    assert sent["X-Koji-Signature"] != _signed(sandbox.koji_webhook_secret, raw)
+
+
+def _signed(secret: str, raw: bytes) -> str:
+    return hmac.new(secret.encode(), raw, hashlib.sha256).hexdigest()
+
+
+def test_without_the_switch_there_is_one_study(sandbox: Sandbox) -> None:
+    assert sandbox.second_study is None
+    assert len(sandbox.state.koji.studies) == 1
 
 
 @pytest.mark.parametrize("by_study", [True, False])

@@ -8,17 +8,14 @@ import socket
 import subprocess
 import sys
 import time
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import httpx
 import pytest
 
+from sandbox.checking import NotAsExpectedError, check, check_that
 from sandbox.processes import ROOT, App, NotStartedError, free_port
 from sandbox.server import Sandbox
-from sandbox.tour import NotAsExpectedError, check, check_that
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 
 def settings_for(sandbox: Sandbox, port: int, folder: Path) -> dict[str, str]:
@@ -114,6 +111,18 @@ def test_demo_tells_what_to_click_and_ends_at_ctrl_c(tmp_path: Path) -> None:
         inbox = said.split("Inbox (stand-in Intercom)")[1].split()[0]
         page = httpx.get(inbox, follow_redirects=True, trust_env=False)
         assert 'name="component_id" value="send"' in page.text
+        settings = said.split("    . ")[1].split()[0]
+        command = subprocess.run(  # noqa: S603 - our own command, as the demo says to type it.
+            ["/bin/sh", "-c", f". {settings} && {sys.executable} -m canvas_app theme-tags list"],
+            cwd=ROOT,
+            env=environment,
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=60,
+        )
+        assert inbox.rstrip("/") in Path(settings).read_text()
+        assert command.returncode == 0, command.stdout + command.stderr
     finally:
         demo.send_signal(signal.SIGINT)
         rest, _ = demo.communicate(timeout=20)

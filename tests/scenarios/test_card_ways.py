@@ -9,12 +9,14 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import timedelta
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import pytest
 import sqlalchemy as sa
 from itsdangerous import TimestampSigner
 
 from canvas_app import store
+from canvas_app.canvas.texts import moment
 from canvas_app.errors import UnknownOutcomeError
 from canvas_app.interviews import once
 from canvas_app.interviews.ledger import Interview
@@ -158,6 +160,14 @@ class TestAskedRecently:
         field = component(confirm, "personal_line")
         assert field is not None
         assert field["value"] == "Great talk."
+
+    def test_a_stale_offer_shows_what_the_customer_has_answered_meanwhile(self, world: World) -> None:
+        world.deploy(ask_again_days=0)
+        offer = world.initialize()
+        answered(world)
+        card = world.submit("send", current_canvas=offer)
+        assert "Answered on" in texts(card)
+        assert (world.count(interviews), messages(world)) == (1, 1)
 
     def test_an_offer_of_a_day_ago_gives_way_to_what_is_in_the_way(
         self, world: World, monkeypatch: pytest.MonkeyPatch
@@ -393,12 +403,22 @@ class TestWithdraw:
 
 
 class TestUnknown:
+    def test_says_when_it_was_tried(self, world: World) -> None:
+        unknown = of_unknown_fate(world)
+        assert unknown.tried_at is not None
+        world.set_interview(state_since=unknown.tried_at + timedelta(minutes=76))
+        zone = ZoneInfo("Europe/Berlin")
+        assert f"Tried on {moment(unknown.tried_at, zone)}" in texts(world.initialize())
+
     def test_it_is_there(self, world: World) -> None:
         unknown = of_unknown_fate(world)
         card = world.submit("it_is_there")
         assert "Interview sent" in texts(card)
         sent = world.interview()
-        assert (sent.state, sent.sent_at, sent.reason) == ("sent", unknown.state_since, None)
+        # Since it was tried, which is when the claim on it was made, and not since nobody knew any more.
+        assert (sent.state, sent.sent_at, sent.reason) == ("sent", unknown.tried_at, None)
+        assert unknown.tried_at is not None
+        assert unknown.tried_at < unknown.state_since
         assert (world.pending(), messages(world)) == ([], 0)
 
     def test_it_is_not_there_and_is_sent_once_more(self, world: World) -> None:
@@ -435,9 +455,10 @@ class TestUnknown:
         assert (world.run_jobs(), world.interview().state, messages(world)) == ([], "sent", 0)
 
     def test_not_while_the_call_may_still_be_under_way(self, world: World) -> None:
-        unknown = of_unknown_fate(world)
+        of_unknown_fate(world)
         with store.writing(world.engine) as connection:
             connection.execute(sa.update(outside_writes).values(claimed_at=store.now(connection)))
+        unknown = world.interview()
         card = world.submit("send_after_all")
         assert "Nothing was changed. Please refresh in a minute." in texts(card)
         assert (world.interview(), world.pending()) == (unknown, [])

@@ -65,8 +65,12 @@ def test_two_contacts_of_one_group_conversation_are_two_interviews(world: World)
     world.vendors_are_well()
     canvas = world.initialize()
     world.submit("send", current_canvas=canvas)
-    # The very same card: the inbox may keep it while another participant is selected.
+    # The very same card: the inbox may keep it while another participant is selected. Whose name they read on
+    # it is not who is selected now, so that it is drawn anew.
     world.submit("send", current_canvas=canvas, contact=SECOND_CONTACT)
+    assert component(world.last_canvas, "send") is not None
+    assert world.count(interviews) == 1
+    world.submit("send", contact=SECOND_CONTACT)
     assert component(world.last_canvas, "send") is None
     assert world.run_jobs() == ["send", "send"]
     assert (world.count(interviews), messages(world)) == (2, 2)

@@ -219,7 +219,10 @@ class TestTablesOfANewerVersion:
         leases.take(world.engine)
         answer = world.get("/healthz")
         assert (answer.status_code, answer.get_json()["down"]) == (503, ["schema"])
-        assert "python -m canvas_app release" in world.get("/").text
+        page = world.get("/").text
+        assert "deploy the newer version again" in page
+        # It would do nothing.
+        assert "python -m canvas_app release" not in page
 
 
 def test_no_setting_that_the_app_needs_is_left_out_above(sqlite_url: str) -> None:

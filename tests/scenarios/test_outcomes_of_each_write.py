@@ -36,9 +36,13 @@ FOR_NOW: dict[str, tuple[dict[str, Any], str]] = {
     "cut off": ({"body": httpx.RemoteProtocolError("cut")}, "no_answer"),
     "no connection": ({"body": httpx.ConnectTimeout("away")}, "unreachable"),
     "a page": ({"body": "<html>Please wait", "content_type": "text/html"}, "answer_unreadable"),
+    "a page with 404": (
+        {"status": 404, "body": "<html>No such host", "content_type": "text/html"},
+        "answer_unreadable",
+    ),
     "dead token": ({"status": 401}, "token_refused"),
 }
-FATE_IS_OPEN = ("503", "no answer", "cut off", "a page")
+FATE_IS_OPEN = ("503", "no answer", "cut off", "a page", "a page with 404")
 WORDS = {
     "rate_limited": "too many calls",
     "server_error": "had a fault",

@@ -40,7 +40,9 @@ def events(log_lines: Logged) -> list[tuple[str, str, str]]:
 def card_says_paused(world: World) -> str | None:
     with store.reading(world.engine) as connection:
         keys = gates.keys_of(world.settings)
-        return ledger.card_facts(connection, WORKSPACE, CONTACT, CONVERSATION, gate_keys=keys).paused
+        return ledger.card_facts(
+            connection, WORKSPACE, CONTACT, CONVERSATION, token_fingerprint="", gate_keys=keys
+        ).paused
 
 
 def shown(world: World) -> dict[str, list[tuple[str, str]]]:
@@ -203,7 +205,7 @@ def test_without_credits_nothing_is_started_and_results_still_come(sent: World) 
 
 def interview_of(world: World, contact_id: str) -> str:
     with store.reading(world.engine) as connection:
-        found = ledger.card_facts(connection, WORKSPACE, contact_id, None).interview
+        found = ledger.card_facts(connection, WORKSPACE, contact_id, None, token_fingerprint="").interview
     assert found is not None
     return found.id
 

@@ -85,7 +85,7 @@ class IntercomContract:
     """What Intercom's description allows."""
 
     def __init__(self, path: Path) -> None:
-        self._document, self._openapi = _load(path)
+        self.document, self._openapi = _load(path)
 
     def validate(self, request: httpx.Request) -> None:
         """Raises AssertionError that says what is wrong with a request to Intercom.
@@ -95,7 +95,7 @@ class IntercomContract:
         """
         body = request.read()
         where = f"{request.method} {request.url.path}"
-        operation = self._operation(request.method.lower(), request.url.path)
+        operation = self.operation(request.method.lower(), request.url.path)
         assert operation is not None, f"{where}: the description has no such call"
         try:
             self._openapi.validate_request(
@@ -133,7 +133,7 @@ class IntercomContract:
         """The key sets of every form that a body may take, with references and alternatives resolved."""
         while "$ref" in schema:
             name = schema["$ref"].rpartition("/")[2]
-            schema = self._document["components"]["schemas"][name]
+            schema = self.document["components"]["schemas"][name]
         forms = [frozenset(schema.get("properties", {}))]
         for part in schema.get("allOf", []):
             forms = [one | other for one in forms for other in self._forms(part)]
@@ -143,11 +143,12 @@ class IntercomContract:
             forms = [one | other for one in forms for other in others]
         return forms
 
-    def _operation(self, method: str, path: str) -> dict[str, Any] | None:
+    def operation(self, method: str, path: str) -> dict[str, Any] | None:
+        """What the description says of this call; ``method`` is in lower case."""
         # Paths without placeholders come first: /contacts/search is not the contact named "search".
-        for template in sorted(self._document["paths"], key=lambda text: text.count("{")):
+        for template in sorted(self.document["paths"], key=lambda text: text.count("{")):
             pattern = re.sub(r"\\\{[^/]+?\\\}", "[^/]+", re.escape(template))
-            operations = self._document["paths"][template]
+            operations = self.document["paths"][template]
             if method in operations and re.fullmatch(pattern, path):
                 found: dict[str, Any] = operations[method]
                 return found

@@ -73,6 +73,44 @@ class TestSettingUp:
         assert stored(world) == []
         assert world.pending() == []
 
+    @pytest.mark.parametrize(
+        "body",
+        [
+            b'{"event": "webhook.verify_endpoint"}',
+            b'{"event": "handshake", "challenge": "c4-ll_enge"}',
+            b'{"type": "webhook_verification"}',
+            b"ping",
+            b"challenge=abc",
+            b"[]",
+        ],
+    )
+    def test_a_request_of_an_unforeseen_form_is_answered_without_a_signature(
+        self, world: World, body: bytes
+    ) -> None:
+        answer = deliver(world, body)
+        assert answer.status_code == 200
+        assert answer.get_json().get("challenge") == ("c4-ll_enge" if b"c4-ll" in body else None)
+        assert stored(world) == []
+        unset = full_settings(world.settings.database_url, koji_webhook_secret="")
+        assert create_app(unset).test_client().post(PATH, data=body).status_code == 200
+
+    @pytest.mark.parametrize(
+        "body", [b"ping", b"challenge=abc", b"[]", b'{"event": "hi", "challenge": "abc"}']
+    )
+    def test_a_signed_one_is_answered_as_well_and_has_no_effect(self, world: World, body: bytes) -> None:
+        assert deliver(world, body, **signed(body)).get_json()["status"] == "ok"
+        assert stored(world) == []
+
+    @pytest.mark.parametrize("method", ["GET", "POST"])
+    @pytest.mark.parametrize(
+        ("challenge", "echoed"), [("c4-ll_enge", True), ("<script>", False), ("", False)]
+    )
+    def test_a_challenge_in_the_address_is_repeated_if_it_is_a_plain_word(
+        self, world: World, method: str, challenge: str, echoed: bool
+    ) -> None:
+        answer = world.app.test_client().open(PATH, method=method, query_string={"challenge": challenge})
+        assert answer.get_json() == {"status": "ok"} | ({"challenge": challenge} if echoed else {})
+
     @pytest.mark.parametrize("challenge", ["<script>", "a b", "x" * 201, 7, ["x"], ""])
     def test_a_challenge_that_is_no_plain_word_is_not_repeated(self, world: World, challenge: object) -> None:
         answer = deliver(world, {"challenge": challenge})
@@ -90,12 +128,12 @@ class TestSettingUp:
             {"type": "interview.analysis_ready", "event": "ping", "challenge": "x"},
             {"event": "study.published"},
             {"data": DATA},
+            {"event": "handshake", "data": DATA},
+            [{"event": "interview.analysis_ready", "data": DATA}],
         ],
         ids=lambda body: json.dumps(body)[:60],
     )
-    def test_an_unsigned_event_is_refused_however_it_is_dressed(
-        self, world: World, body: dict[str, Any]
-    ) -> None:
+    def test_an_unsigned_event_is_refused_however_it_is_dressed(self, world: World, body: object) -> None:
         answer = deliver(world, body)
         assert answer.status_code == 401
         assert answer.get_json()["error"] == "signature_missing"
@@ -117,6 +155,8 @@ FORMS: dict[str, Callable[[bytes], str]] = {
     "hex with a prefix": lambda raw: "sha256=" + _digest(raw).hex(),
     "base64": lambda raw: base64.b64encode(_digest(raw)).decode(),
     "url-safe base64": lambda raw: base64.urlsafe_b64encode(_digest(raw)).decode().rstrip("="),
+    "hex with a prefix in capitals": lambda raw: "SHA256=" + _digest(raw).hex(),
+    "with a time and a space": lambda raw: _timestamped(raw, time.time()).replace(",", ", "),
     "with a time": lambda raw: _timestamped(raw, time.time()),
     "with a time, beside an old scheme": lambda raw: _timestamped(raw, time.time()) + ",v0=abc",
 }

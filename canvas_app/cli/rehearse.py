@@ -1,0 +1,122 @@
+"""``rules dry-run``: who would have been asked, who not, and why."""
+
+from __future__ import annotations
+
+from collections import Counter
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING
+
+import click
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.table import Table
+
+from canvas_app import store
+from canvas_app.canvas import reasons
+from canvas_app.cli.common import load_settings, open_engine
+from canvas_app.cli.spans import Span
+from canvas_app.errors import NotConfigured, WireError
+from canvas_app.interviews import rehearsal, rulestore
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from sqlalchemy.engine import Engine
+
+    from canvas_app.interviews.rehearsal import Line
+    from canvas_app.interviews.rulebook import Rule
+    from canvas_app.interviews.services import Services
+    from canvas_app.settings import Settings
+
+
+@click.command("dry-run")
+@click.option("--since", type=Span(), default="30d", show_default=True, help="How far back, as in 30d.")
+@click.option("--rule", "slug", help="This rule alone, also if it is off; else all that are on.")
+@click.option("--only-asked", is_flag=True, help="Leave out who would not have been asked.")
+def rehearse(since: timedelta, slug: str | None, only_asked: bool) -> None:
+    """Say who would have been asked about past conversations, who not, and why. Sends nothing.
+
+    Intercom tells what conversations and contacts are like today. When a tag was put on a contact it does
+    not tell, so that rules about those are left out.
+    """
+    settings = load_settings()
+    engine = open_engine(settings)
+    try:
+        rules = _rules(engine, slug)
+        left_out = [rule.slug for rule in rules if rule.event not in rehearsal.REHEARSED]
+        rules = [rule for rule in rules if rule.event in rehearsal.REHEARSED]
+        if left_out:
+            click.echo(f"Left out, because they are about tags on contacts: {', '.join(left_out)}")
+        if not rules:
+            click.echo("There is no rule to try. Switch one on, or name one with --rule.")
+            return
+        lines = _lines(make_services(settings, engine), rules, datetime.now(UTC) - since)
+    except (WireError, NotConfigured) as error:
+        raise click.ClickException(f"Intercom could not be read: {error}") from error
+    finally:
+        engine.dispose()
+    _tell(lines, only_asked=only_asked)
+
+
+def make_services(settings: Settings, engine: Engine) -> Services:
+    # The durable engine takes half a second to import.
+    from canvas_app import worker
+
+    return worker.make_services(settings, engine)
+
+
+def _rules(engine: Engine, slug: str | None) -> list[Rule]:
+    with store.reading(engine) as connection:
+        if slug is None:
+            return [rule for rule in rulestore.listed(connection) if rule.enabled]
+        rule = rulestore.find(connection, slug)
+    if rule is None:
+        raise click.ClickException(f"There is no rule {slug}. See: rules list")
+    return [rule]
+
+
+def _lines(services: Services, rules: Sequence[Rule], since: datetime) -> list[Line]:
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeRemainingColumn(),
+    )
+    with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
+        task = progress.add_task("Reading conversations", total=None)
+
+        def tell(done: int, total: int) -> None:
+            progress.update(task, completed=done, total=total)
+
+        return rehearsal.rehearse(services, rules, since=since, tell=tell)
+
+
+def _tell(lines: Sequence[Line], *, only_asked: bool) -> None:
+    table = Table("when (UTC)", "rule", "contact", "conversation", "asked?", "why")
+    for line in lines:
+        if line.no is None or not only_asked:
+            who = line.contact_name or line.contact_email or line.contact_id
+            table.add_row(
+                f"{line.happened_at:%Y-%m-%d %H:%M}",
+                line.rule.slug,
+                who,
+                line.conversation_id,
+                "yes" if line.no is None else "no",
+                _why(line),
+            )
+    console = Console()
+    if not console.is_terminal:
+        console = Console(width=1000)
+    if table.row_count:
+        console.print(table)
+    asked = sum(line.no is None for line in lines)
+    click.echo(f"{asked} would have been asked, {len(lines) - asked} not. Nothing was sent.")
+    for reason, count in Counter(line.no.reason for line in lines if line.no is not None).most_common():
+        click.echo(f"{count:>6}  {reasons.in_words(reason)}")
+
+
+def _why(line: Line) -> str:
+    if line.no is None:
+        return f"sent {line.sent_at:%Y-%m-%d %H:%M}"
+    words = reasons.in_words(line.no.reason) or line.no.reason
+    return f"{words} ({line.no.detail})" if line.no.detail else words
