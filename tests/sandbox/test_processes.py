@@ -13,9 +13,11 @@ from pathlib import Path
 import httpx
 import pytest
 
-from sandbox.checking import NotAsExpectedError, check, check_that
+from sandbox import seed
+from sandbox.checking import NotAsExpectedError, check, check_that, until, words_of
 from sandbox.processes import ROOT, App, NotStartedError, free_port
-from sandbox.server import Sandbox
+from sandbox.running import SECOND_SLUG, everything
+from sandbox.server import SECOND_STUDY, Sandbox
 
 
 def settings_for(sandbox: Sandbox, port: int, folder: Path) -> dict[str, str]:
@@ -131,6 +133,25 @@ def test_demo_tells_what_to_click_and_ends_at_ctrl_c(tmp_path: Path) -> None:
     assert list(tmp_path.glob("koji-for-intercom-*")) == []
     with pytest.raises(httpx.ConnectError):
         httpx.get(inbox, trust_env=False)
+
+
+@pytest.mark.slow
+def test_the_application_is_told_of_a_second_study() -> None:
+    pytest.importorskip("canvas_app.cli.studies")
+    with everything(second_study=True) as running:
+        inbox, state = running.sandbox.inbox, running.sandbox.state.intercom
+        talk, contact = state.conversation("1001"), state.contact(seed.MARTA)
+        card = words_of(inbox.initialize(talk, contact))
+        assert SECOND_STUDY.casefold() in card
+        inbox.submit(talk, contact, "send", {"study": SECOND_SLUG})
+        koji = running.sandbox.state.koji
+        [interview] = until("Koji has an interview", lambda: list(koji.interviews.values()))
+        assert interview.study is running.sandbox.second_study
+        koji.answer(interview.id, answers=["The export was slow and broken for hours."] * 3, rating=2)
+        # Its webhooks are signed with the study's own secret.
+        assert running.sandbox.deliverer.wait_idle()
+        assert [item.statuses for item in running.sandbox.deliverer.deliveries] == [[200], [200]]
+        assert state.canvas_problems == []
 
 
 @pytest.mark.slow
