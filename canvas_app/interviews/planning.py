@@ -7,6 +7,7 @@ decision tells too.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Final
 
@@ -110,7 +111,7 @@ def _against(services: Services, interview: Interview) -> No | None:
     with store.reading(services.engine) as connection:
         rule, no = _rule(connection, interview)
         no = no or _against_by_ledger(connection, services, interview, store.now(connection), rule)
-    if no is not None or contacts.is_placeholder(interview.contact_id):
+    if no is not None or contacts.is_unknown(interview):
         # Who is not known yet is asked about once they are.
         return no
     return against_contact(services, interview)
@@ -143,6 +144,8 @@ def _against_by_ledger(
         open_days=services.settings.open_days,
         other_than=interview.id,
     )
+    # What is planned for later stands in nobody's way.
+    found = replace(found, planned=False)
     return rulebook.against_history(found, sent_at=now, ask_again_days=services.settings.ask_again_days)
 
 
