@@ -13,6 +13,7 @@ from canvas_app import store
 from canvas_app.interviews import studies
 from canvas_app.interviews.tables import decisions, deliveries, interviews, theme_tags
 from canvas_app.settings import Study
+from tests.interviews.test_delivering import HOME, intercom_takes_message
 from tests.support.events import (
     BOT,
     BY_CONTACT,
@@ -101,17 +102,14 @@ def test_a_contact_is_tagged(world: World, role: str) -> None:
     add_rule(world, "onboarded", **TAGGED)
     all_is_well(world)
     intercom_has_contact(world, "Onboarded", role=role)
-    world.intercom_event(contact_tagged("Onboarded", role))
-    name, args = world._take_job(delayed=False) or ("", [])
-    assert name == "react"
-    from canvas_app.interviews import jobs
-
-    jobs.react(world._call, world.services, *args)
+    intercom_takes_message(world)
+    happens(world, contact_tagged("Onboarded", role))
     assert decided(world) == [("onboarded", "asked", None)]
-    interview = world.interview()
     # There is no conversation to speak in, so it is a new message.
-    assert (interview.deliver, interview.conversation_id) == ("message", None)
-    assert (interview.contact_role, interview.state) == (role, "queued")
+    interview = world.interview()
+    assert (interview.deliver, interview.conversation_id, interview.state) == ("message", HOME, "sent")
+    [message] = world.calls("POST", "/messages$")
+    assert message["to"] == {"type": role, "id": CONTACT}
 
 
 def test_a_part_is_tagged(world: World) -> None:
