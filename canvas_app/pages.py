@@ -12,8 +12,8 @@ from sqlalchemy.exc import SQLAlchemyError
 from werkzeug.wrappers import Response as BaseResponse
 
 from canvas_app import health, log, store, web
-from canvas_app.canvas import states, texts
-from canvas_app.interviews import ledger, links, workspace
+from canvas_app.canvas import texts
+from canvas_app.interviews import hours, ledger, links, workspace
 from canvas_app.interviews.ledger import Interview
 from canvas_app.interviews.states import HAS_RESULT, LINK_STATES
 from canvas_app.koji import links as koji_links
@@ -177,7 +177,7 @@ def _unknown_link() -> Response:
 
 def _planned(interview: Interview, timezone: str | None) -> Response:
     """Says when, and promises nothing: at that moment the limits are looked at once more."""
-    begins_at = texts.moment(interview.not_before or interview.created_at, states.zone_of(timezone))
+    begins_at = texts.moment(interview.not_before or interview.created_at, hours.zone_of(timezone))
     return _message(
         200,
         "Your interview is not open yet",

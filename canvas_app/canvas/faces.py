@@ -13,7 +13,7 @@ from canvas_app.canvas import cards, choices, offers, reasons, states, texts
 from canvas_app.canvas.card_states import AskedRecently, CardState, NotSetUp
 from canvas_app.canvas.kit import Canvas
 from canvas_app.canvas.request import CanvasRequest
-from canvas_app.interviews import card_facts, frequency, ledger, rules, studies, words
+from canvas_app.interviews import card_facts, frequency, hours, ledger, rules, studies, words
 from canvas_app.interviews.card_facts import CardFacts
 from canvas_app.interviews.ledger import Interview
 from canvas_app.interviews.seen import Person
@@ -224,7 +224,7 @@ class Faces:
     def _face(
         self, state: CardState, facts: CardFacts, elsewhere: str | None = None, *, word: str | None = None
     ) -> Face:
-        zone = states.zone_of(facts.timezone)
+        zone = hours.zone_of(facts.timezone)
         missing = studies.missing_at_all(facts.studies, self._settings)
         if missing:
             return Face(NotSetUp(missing=tuple(missing)), zone)
@@ -236,7 +236,7 @@ class Faces:
         return offers.bind(self._settings.secret_key, self._request, interview)
 
     def _elsewhere(self, interview: Interview, facts: CardFacts) -> str | None:
-        zone = states.zone_of(facts.timezone)
+        zone = hours.zone_of(facts.timezone)
         return states.elsewhere(interview, self._request.conversation_id, zone)
 
     def _is_here(self, interview: Interview) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import timedelta
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+from zoneinfo import ZoneInfo
 
 from canvas_app.canvas import reasons, texts
 from canvas_app.canvas.card_states import (
@@ -167,14 +167,6 @@ def confirm_withdraw(interview: Interview, *, token: str) -> ConfirmWithdraw:
         opened_at=interview.opened_at,
         token=token,
     )
-
-
-def zone_of(name: str | None) -> ZoneInfo:
-    """The workspace's time zone; UTC while it is not known or not a zone that this system knows."""
-    try:
-        return ZoneInfo(name or "UTC")
-    except (ZoneInfoNotFoundError, ValueError, OSError):
-        return ZoneInfo("UTC")
 
 
 def elsewhere(interview: Interview, conversation_id: str | None, zone: ZoneInfo) -> str | None:

@@ -9,16 +9,18 @@ import sys
 import click
 from sqlalchemy.exc import OperationalError, SQLAlchemyError
 
-from canvas_app import log, migrate
+from canvas_app import log, migrate, store
 from canvas_app.cli.common import load_settings
 from canvas_app.cli.contacts import export_contacts, import_links
 from canvas_app.cli.doctor import doctor
 from canvas_app.cli.repair import erase, replay
+from canvas_app.cli.rules import rule_commands
 from canvas_app.cli.setup import setup
 from canvas_app.cli.studies import study_commands
 from canvas_app.cli.theme_tags import theme_tag_commands
 from canvas_app.cli.trigger import trigger
 from canvas_app.errors import SettingsError
+from canvas_app.interviews import readymade
 
 logger = logging.getLogger(__name__)
 
@@ -58,6 +60,10 @@ def release() -> None:
             f"The database's tables are those of a newer version ({newer}). They are left as they are."
         )
         return
+    engine = store.make_engine(database_url, pool_size=1)
+    with store.writing(engine) as connection:
+        readymade.plant(connection)
+    engine.dispose()
     click.echo("The database is up to date.")
 
 
@@ -80,6 +86,7 @@ for command in (
     export_contacts,
     import_links,
     replay,
+    rule_commands,
     setup,
     study_commands,
     theme_tag_commands,

@@ -176,6 +176,7 @@ def switch_off(slug: str) -> None:
 @click.option("--invitation", metavar="TEXT", help="The paragraph before the link.")
 @click.option("--link-text", metavar="TEXT", help="What the link reads.")
 @click.option("--thanks", metavar="TEXT", help="The last paragraph.")
+@click.option("--reminder", metavar="TEXT", help="In place of the invitation, in the one reminder.")
 @click.option("--remove", is_flag=True, help="Take the words of this language away.")
 def word_study(slug: str, *, language: str | None, remove: bool, **parts: str | None) -> None:
     """Show the message of the study SLUG, or word it in a language of the contacts'.
@@ -202,6 +203,8 @@ def word_study(slug: str, *, language: str | None, remove: bool, **parts: str | 
         click.echo(f"{tag}:")
         for text in wording.invitation_preview(contact_name=_PREVIEW_NAME, personal_line=None, said=said):
             click.echo(f"    {text}")
+        if study.remind_after_days is not None:
+            click.echo(f"    (reminder) {words.filled(said.reminder, _PREVIEW_NAME)}")
 
 
 # What is entered

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Final, TypeVar
 from urllib.parse import quote
 
 from canvas_app import http_outcomes
-from canvas_app.errors import ContactMerged, CredentialsError, PermanentError, UnknownAttribute
-from canvas_app.intercom import reading
+from canvas_app.errors import CredentialsError, PermanentError
+from canvas_app.intercom import reading, refusals
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
         Contact,
         ContactAttribute,
         Conversation,
+        ConversationPage,
         FoundConversations,
         Me,
         Tag,
@@ -35,13 +36,6 @@ SERVICE: Final = "Intercom"
 _CONVERSATION_ID = re.compile(r"[0-9]{1,15}")
 _ADMIN_ID = re.compile(r"[0-9]{1,15}")
 _OPAQUE_ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
-_CODE = re.compile(r"[a-z0-9_]{1,64}")
-# The text is not in Intercom's documentation; public integrations branch on exactly this wording.
-_UNKNOWN_ATTRIBUTE = re.compile(r"Custom attribute '(.{1,255})' does not exist\.?")
-# https://developers.intercom.com/docs/references/rest-api/api.intercom.io/contacts/showcontact (410)
-_CANONICAL = re.compile(
-    r"<(?:https://[A-Za-z0-9.-]+)?/contacts/([A-Za-z0-9_-]{1,64})>\s*;\s*rel=\"?canonical\"?"
-)
 
 
 class IntercomClient:
@@ -135,6 +129,17 @@ class IntercomClient:
         path = f"/conversations/{_path_id(conversation_id, _CONVERSATION_ID)}"
         return self._read("GET", path, reading.conversation)
 
+    def conversations_since(self, since: int, *, starting_after: str | None = None) -> ConversationPage:
+        """A page of the conversations in which something has happened ``since`` (unix seconds)."""
+        pagination = {"per_page": 150} | ({"starting_after": starting_after} if starting_after else {})
+        query = {"field": "updated_at", "operator": ">", "value": since}
+        return self._read(
+            "POST",
+            "/conversations/search",
+            reading.conversation_page,
+            {"query": query, "pagination": pagination},
+        )
+
     def close_conversation(self, conversation_id: str, admin_id: str) -> None:
         """Close a conversation. Repeatable: closing a closed one changes nothing."""
         path = f"/conversations/{_path_id(conversation_id, _CONVERSATION_ID)}/parts"
@@ -152,6 +157,16 @@ class IntercomClient:
         body = {"query": query, "pagination": {"per_page": 150}}
         return self._read("POST", "/contacts/search", reading.contacts_newest_first, body)
 
+    def merged_into(self, contact_id: str) -> list[str]:
+        """The ids of the contacts that were merged into this one, the newest first; none for a lead."""
+        path = f"/contacts/{_path_id(contact_id)}/merge_history"
+        try:
+            return self._read("GET", path, reading.merged_ids, params={"per_page": "150"})
+        except PermanentError as error:
+            if error.status == 404:
+                return []
+            raise
+
     def update_contact(
         self, contact_id: str, custom_attributes: Mapping[str, str | int | float | bool | None]
     ) -> None:
@@ -163,7 +178,7 @@ class IntercomClient:
             "PUT",
             f"/contacts/{_path_id(contact_id)}",
             {"custom_attributes": dict(custom_attributes)},
-            special=lambda answer: _unknown_attribute(answer, custom_attributes),
+            special=lambda answer: refusals.unknown_attribute(answer, custom_attributes),
         )
 
     def contact_attributes(self) -> dict[str, ContactAttribute]:
@@ -253,7 +268,7 @@ class IntercomClient:
         answer = self._call(method, path, body, params=params)
         value = read(answer.json_object())
         if value is None:
-            raise http_outcomes.unreadable(answer, service=SERVICE, request_id=_request_id(answer))
+            raise http_outcomes.unreadable(answer, service=SERVICE, request_id=refusals.request_id(answer))
         return value
 
     def _call(
@@ -307,14 +322,14 @@ class IntercomClient:
             service=SERVICE,
             begin_by=begin_by,
         )
-        request_id = _request_id(answer)
+        request_id = refusals.request_id(answer)
         page = http_outcomes.page_instead(
             answer, service=SERVICE, repeatable=repeatable, request_id=request_id
         )
         if page is not None:
             raise page
-        codes = _codes(answer)
-        error = _special(answer, path, codes) or (special(answer) if special else None)
+        codes = refusals.codes_of(answer)
+        error = refusals.special(answer, path, codes) or (special(answer) if special else None)
         failure = error or http_outcomes.failure(
             answer,
             wire="intercom",
@@ -344,55 +359,6 @@ def _operation(method: str, path: str) -> str:
     parts = path.strip("/").split("/")
     named = ("{id}" if number % 2 and part != "search" else part for number, part in enumerate(parts))
     return f"{method} /" + "/".join(named)
-
-
-def _special(answer: Answer, path: str, codes: tuple[str, ...]) -> PermanentError | None:
-    """What Intercom says with more than a status."""
-    # https://developers.intercom.com/docs/references/rest-api/errors/error-codes
-    if answer.status == 410 and path.startswith("/contacts/"):
-        return ContactMerged(_canonical_id(answer.headers.get("Link"), asked=path.split("/")[2]))
-    if answer.status == 403 and "api_plan_restricted" in codes:
-        return PermanentError(
-            "Intercom's plan of this workspace does not allow the call.",
-            reason="intercom_plan_restricted",
-            status=answer.status,
-            request_id=_request_id(answer),
-        )
-    return None
-
-
-def _canonical_id(link: str | None, *, asked: str) -> str | None:
-    """The id in a ``Link: </contacts/...>; rel="canonical"`` header; None rather than a guess."""
-    for part in (link or "").split(","):
-        match = _CANONICAL.fullmatch(part.strip())
-        if match is not None and match[1] != asked:
-            return match[1]
-    return None
-
-
-def _unknown_attribute(answer: Answer, sent: Mapping[str, object]) -> UnknownAttribute | None:
-    if answer.status != 400:
-        return None
-    for item in reading.mappings(answer.json_object().get("errors")):
-        match = _UNKNOWN_ATTRIBUTE.fullmatch(reading.text(item.get("message")) or "")
-        # Only a name that was sent: anything else in the text is not about this call.
-        if match is not None and item.get("code") == "parameter_invalid" and match[1] in sent:
-            return UnknownAttribute(match[1])
-    return None
-
-
-def _codes(answer: Answer) -> tuple[str, ...]:
-    """The machine codes of an ``error.list``; their texts stay out, since they can hold personal data."""
-    if answer.status < 400:
-        return ()
-    items = reading.mappings(answer.json_object().get("errors"))[:5]
-    codes = [reading.text(item.get("code")) or "" for item in items]
-    return tuple(code for code in codes if _CODE.fullmatch(code))
-
-
-def _request_id(answer: Answer) -> str | None:
-    said = answer.json_object().get("request_id") if answer.status >= 400 else None
-    return http_outcomes.safe_request_id(said, answer.headers.get("X-Request-Id"))
 
 
 def _path_id(value: str, form: re.Pattern[str] = _OPAQUE_ID) -> str:

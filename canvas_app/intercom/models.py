@@ -6,12 +6,16 @@ https://developers.intercom.com/docs/references/rest-api/api.intercom.io
 from __future__ import annotations
 
 import html
-from typing import Final
+from typing import Final, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
 # https://developers.intercom.com/docs/references/rest-api/api.intercom.io/conversations/retrieveconversation
 MOST_PARTS: Final = 500
+
+
+# Who closed a conversation: a teammate by hand, a bot or a workflow, or a program through the API.
+Closer = Literal["person", "bot", "api"]
 
 
 class Model(BaseModel):
@@ -42,6 +46,21 @@ class Conversation(Model):
     complete: bool
     # The newest part that is not a note among teammates; empty where nothing was said.
     last_said_html: str = Field(default="", repr=False)
+    id: str = ""
+    contact_ids: tuple[str, ...] = ()
+    tag_names: tuple[str, ...] = ()
+    # From 1 to 5, and when it was given, in unix seconds.
+    rating: int | None = None
+    rated_at: int | None = None
+    # Who closed it last, and when.
+    closed_by: Closer | None = None
+    closed_at: int | None = None
+    # How much the customers have written, the first message included, and how often teammates have.
+    customer_parts: int = 0
+    customer_characters: int = 0
+    teammate_parts: int = 0
+    # The names of the tags on each tagged part, and when the part was last changed.
+    tagged_parts: tuple[tuple[int, tuple[str, ...]], ...] = ()
 
     def was_said_last(self, text: str) -> bool:
         """Whether the newest message, of whomever, holds this text."""
@@ -51,16 +70,28 @@ class Conversation(Model):
         """Whether a part holds this text, as it reads once HTML's escapes are undone."""
         if not text:
             raise ValueError("there is no text to look for")
-        return any(text in body or text in html.unescape(body) for body in self.parts_html)
+        return self.count_of(text) > 0
+
+    def count_of(self, text: str) -> int:
+        """How many parts hold this text."""
+        return sum(text in body or text in html.unescape(body) for body in self.parts_html)
 
 
 class Contact(Model):
-    """A person in Intercom. ``role`` is ``user`` or ``lead``."""
+    """A person in Intercom. ``role`` is ``user`` or ``lead``.
+
+    ``blocked``: they have marked an e-mail as spam, or were blocked. ``tag_count`` is None where Intercom
+    does not tell.
+    """
 
     id: str
     name: str | None = Field(default=None, repr=False)
     email: str | None = Field(default=None, repr=False)
     role: str | None = None
+    language: str | None = None
+    unsubscribed: bool = False
+    blocked: bool = False
+    tag_count: int | None = None
     custom_attributes: dict[str, str | int | float | bool | None] = Field(default_factory=dict, repr=False)
 
 
@@ -92,3 +123,14 @@ class FoundConversations(Model):
 
     conversations: tuple[FoundConversation, ...]
     complete: bool
+
+
+class ConversationPage(Model):
+    """A page of what a search has found: ids alone, because a search does not list the parts.
+
+    ``next`` is the cursor of the next page, None on the last.
+    """
+
+    ids: tuple[str, ...]
+    total: int
+    next: str | None = None

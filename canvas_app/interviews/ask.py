@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Literal
@@ -27,6 +28,12 @@ AUTOMATIC_WITHIN = timedelta(hours=24)
 # not long ago; or it is no longer as it was when the person confirmed.
 Hindrance = Literal["exists", "asked_recently", "changed"]
 
+# Looks at what must not change until the interview is written, and raises Refused; is called in the
+# transaction that writes it, at its beginning.
+Guard = Callable[[Connection, datetime], None]
+# Writes down what belongs to a new interview, in the same transaction.
+Record = Callable[[Connection, Interview], None]
+
 
 @dataclass(frozen=True, slots=True)
 class Asked:
@@ -45,19 +52,31 @@ class _Undone(Exception):
 
 
 def ask(
-    engine: Engine, jobs: Jobs, settings: Settings, request: Ask, *, confirmed_on: Seen | None = None
+    engine: Engine,
+    jobs: Jobs,
+    settings: Settings,
+    request: Ask,
+    *,
+    confirmed_on: Seen | None = None,
+    guard: Guard | None = None,
+    record: Record | None = None,
 ) -> Asked:
     """Write an interview and the job that sends it, unless one stands in its way: see ledger.blocking.
 
     Who was asked less than ASK_AGAIN_DAYS ago is asked again only with ``request.anyway``. ``confirmed_on``
     is the interview that the person saw when they confirmed that: an open one is replaced by the new one,
-    and an ended one must still be the one by which the contact was asked last.
+    and an ended one must still be the one by which the contact was asked last. What ``guard`` raises leaves
+    nothing written.
     """
     id_ = ledger.new_id()
     while True:
         try:
             with store.writing(engine) as connection:
+                if guard is not None:
+                    guard(connection, store.now(connection))
                 asked = _ask(connection, jobs, settings, request, id_, confirmed_on)
+                if record is not None and asked is not None and asked.created:
+                    record(connection, asked.interview)
         except _Undone as undone:
             asked = undone.asked
         if asked is not None:

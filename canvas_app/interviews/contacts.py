@@ -12,7 +12,7 @@ from typing import Final
 
 from sqlalchemy.exc import IntegrityError
 
-from canvas_app import hmacs, store
+from canvas_app import hmacs, languages, store
 from canvas_app.errors import ContactMerged, LaterError, PermanentError
 from canvas_app.intercom.models import Contact
 from canvas_app.interviews import erase, frequency, ledger, outcomes
@@ -122,6 +122,7 @@ def _become(services: Services, interview: Interview, contact: Contact) -> Outco
             contact_id=contact.id,
             contact_name=one_line(contact.name, 200) or None,
             contact_email=one_line(contact.email, 320) or interview.contact_email,
+            language=interview.language or languages.tag(contact.language),
             contact_role=contact.role if contact.role in ("user", "lead") else "user",
         )
     return outcomes.done()

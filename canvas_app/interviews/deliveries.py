@@ -12,6 +12,7 @@ from sqlalchemy.engine import Connection, Engine
 
 from canvas_app import store
 from canvas_app.engine import Jobs
+from canvas_app.intercom.notifications import Event
 from canvas_app.interviews import ledger
 from canvas_app.interviews.ask import partition
 from canvas_app.interviews.tables import deliveries, stored
@@ -68,6 +69,23 @@ def keep(engine: Engine, jobs: Jobs, event: KojiEvent, raw: bytes, *, door: Door
     return True
 
 
+def keep_event(engine: Engine, jobs: Jobs, event: Event) -> bool:
+    """Store what has happened in Intercom and the job that reacts to it. False when it was stored before."""
+    with store.writing(engine) as connection:
+        delivery_id = _insert(
+            connection,
+            door="intercom",
+            key=f"{event.workspace_id}:{event.id}",
+            event=event.topic,
+            reason=None,
+            content=event.model_dump(mode="json"),
+            now=store.now(connection),
+        )
+        if delivery_id is not None:
+            enqueue_react(connection, jobs, delivery_id, attempt=1)
+    return delivery_id is not None
+
+
 def keep_unhandled(engine: Engine, *, key: str, event: str, reason: str, door: Door) -> bool:
     """Store that something came which nothing follows from. False when it was stored before."""
     with store.writing(engine) as connection:
@@ -116,9 +134,17 @@ def take_up(connection: Connection, jobs: Jobs, delivery_id: str) -> bool:
 def load(connection: Connection, delivery_id: str) -> Delivery | None:
     """The delivery, if there is still something to be done about it."""
     row = connection.execute(sa.select(deliveries).where(deliveries.c.id == delivery_id)).first()
-    if row is None or row.state != "stored" or row.content is None:
+    if row is None or row.state != "stored" or row.content is None or row.door == "intercom":
         return None
     return Delivery(row.id, KojiEvent.model_validate(row.content), row.interview_id, row.received_at)
+
+
+def load_event(connection: Connection, delivery_id: str) -> Event | None:
+    """What has happened in Intercom, if there is still something to be done about it."""
+    row = connection.execute(sa.select(deliveries).where(deliveries.c.id == delivery_id)).first()
+    if row is None or row.state != "stored" or row.content is None or row.door != "intercom":
+        return None
+    return Event.model_validate(row.content)
 
 
 def assign(connection: Connection, delivery_id: str, interview_id: str) -> None:
@@ -174,9 +200,27 @@ def enqueue_forward(
     )
 
 
-def newest_forward_job() -> sa.ColumnElement[str]:
-    """The id of a delivery's newest job, as :func:`enqueue_forward` names it, for use in a query."""
-    return sa.literal("forward:") + deliveries.c.id + ":" + sa.cast(deliveries.c.attempt, sa.String)
+def enqueue_react(
+    connection: Connection, jobs: Jobs, delivery_id: str, *, attempt: int, delay: float = 0.0
+) -> None:
+    """Events of one contact are reacted to one at a time; a delivery is loaded for that."""
+    event = load_event(connection, delivery_id)
+    about = event and (event.contact_ids[0] if event.contact_ids else event.conversation_id)
+    jobs.enqueue(
+        connection,
+        "react",
+        delivery_id,
+        attempt,
+        job_id=f"react:{delivery_id}:{attempt}",
+        partition=partition(event.workspace_id, about) if event and about else delivery_id,
+        delay=delay,
+    )
+
+
+def newest_job() -> sa.ColumnElement[str]:
+    """The id of a delivery's newest job, as the two above name it, for use in a query."""
+    name = sa.case((deliveries.c.door == "intercom", "react:"), else_="forward:")
+    return name + deliveries.c.id + ":" + sa.cast(deliveries.c.attempt, sa.String)
 
 
 def partition_of(connection: Connection, event: KojiEvent, otherwise: str) -> str:

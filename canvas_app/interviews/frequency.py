@@ -13,6 +13,13 @@ from canvas_app.interviews.seen import Person
 from canvas_app.interviews.states import MAY_HAVE_REACHED_CUSTOMER
 from canvas_app.interviews.tables import interviews
 
+# What has failed after it was sent, because its result could not be written, has asked all the same.
+REACHED = sa.or_(
+    interviews.c.state.in_(MAY_HAVE_REACHED_CUSTOMER),
+    interviews.c.sent_at.is_not(None),
+    interviews.c.result.is_not(None),
+)
+
 
 def last_asked(connection: Connection, person: Person, *, other_than: str | None = None) -> Interview | None:
     """The interview by which the contact was asked last, as far as a message may have reached them.
@@ -24,15 +31,37 @@ def last_asked(connection: Connection, person: Person, *, other_than: str | None
     moment = sa.func.coalesce(
         columns.sent_at, sa.case((columns.state == "unknown", columns.state_since), else_=columns.created_at)
     )
-    # What has failed after it was sent, because its result could not be written, has asked all the same.
-    reached = sa.or_(
-        columns.state.in_(MAY_HAVE_REACHED_CUSTOMER),
-        columns.sent_at.is_not(None),
-        columns.result.is_not(None),
-    )
     theirs = [columns.workspace_id == person.workspace_id, columns.contact_id == person.contact_id]
     others = [] if other_than is None else [columns.id != other_than]
-    return ledger.newest(connection, *theirs, reached, *others, by=moment)
+    return ledger.newest(connection, *theirs, REACHED, *others, by=moment)
+
+
+def asked_in(
+    connection: Connection, workspace_id: str, conversation_id: str, *, other_than: str | None = None
+) -> bool:
+    """Whether somebody was asked in this conversation, or is about to be."""
+    columns = interviews.c
+    on_its_way = columns.state.in_(("planned", "queued", "sending"))
+    others = [] if other_than is None else [columns.id != other_than]
+    query = sa.select(sa.literal(1)).where(
+        columns.workspace_id == workspace_id,
+        columns.conversation_id == conversation_id,
+        sa.or_(REACHED, on_its_way),
+        *others,
+    )
+    return connection.execute(query.limit(1)).first() is not None
+
+
+def answered_since(connection: Connection, interview: Interview) -> bool:
+    """Whether the contact has answered another interview since this one was asked for."""
+    columns = interviews.c
+    query = sa.select(sa.literal(1)).where(
+        columns.workspace_id == interview.workspace_id,
+        columns.contact_id == interview.contact_id,
+        columns.id != interview.id,
+        columns.completed_at > interview.created_at,
+    )
+    return connection.execute(query.limit(1)).first() is not None
 
 
 def asked_at(interview: Interview) -> datetime:

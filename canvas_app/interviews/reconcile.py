@@ -88,34 +88,83 @@ def revive_deliveries(services: Services) -> int:
     """Give a delivery that is stored, but that no job is at, its next attempt; it costs one of its tries."""
     with store.reading(services.engine) as connection:
         forgotten = connection.execute(
-            sa.select(deliveries_table.c.id, deliveries_table.c.attempt, deliveries_table.c.dedupe_key)
+            sa.select(
+                deliveries_table.c.id,
+                deliveries_table.c.attempt,
+                deliveries_table.c.dedupe_key,
+                deliveries_table.c.door,
+            )
             .where(
                 stored,
                 deliveries_table.c.received_at < store.now(connection) - _FORGOTTEN_AFTER,
-                has_no_job(connection, deliveries.newest_forward_job()),
+                has_no_job(connection, deliveries.newest_job()),
             )
             .order_by(deliveries_table.c.received_at)
             .limit(_MOST)
         ).all()
     revived = 0
-    for id_, attempt, key in forgotten:
+    for id_, attempt, key, door in forgotten:
         with store.writing(services.engine) as connection:
-            delivery = deliveries.load(connection, id_)
-            if delivery is None or not deliveries.take_attempt(connection, id_, attempt):
+            if not deliveries.take_attempt(connection, id_, attempt):
                 continue
             tries = deliveries.count(connection, id_, "tries")
+            # Whatever it is that ends the engine's patience with it, once more would not help.
             given_up = rules.result_pause(tries, None, chance=0.0) is None
-            if given_up:
-                # Whatever it is that ends the engine's patience with it, once more would not help.
-                interview = ledger.for_result(connection, **ledger.addressees(delivery.event.result))
-                forward.give_up(connection, id_, interview, "given_up", store.now(connection))
+            if door == "intercom":
+                _revive_event(connection, services, id_, attempt + 1, given_up=given_up)
             else:
-                where = deliveries.partition_of(connection, delivery.event, key)
-                deliveries.enqueue_forward(
-                    connection, services.jobs, id_, attempt=attempt + 1, partition=where
-                )
+                _revive_result(connection, services, id_, attempt + 1, key, given_up=given_up)
         revived += 1
         log.event(logger, logging.WARNING, "delivery_revived", delivery=id_, tries=tries, given_up=given_up)
+    return revived
+
+
+def _revive_event(
+    connection: Connection, services: Services, delivery_id: str, attempt: int, *, given_up: bool
+) -> None:
+    if given_up:
+        deliveries.finish(connection, delivery_id, "failed", "given_up", store.now(connection))
+    else:
+        deliveries.enqueue_react(connection, services.jobs, delivery_id, attempt=attempt)
+
+
+def _revive_result(
+    connection: Connection, services: Services, delivery_id: str, attempt: int, key: str, *, given_up: bool
+) -> None:
+    delivery = deliveries.load(connection, delivery_id)
+    if delivery is None:
+        return
+    if given_up:
+        interview = ledger.for_result(connection, **ledger.addressees(delivery.event.result))
+        forward.give_up(connection, delivery_id, interview, "given_up", store.now(connection))
+        return
+    where = deliveries.partition_of(connection, delivery.event, key)
+    deliveries.enqueue_forward(connection, services.jobs, delivery_id, attempt=attempt, partition=where)
+
+
+def revive_planned(services: Services) -> int:
+    """Give a planned interview that no job is at its job again; whether its time has come, the job looks."""
+    with store.reading(services.engine) as connection:
+        forgotten = connection.execute(
+            sa.select(interviews.c.id, interviews.c.send_attempt)
+            .where(
+                unfinished,
+                interviews.c.state == "planned",
+                interviews.c.state_since < store.now(connection) - _FORGOTTEN_AFTER,
+                has_no_job(connection, ask.newest_send_job()),
+            )
+            .order_by(interviews.c.not_before)
+            .limit(_MOST)
+        ).all()
+    revived = 0
+    for id_, attempt in forgotten:
+        with store.writing(services.engine) as connection:
+            interview = ledger.existing(connection, id_, lock=True)
+            if interview.state != "planned" or not ledger.take_attempt(connection, id_, attempt):
+                continue
+            ask.enqueue_send(connection, services.jobs, interview, attempt=attempt + 1)
+        revived += 1
+        log.event(logger, logging.WARNING, "planned_revived", interview=id_, attempt=attempt)
     return revived
 
 

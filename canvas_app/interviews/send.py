@@ -24,10 +24,11 @@ from canvas_app.interviews import (
     once,
     outcomes,
     planning,
+    reminders,
     rules,
     workspace,
 )
-from canvas_app.interviews.ask import enqueue_clear_link, enqueue_send
+from canvas_app.interviews.ask import BY_HAND, enqueue_clear_link, enqueue_send
 from canvas_app.interviews.ledger import Deliver, Interview
 from canvas_app.interviews.outcomes import Outcome
 from canvas_app.interviews.services import Services
@@ -49,10 +50,10 @@ def start(services: Services, interview_id: str) -> Outcome:
     """Start the interview at Koji and keep its personal link. Nothing reaches the customer here."""
     with store.reading(services.engine) as connection:
         interview = ledger.get(connection, interview_id)
-    if interview is not None and interview.state == "planned":
-        begun = planning.begin(services, interview)
-        if begun["kind"] != "done":
-            return begun
+    if interview is not None and (interview.state == "planned" or _by_nobody(interview)):
+        looked = planning.look_again(services, interview)
+        if looked["kind"] != "done":
+            return looked
     with store.writing(services.engine) as connection:
         interview = ledger.get(connection, interview_id)
         if interview is None or interview.state not in ("queued", "sending"):
@@ -80,6 +81,9 @@ def start(services: Services, interview_id: str) -> Outcome:
                 return learnt
             with store.reading(services.engine) as connection:
                 interview = ledger.existing(connection, interview_id)
+            looked = planning.look_again(services, interview)
+            if looked["kind"] != "done":
+                return looked
         started = _start_at_koji(koji, interview, study)
         link = _personal_link(services, interview, started, study)
     except (WireError, NotConfigured) as error:
@@ -112,6 +116,11 @@ def _keep_link(
     ledger.change(
         connection, interview_id, only_from=("sending",), koji_interview_id=koji_interview_id, koji_link=link
     )
+
+
+def _by_nobody(interview: Interview) -> bool:
+    """Whether it is on its way and no person waits for it."""
+    return interview.origin not in BY_HAND and interview.state in SENDING_STATES
 
 
 def post(services: Services, interview_id: str) -> Outcome:
@@ -241,13 +250,16 @@ def _settle_planned(
     outcome: Outcome,
     now: datetime,
 ) -> None:
-    """It has not begun: either its time has not come, or something speaks against it."""
-    if outcome["kind"] == "permanent":
-        reason = outcome["reason"] or "refused"
-        ledger.move(connection, interview.id, "skipped", only_from=("planned",), now=now, reason=reason)
+    """It has not begun: its time has not come, or it cannot be learnt whether something speaks against it."""
+    due = interview.not_before or interview.state_since
+    if outcome["kind"] == "permanent" or now > due + planning.GIVEN_UP_AFTER:
+        planning.skip(connection, interview.id, outcome["reason"] or "too_late", now=now)
         return
-    pause = outcome["after"]
-    if pause is None or outcome["reason"] != planning.NOT_YET:
+    if outcome["reason"] == planning.NOT_YET:
+        pause = outcome["after"] or 0.0
+    elif outcomes.is_held(outcome):
+        pause = rules.held_pause(outcome["after"], chance=services.chance())
+    else:
         pause = rules.send_pause(attempt, outcome["after"], chance=services.chance())
     enqueue_send(connection, services.jobs, interview, attempt=attempt + 1, delay=pause)
 
@@ -288,6 +300,7 @@ def _is_out(
         now=now,
         sent_at=sent_at,
         check_at=first_check(services, sent_at),
+        remind_at=reminders.due_at(connection, services.settings, interview, sent_at),
     )
     closing.enqueue(connection, services.jobs, interview)
 

@@ -309,6 +309,8 @@ rules = sa.Table(
     # "When this happens in Intercom and these conditions hold, ask": see canvas_app.interviews.rulebook.
     sa.Column("slug", sa.String(64), primary_key=True),
     sa.Column("title", sa.String(120), nullable=False),
+    # For people: when to use it, and what in Intercom drives it.
+    sa.Column("description", sa.String(1000), nullable=False, server_default=""),
     sa.Column("event", sa.String(64), nullable=False),
     sa.Column("conditions", sa.JSON, nullable=False),
     sa.Column("limits", sa.JSON, nullable=False),

@@ -7,6 +7,7 @@ an AI wrote. The templates escape all of it, and it is cut to a length that a pe
 from __future__ import annotations
 
 import functools
+from dataclasses import replace
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
@@ -33,6 +34,14 @@ def invitation(
     # Markup.format escapes what it fills in.
     link = Markup('<a href="{}">{}</a>').format(url, words.filled(said.link_text, name))
     return _render_invitation(name, personal_line, link, said)
+
+
+def reminder(*, contact_name: str | None, url: str, said: Words = words.DEFAULT) -> str:
+    """The one reminder as HTML, with the link as an anchor. ``said``: as for :func:`invitation`."""
+    name = first_name(contact_name)
+    link = Markup('<a href="{}">{}</a>').format(url, words.filled(said.link_text, name))
+    # The same parts as those of the message, without a personal line.
+    return _render_invitation(name, None, link, replace(said, invitation=said.reminder))
 
 
 def invitation_preview(

@@ -24,9 +24,12 @@ class Words:
     invitation: str
     link_text: str
     thanks: str
+    reminder: str
 
 
 PARTS: Final = tuple(field.name for field in fields(Words))
+# A language without words for the reminder reminds with those of its invitation.
+_OPTIONAL: Final = "reminder"
 
 DEFAULT: Final = Words(
     greeting="Hi {first_name},",
@@ -36,6 +39,10 @@ DEFAULT: Final = Words(
     ),
     link_text="Start the interview",
     thanks="Thank you!",
+    reminder=(
+        "Just in case it got lost: we would still love to hear from you in a short interview. It takes five "
+        "minutes, whenever it suits you. We will not ask again about this."
+    ),
 )
 
 # The language of DEFAULT, so that a wording in it may leave parts out.
@@ -43,7 +50,7 @@ _LANGUAGE_OF_DEFAULT: Final = "en"
 # In place of a language: the words for whoever speaks none that has words of its own.
 ANY_LANGUAGE: Final = "default"
 
-LONGEST: Final = {"greeting": 80, "invitation": 600, "link_text": 60, "thanks": 200}
+LONGEST: Final = {"greeting": 80, "invitation": 600, "link_text": 60, "thanks": 200, "reminder": 600}
 _FIRST_NAME: Final = "{first_name}"
 
 
@@ -51,13 +58,18 @@ def chosen(wording: Mapping[str, Any], language: str | None) -> Words:
     """A study's words for a contact of this language: of "pt-BR", else of "pt", else for any, else ours."""
     found = DEFAULT
     for key in reversed((*languages.with_broader(language), ANY_LANGUAGE)):
-        found = replace(found, **_parts(wording.get(key)))
+        parts = _parts(wording.get(key))
+        if "invitation" in parts:
+            # Never a reminder in another language than the message.
+            parts = {_OPTIONAL: parts["invitation"]} | parts
+        found = replace(found, **parts)
     return found
 
 
 def fingerprint(words: Words) -> str:
-    """Tells one wording from another: 16 hexadecimal characters."""
-    return hashlib.sha256(json.dumps(asdict(words)).encode()).hexdigest()[:16]
+    """Tells one wording of the message from another: 16 hexadecimal characters."""
+    message = {part: text for part, text in asdict(words).items() if part != _OPTIONAL}
+    return hashlib.sha256(json.dumps(message).encode()).hexdigest()[:16]
 
 
 def filled(text: str, first_name: str | None) -> str:
@@ -83,7 +95,7 @@ def problems(wording: Mapping[str, Mapping[str, str]], language: str) -> list[st
             found.append(f"{where}: is longer than {LONGEST[part]} characters")
         if set("{}") & set(text.replace(_FIRST_NAME, "")):
             found.append(f"{where}: has a brace that is not of {_FIRST_NAME}, the only placeholder")
-    missing = [part for part in PARTS if part not in _together(wording, language)]
+    missing = [part for part in PARTS if part not in (_OPTIONAL, *_together(wording, language))]
     if missing:
         what = ", ".join(missing)
         found.append(f"{language}: lacks {what}, so that a part of the message would be in English")

@@ -1,32 +1,19 @@
-"""The door for Intercom's webhooks. What comes is verified, noted and acknowledged; nothing follows from it.
+"""The door for Intercom's webhooks: recognise, verify, parse, store and enqueue, 2xx.
 
 https://developers.intercom.com/docs/webhooks/webhook-notifications
 """
 
 from __future__ import annotations
 
-from typing import Annotated
-
 from flask import Blueprint, Response, jsonify, request
-from pydantic import BaseModel, Field, ValidationError
 
 from canvas_app import web
 from canvas_app.errors import BodyRefused, NotConfigured
-from canvas_app.intercom import signatures
-from canvas_app.interviews import deliveries
-
-# Ids and topics go into the database and the log: nothing but printable ASCII.
-_PRINTABLE = r"^[!-~]+$"
+from canvas_app.intercom import notifications, signatures
+from canvas_app.intercom.notifications import Event
+from canvas_app.interviews import deliveries, links
 
 blueprint = Blueprint("intercom_webhooks", __name__)
-
-
-class Notification(BaseModel):
-    """The envelope of a notification, as far as it is needed."""
-
-    id: Annotated[str, Field(min_length=1, max_length=100, pattern=_PRINTABLE)] | None = None
-    app_id: Annotated[str, Field(min_length=1, max_length=64, pattern=_PRINTABLE)]
-    topic: Annotated[str, Field(min_length=1, max_length=64, pattern=_PRINTABLE)]
 
 
 @blueprint.route("/webhooks/intercom", methods=["GET", "POST"])
@@ -36,39 +23,36 @@ def receive() -> Response:
         return jsonify({"status": "ok"})
     here = web.current()
     raw = web.body()
-    secrets = here.settings.intercom_client_secret
     try:
-        signatures.verify_hub_signature(raw, web.header("X-Hub-Signature"), secrets)
+        signatures.verify_hub_signature(
+            raw, web.header("X-Hub-Signature"), here.settings.intercom_client_secret
+        )
     except NotConfigured:
         # Intercom pings when the address is saved, which may be before the secret has found its way here.
         if _is_ping(raw):
             return jsonify({"status": "ok"})
         raise
-    notification = _read(raw)
-    # The documentation shows pings without an id of their own; they have no effect anyway.
-    if notification.topic == "ping":
+    own_links = links.personal_url(here.settings.public_url, "") if here.settings.public_url else None
+    event = notifications.parse(raw, own_links=own_links)
+    if event.kind == "ping":
         return jsonify({"status": "ok"})
-    if notification.id is None:
-        raise BodyRefused("The notification has no id.", reason="body_incomplete")
-    stored = deliveries.keep_unhandled(
+    return jsonify({"status": "stored" if _keep(here, event) else "seen_before"})
+
+
+def _keep(here: web.Web, event: Event) -> bool:
+    if event.kind != "other":
+        return deliveries.keep_event(here.engine, here.jobs, event)
+    return deliveries.keep_unhandled(
         here.engine,
-        key=f"{notification.app_id}:{notification.id}",
-        event=notification.topic,
+        key=f"{event.workspace_id}:{event.id}",
+        event=event.topic,
         reason="unknown_topic",
         door="intercom",
     )
-    return jsonify({"status": "stored" if stored else "seen_before"})
 
 
 def _is_ping(raw: bytes) -> bool:
     try:
-        return _read(raw).topic == "ping"
+        return notifications.parse(raw).kind == "ping"
     except BodyRefused:
         return False
-
-
-def _read(raw: bytes) -> Notification:
-    try:
-        return Notification.model_validate_json(raw)
-    except ValidationError:
-        raise BodyRefused from None

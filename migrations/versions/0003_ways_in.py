@@ -91,6 +91,7 @@ def upgrade() -> None:
         "rules",
         sa.Column("slug", sa.String(length=64), nullable=False),
         sa.Column("title", sa.String(length=120), nullable=False),
+        sa.Column("description", sa.String(length=1000), server_default="", nullable=False),
         sa.Column("event", sa.String(length=64), nullable=False),
         sa.Column("conditions", sa.JSON(), nullable=False),
         sa.Column("limits", sa.JSON(), nullable=False),

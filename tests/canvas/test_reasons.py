@@ -9,6 +9,7 @@ import pytest
 from canvas_app import errors, http_outcomes
 from canvas_app.canvas import reasons
 from canvas_app.canvas.cards import SENTENCE_LIMIT
+from canvas_app.interviews import rulebook
 from canvas_app.settings import PROJECT_ROOT
 
 _CODE = re.compile(
@@ -65,3 +66,8 @@ def test_a_code_without_words_is_shown_so_that_it_can_be_told_on() -> None:
 
 def test_no_code_means_no_words() -> None:
     assert reasons.in_words(None) is None
+
+
+@pytest.mark.parametrize("code", rulebook.REASONS)
+def test_every_reason_of_a_rule_s_has_words_too(code: str) -> None:
+    test_every_code_that_a_rep_may_see_has_words_that_fit_on_the_card(code)

@@ -173,24 +173,6 @@ def test_a_transcript_elsewhere_is_not_linked(url: str | None) -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "key"),
-    [
-        ("Europe/Berlin", "Europe/Berlin"),
-        (None, "UTC"),
-        ("", "UTC"),
-        ("Nowhere/Land", "UTC"),
-        ("../../etc/passwd", "UTC"),
-        ("/etc/passwd", "UTC"),
-        ("a\0b", "UTC"),
-        ("x" * 5000, "UTC"),
-        ("Europe", "UTC"),
-    ],
-)
-def test_a_time_zone_that_nobody_knows_is_utc(name: str | None, key: str) -> None:
-    assert states.zone_of(name).key == key
-
-
-@pytest.mark.parametrize(
     ("at", "here", "named"), [("501", "501", False), ("502", "501", True), (None, "501", False)]
 )
 def test_only_an_interview_of_another_conversation_is_named_as_such(

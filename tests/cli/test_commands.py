@@ -212,5 +212,14 @@ def test_malformed_settings_end_every_command_with_their_list(
 def test_every_command_says_what_it_is_for() -> None:
     answer = run("--help")
     assert answer.exit_code == 0
-    for name in ("release", "worker", "doctor", "setup", "export-contacts", "import-links", "theme-tags"):
+    for name in (
+        "release",
+        "worker",
+        "doctor",
+        "rules",
+        "setup",
+        "export-contacts",
+        "import-links",
+        "theme-tags",
+    ):
         assert name in answer.output

@@ -15,7 +15,7 @@ from flask.cli import FlaskGroup
 
 from canvas_app import cli, create_app, store
 from canvas_app.cli import common
-from canvas_app.interviews import provisions, studies
+from canvas_app.interviews import provisions, readymade, rulefile, studies
 from canvas_app.interviews.tables import interviews
 from canvas_app.settings import PROJECT_ROOT, Study
 from tests.cli.conftest import SETTINGS, Terminal
@@ -57,11 +57,15 @@ def ready(terminal: Terminal, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
     outside = terminal.outside
     outside.get(f"{INTERCOM}/contacts/c1", json=contact(1))
     outside.post(f"{INTERCOM}/contacts/search", json={"data": [contact(1)], "total_count": 1})
-    closed = {"conversations": [{"id": "1", "contacts": {"contacts": [{"id": "c1"}]}}], "total_count": 1}
+    conversation = {"id": "1", "contacts": {"contacts": [{"id": "c1"}]}}
+    closed = {"conversations": [conversation], "total_count": 1}
     outside.post(f"{INTERCOM}/conversations/search", json=closed)
+    outside.get(f"{INTERCOM}/conversations/1", json=conversation)
     row = write(terminal.engine, workspace_id=WORKSPACE, contact_id=IDS["contact"], state="analysed")
     result = {"identity": "named", "sentiment": "negative", "quality": 4, "themes": ["Pricing"]}
     with terminal.engine.begin() as connection:
+        readymade.plant(connection)
+        Path("rules.toml").write_text(rulefile.write(readymade.rules()), encoding="utf-8")
         values = {"id": IDS["interview"], "contact_email": "mia@example.com", "result": result}
         connection.execute(sa.update(interviews).where(interviews.c.id == row.id).values(**values))
     with store.writing(terminal.engine) as connection:

@@ -78,6 +78,13 @@ CALLS = {
         sample("conversation.json"),
         needs_answer=True,
     ),
+    "conversations_since": Call(
+        lambda c: c.conversations_since(1_760_000_000, starting_after="WzE3NjA="),
+        "POST",
+        "/conversations/search",
+        {"type": "conversation.list", "conversations": [{"id": "503"}], "total_count": 1, "pages": None},
+        needs_answer=True,
+    ),
     "close_conversation": Call(
         lambda c: c.close_conversation("503", "7"),
         "POST",
@@ -90,6 +97,14 @@ CALLS = {
         f"/contacts/{CONTACT}",
         sample("contact.json"),
         needs_answer=True,
+    ),
+    "merged_into": Call(
+        lambda c: c.merged_into(CONTACT),
+        "GET",
+        f"/contacts/{CONTACT}/merge_history",
+        {"type": "list", "data": [{"type": "merge_history", "source_contact_id": "5ba6"}]},
+        needs_answer=True,
+        forgives_404=True,
     ),
     "update_contact": Call(
         lambda c: c.update_contact(CONTACT, {"last_interview_quality": 4.5}),

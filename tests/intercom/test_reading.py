@@ -89,7 +89,7 @@ class TestConversation:
 
     def test_an_id_is_all_it_needs(self) -> None:
         assert reading.conversation({"id": "1"}) == Conversation(
-            state="", parts_html=(), total_parts=0, complete=False
+            id="1", state="", parts_html=(), total_parts=0, complete=False
         )
 
     def test_no_conversation(self) -> None:

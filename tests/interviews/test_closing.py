@@ -11,6 +11,7 @@ from canvas_app.interviews import jobs, rules
 from canvas_app.interviews.ask import ask
 from canvas_app.interviews.ledger import Interview
 from tests.interviews.asks import make_ask
+from tests.support.events import intercom_has_contact
 from tests.support.world import CONVERSATION, INTERCOM, OWN_ADMIN, World
 
 PARTS = f"{INTERCOM}/conversations/{CONVERSATION}/parts"
@@ -18,6 +19,7 @@ PARTS = f"{INTERCOM}/conversations/{CONVERSATION}/parts"
 
 def asked_by_nobody(world: World) -> Interview:
     """An interview that a rule has asked for."""
+    intercom_has_contact(world)
     return ask(world.engine, world.services.jobs, world.settings, make_ask(origin="rule")).interview
 
 

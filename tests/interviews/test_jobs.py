@@ -189,6 +189,8 @@ CLOCK = (
     "revive_deliveries",
     "lead_on",
     "clear_links",
+    "revive_planned",
+    "remind",
 )
 
 

@@ -37,6 +37,7 @@ class Contact:
             "name": "Mia Chen",
             "email": "mia@example.com",
             "custom_attributes": self.attributes,
+            "tags": {"type": "list", "data": [], "total_count": 0},
         }
         return 200, {"Content-Type": "application/json"}, json.dumps(body)
 

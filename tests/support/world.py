@@ -48,6 +48,8 @@ _TICKS: dict[str, Callable[..., None]] = {"reconcile": jobs.tick_reconcile, "pur
 _TASKS: dict[str, Callable[..., None]] = {
     "send": jobs.send,
     "forward": jobs.forward,
+    "react": jobs.react,
+    "remind": jobs.remind,
     "close_again": jobs.close_again,
     "clear_link": jobs.clear_link,
     "read_workspace": jobs.read_workspace,
@@ -153,6 +155,11 @@ class World:
         raw = json.dumps(body).encode()
         header = {"X-Koji-Signature": koji_signatures.sign(raw, secret)}
         return self.app.test_client().post("/webhooks/koji", data=raw, headers=header)
+
+    def intercom_event(self, body: dict[str, Any], *, secret: str = CLIENT_SECRET) -> TestResponse:
+        raw = json.dumps(body).encode()
+        header = {"X-Hub-Signature": intercom_signatures.sign_hub(raw, secret)}
+        return self.app.test_client().post("/webhooks/intercom", data=raw, headers=header)
 
     def get(self, path: str, **options: Any) -> TestResponse:
         return self.app.test_client().get(path, **options)

@@ -46,13 +46,13 @@ def test_the_address_may_be_looked_at(world: World, method: str) -> None:
     assert stored(world) == []
 
 
-def test_a_notification_is_noted_and_nothing_follows_from_it(world: World) -> None:
-    answer = deliver(world, NOTIFICATION)
+def test_a_topic_that_nobody_reacts_to_is_noted_and_nothing_follows_from_it(world: World) -> None:
+    answer = deliver(world, NOTIFICATION | {"topic": "conversation.user.replied"})
     assert (answer.status_code, answer.get_json()) == (200, {"status": "stored"})
     [row] = stored(world)
     assert (row.door, row.event, row.state, row.reason) == (
         "intercom",
-        "conversation.admin.closed",
+        "conversation.user.replied",
         "ignored",
         "unknown_topic",
     )
@@ -60,6 +60,33 @@ def test_a_notification_is_noted_and_nothing_follows_from_it(world: World) -> No
     assert row.finished_at == row.received_at
     assert "planted" not in repr(row)
     assert world.pending() == []
+
+
+def test_one_that_a_rule_may_be_about_is_stored_with_its_job(world: World) -> None:
+    answer = deliver(world, NOTIFICATION)
+    assert (answer.status_code, answer.get_json()) == (200, {"status": "stored"})
+    [row] = stored(world)
+    assert (row.door, row.event, row.state, row.reason) == (
+        "intercom",
+        "conversation.admin.closed",
+        "stored",
+        None,
+    )
+    assert "planted" not in repr(row)
+    assert world.pending() == [("react", 0.0)]
+
+
+def test_the_row_and_its_job_are_written_together_or_not_at_all(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_args: object, **_options: object) -> None:
+        raise RuntimeError
+
+    with monkeypatch.context() as patch:
+        patch.setattr("canvas_app.engine.Jobs.enqueue", fail)
+        assert deliver(world, NOTIFICATION).status_code == 500
+    assert stored(world) == []
+    assert deliver(world, NOTIFICATION).get_json() == {"status": "stored"}
 
 
 def test_a_notification_that_comes_again_is_noted_once(world: World) -> None:
