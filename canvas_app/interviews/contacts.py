@@ -123,6 +123,7 @@ def _become(services: Services, interview: Interview, contact: Contact) -> Outco
             contact_name=one_line(contact.name, 200) or None,
             contact_email=one_line(contact.email, 320) or interview.contact_email,
             contact_role=contact.role if contact.role in ("user", "lead") else "user",
+            language=contact.language and contact.language[:35],
         )
     return outcomes.done()
 
