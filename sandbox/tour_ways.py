@@ -19,18 +19,6 @@ if TYPE_CHECKING:
     from sandbox.state import Part
 
 RULE = "low-rating"
-RULES = f"""\
-[[rules]]
-slug = "{RULE}"
-title = "Low rating"
-event = "conversation.rating.added"
-study = "default"
-delay = "0 minutes"
-enabled = false
-
-[rules.conditions]
-rating_at_most = 2
-"""
 RATING_ANSWERS = (
     "My name was refused by the form, and I wanted to open an account for my team.",
     "It took three hours and two explanations until somebody believed me.",
@@ -74,10 +62,9 @@ class Ways:
         """A rule turns a low rating into an interview, and its own doings start nothing."""
         step("A rule is switched on, and a customer rates a closed conversation 2 of 5")
         talk, contact = self.intercom.conversation("1002"), self.intercom.contact(seed.HOSTILE)
-        path = self.running.folder / "rules.toml"
-        path.write_text(RULES)
-        self.app.command("rules", "import", str(path))
-        check_that("the rule is there", RULE in self._listed(), self._listed())
+        about = ("--title", "Low rating", "--event", "conversation.rating.added", "--rating-at-most", "2")
+        self.app.command("rules", "add", RULE, *about)
+        check_that("the rule is listed", RULE in self._rules("list"), self._rules("list"))
         self.app.command("rules", "on", RULE)
         acts.close(self.intercom, talk, by=seed.ADA)
         acts.rate(self.intercom, talk, contact, 2, "Three hours for a name")
@@ -90,15 +77,17 @@ class Ways:
         until("the result is on the contact", lambda: "last_interview_at" in contact.custom_attributes)
         until("the note is in the conversation", lambda: self.intercom.notes(talk.id))
         until("the contact is tagged", lambda: self.intercom.tags_on_contact(contact.id))
-        told = {item.event for item in self.sandbox.notifier.deliverer.deliveries if item.about == talk.id}
+        events = {item.event for item in self.sandbox.notifier.deliverer.deliveries if item.about == talk.id}
         expected = {"conversation.admin.closed", "conversation.rating.added", "conversation.admin.replied"}
-        check("Intercom has told the app of all that it did itself", expected, told & expected)
+        check("Intercom has told the app of all that it did itself", expected, events & expected)
         acts.rate(self.intercom, talk, contact, 1, "And now a survey")
         check("its notifications are answered", True, self.sandbox.notifier.deliverer.wait_idle())
         # That nothing happens can only be waited for.
         time.sleep(QUIET)
         check("neither that nor another low rating sends a second message", 1, len(self._said(talk.id)[2:]))
         check("and Koji has one interview of this customer", 1, len(self._interviews_of(contact.id)))
+        told = self._rules("decisions", "--rule", RULE)
+        check("each rating was decided on, and is told with the reason", 2, told.count(contact.id))
 
     def series_step(self) -> None:
         """A Series asks for a link in the contact's attributes, waits for it, and never has an old one."""
@@ -141,8 +130,8 @@ class Ways:
 
     # Helpers ----------------------------------------------------------------------------------------
 
-    def _listed(self) -> str:
-        return self.app.command("rules", "list").stdout
+    def _rules(self, *arguments: str) -> str:
+        return self.app.command("rules", *arguments).stdout
 
     def _said(self, conversation_id: str) -> list[Part]:
         return self.intercom.comments(conversation_id)
