@@ -50,7 +50,11 @@ def start(services: Services, interview_id: str) -> Outcome:
     """Start the interview at Koji and keep its personal link. Nothing reaches the customer here."""
     with store.reading(services.engine) as connection:
         interview = ledger.get(connection, interview_id)
-    if interview is not None and (interview.state == "planned" or _by_nobody(interview)):
+    if interview is not None and (
+        interview.state == "planned"
+        # Who it is for is found out first; what they have against it is asked below.
+        or (_by_nobody(interview) and not contacts.is_unknown(interview))
+    ):
         looked = planning.look_again(services, interview)
         if looked["kind"] != "done":
             return looked

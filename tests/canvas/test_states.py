@@ -185,7 +185,7 @@ def test_only_an_interview_of_another_conversation_is_named_as_such(
     assert states.elsewhere(interview("sent", conversation_id=at), here, zone) == ("" if named else None)
 
 
-GERMAN = Words("Hallo {first_name},", "erzählen Sie mehr?", "Zum Interview", "Danke!")
+GERMAN = Words("Hallo {first_name},", "erzählen Sie mehr?", "Zum Interview", "Danke!", "Noch einmal:")
 CHOICE = StudyChoice(options=(("default", "Customer interview"), ("exit", "Exit")), chosen="exit")
 EXIT = Study(slug="exit", name="Exit", api_key="k", link_template=None)
 
@@ -202,7 +202,7 @@ def test_the_offer_shows_the_message_that_would_go_out() -> None:
 def test_the_offer_is_in_the_words_of_the_study_that_is_chosen() -> None:
     offered = states.Offer(EXIT, GERMAN, CHOICE, "n")
     offer = states.ready(offered, contact_name="Mia", personal_line="Great talk.")
-    assert offer.preview == ("Hallo Mia,", "erzählen Sie mehr?", "Zum Interview", "Danke!")
+    assert offer.preview == ("Hallo Mia,", "erzählen Sie mehr?", "Zum Interview", "Danke!", "Noch einmal:")
     assert (offer.study_name, offer.choice, offer.personal_line) == ("Exit", CHOICE, "Great talk.")
 
 

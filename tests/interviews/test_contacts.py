@@ -34,6 +34,9 @@ def person(id_: str = CONTACT, **changes: Any) -> dict[str, Any]:
 
 
 def found(world: World, *people: dict[str, Any]) -> None:
+    """Intercom's search finds these people, who can be read as well."""
+    for one in people:
+        world.outside.upsert("GET", f"{INTERCOM}/contacts/{one['id']}", json=one)
     world.outside.upsert(
         "POST", SEARCH, json={"type": "list", "data": list(people), "total_count": len(people)}
     )
@@ -243,7 +246,7 @@ class TestById:
         world.outside.upsert("GET", f"{INTERCOM}/contacts/{id_}", **answer)
 
     def test_what_is_known_of_them_is_written_down(self, ready: World) -> None:
-        self.contact(ready, json=person(role="lead"))
+        self.contact(ready, json=person(role="lead", language_override="de"))
         ask(ready, email=None, contact_id=CONTACT)
         ready.run_jobs()
         interview = ready.interview()
@@ -253,6 +256,7 @@ class TestById:
             EMAIL,
             "lead",
         )
+        assert interview.language == "de"
         [start] = starts(ready)
         assert start["respondent"]["display_name"] == "Mia Chen"
 
@@ -311,3 +315,33 @@ def test_a_rep_who_taps_has_told_all_that_is_needed(sqlite_world: World) -> None
     sqlite_world.send()
     assert not [call for call in sqlite_world.outside.calls if re.search("/contacts/", str(call.request.url))]
     assert len(sqlite_world.calls("POST", re.escape(KOJI))) == 1
+
+
+class TestWhoIsNotToBeAsked:
+    """The limits that only Intercom knows are looked at when it is known who it is."""
+
+    @pytest.mark.parametrize(
+        ("changes", "reason"),
+        [
+            ({"unsubscribed_from_emails": True}, "unsubscribed"),
+            ({"marked_email_as_spam": True}, "blocked"),
+            ({"tags": {"type": "list", "data": [{"id": "5"}], "total_count": 1}}, "do_not_ask"),
+        ],
+    )
+    @pytest.mark.parametrize("by", ["id", "address"])
+    def test_nothing_starts_and_nothing_is_sent(
+        self, sqlite_world: World, by: str, changes: dict[str, Any], reason: str
+    ) -> None:
+        world = sqlite_world
+        world.vendors_are_well()
+        found(world, person(**changes))
+        tags = [{"type": "tag", "id": "5", "name": "koji_do_not_ask"}]
+        world.outside.get(f"{INTERCOM}/contacts/{CONTACT}/tags", json={"type": "list", "data": tags})
+        if by == "id":
+            ask(world, email=None, contact_id=CONTACT, deliver="message")
+        else:
+            ask(world, deliver="message")
+        world.run_jobs()
+        interview = world.interview()
+        assert (interview.state, interview.reason) == ("skipped", reason)
+        assert (starts(world), world.calls("POST", "/messages$"), world.pending()) == ([], [], [])

@@ -10,7 +10,7 @@ import pytest
 import sqlalchemy as sa
 
 from canvas_app import store
-from canvas_app.interviews import delivering, once, outcomes, send
+from canvas_app.interviews import delivering, ledger, once, outcomes, send
 from canvas_app.interviews.tables import outside_writes
 from tests.interviews.asks import read
 from tests.interviews.test_words import GERMAN
@@ -356,13 +356,16 @@ class TestAttribute:
         assert len(world.calls("PUT", "/contacts/other$")) == 2
         assert read(world.engine, id_).contact_id == "other"
 
-    def test_but_not_into_one_who_has_an_open_interview(self, world: World) -> None:
+    def test_but_not_into_one_who_is_further_into_an_interview(self, world: World) -> None:
         id_ = put(world, "attribute")
         world.submit("send", contact={"id": "other"}, conversation={"id": "888"})
+        others = world.interview()
+        with store.writing(world.engine) as connection:
+            ledger.change(connection, others.id, only_from=("queued",), state="opened")
         merged(world)
-        assert send.post(world.services, id_) == outcomes.stop("open_interview")
-        interview = read(world.engine, id_)
-        assert (interview.state, interview.reason) == ("skipped", "open_interview")
+        assert send.post(world.services, id_) == outcomes.stop("not_to_be_sent")
+        assert read(world.engine, id_).state == "cancelled"
+        assert read(world.engine, others.id).state == "opened"
         assert world.calls("PUT", "/contacts/other$") == []
 
     def test_one_that_has_ended_meanwhile_is_not_written(self, sqlite_world: World) -> None:

@@ -94,7 +94,13 @@ def test_the_preview_says_what_the_message_says() -> None:
     assert not any("href" in part for part in preview)
 
 
-GERMAN = Words("Hallo {first_name},", "<b>Erzählen</b> Sie & mehr?", "Zum {first_name}-Interview", "Danke!")
+GERMAN = Words(
+    "Hallo {first_name},",
+    "<b>Erzählen</b> Sie & mehr?",
+    "Zum {first_name}-Interview",
+    "Danke!",
+    "Noch {first_name}?",
+)
 
 
 def test_the_message_is_in_the_words_of_the_study() -> None:
@@ -108,6 +114,16 @@ def test_the_message_is_in_the_words_of_the_study() -> None:
     ]
 
 
+def test_the_reminder_is_in_the_same_words_with_a_paragraph_of_its_own() -> None:
+    body = wording.reminder(contact_name="Mia <i>", url=URL, said=GERMAN)
+    assert [line for line in body.splitlines() if line] == [
+        "<p>Hallo Mia,</p>",
+        "<p>Noch Mia?</p>",
+        f'<p><a href="{URL}">Zum Mia-Interview</a></p>',
+        "<p>Danke!</p>",
+    ]
+
+
 def test_the_preview_is_in_the_same_words() -> None:
     preview = wording.invitation_preview(contact_name=None, personal_line=None, said=GERMAN)
     assert preview == ("Hallo,", "<b>Erzählen</b> Sie & mehr?", "Zum-Interview", "Danke!")
@@ -115,7 +131,7 @@ def test_the_preview_is_in_the_same_words() -> None:
 
 @given(text=st.text(max_size=100), name=st.text(max_size=30))
 def test_no_word_of_an_operator_can_write_html_into_the_message(text: str, name: str) -> None:
-    said = Words(text, text, text, text)
+    said = Words(text, text, text, text, text)
     left = OWN_TAGS.sub("", wording.invitation(contact_name=name, personal_line=None, url=URL, said=said))
     assert "<" not in left
     assert ">" not in left

@@ -24,6 +24,7 @@ class Contact:
 
     def __init__(self, world: World) -> None:
         self.attributes: dict[str, Any] = {}
+        self.unsubscribed = False
         # Every value that the two had, in order: the link, and since when.
         self.history: list[tuple[Any, Any]] = []
         world.outside.add_callback("GET", CONTACT_URL, self._get)
@@ -36,6 +37,8 @@ class Contact:
             "role": "user",
             "name": "Mia Chen",
             "email": "mia@example.com",
+            "tags": {"type": "list", "data": [], "total_count": 0},
+            "unsubscribed_from_emails": self.unsubscribed,
             "custom_attributes": self.attributes,
             "tags": {"type": "list", "data": [], "total_count": 0},
         }
@@ -328,6 +331,30 @@ class TestNone:
         page = world.get(url.removeprefix(PUBLIC_URL))
         assert "could not be started" in page.text
         assert "refresh" not in page.text
+
+
+def test_a_link_in_the_attributes_goes_when_the_contact_is_not_to_be_asked_any_more(
+    caller: Caller, mia: Contact
+) -> None:
+    world = caller.world
+    caller.ask(contact_id=CONTACT, deliver="attribute")
+    put = Contact._put
+    world.outside.remove("PUT", CONTACT_URL)
+
+    def only_the_link(request: Any) -> tuple[int, dict[str, str], str]:
+        if READY.encode() in request.body and b"null" not in request.body:
+            return 503, {}, ""
+        return put(mia, request)
+
+    world.outside.add_callback("PUT", CONTACT_URL, only_the_link)
+    world.run_jobs()
+    assert (status(caller), bool(mia.link)) == ("sending", True)
+    mia.unsubscribed = True
+    world.run_jobs(delayed=True)
+    assert status(caller) == "skipped"
+    world.tick("reconcile")
+    world.run_jobs()
+    assert not mia.link
 
 
 @pytest.mark.parametrize("deliver", ["message", "attribute", "none"])
