@@ -6,7 +6,7 @@ import uuid
 from collections.abc import Collection
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from typing import Any, Literal, TypedDict
+from typing import Any, Final, Literal, TypedDict
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
@@ -32,6 +32,9 @@ from canvas_app.koji.results import KojiResult
 # How the link reaches the customer: as a reply in the conversation, as a new message, in the contact's
 # attributes, or by the hands of whoever asked.
 Deliver = Literal["conversation", "message", "attribute", "none"]
+
+# What a contact's id begins with while only their address is known. Intercom's ids hold no colon.
+PLACEHOLDER: Final = "email:"
 
 # How long the last question to Koji is waited for, when an interview's time is over.
 LAST_CHECK_WITHIN = timedelta(days=1)
