@@ -54,7 +54,6 @@ _REASONS = {
     "secret_lost": f"The study's key cannot be read any more. {_ASK_OPERATOR}",
     "open_interview": "The customer had an open interview at that time.",
     "asked_recently": "The customer had been asked not long before.",
-    "contact_erased": "The customer's data was erased.",
     "merged_away": "The customer was merged into one who had an interview already.",
     "already_planned": "Another interview was planned for the customer already.",
     "study_unknown": "There is no study of this name.",

@@ -8,6 +8,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 
 import click
@@ -15,18 +16,16 @@ import click
 from canvas_app import store
 from canvas_app.cli import spreadsheets
 from canvas_app.cli.common import Progress, database, directory, in_words, load_settings, patiently, progress
+from canvas_app.cli.spans import Span
 from canvas_app.errors import ContactMerged, PermanentError
 from canvas_app.intercom.directory import Company, Found, IntercomDirectory, Respondent
 from canvas_app.interviews import imported, studies
 from canvas_app.interviews.imported import PersonalLink
-from canvas_app.interviews.provisions import DO_NOT_ASK_TAG
+from canvas_app.interviews.rulebook import DO_NOT_ASK
 from canvas_app.settings import DEFAULT_STUDY
 
 # What Koji knows by these names, then what it keeps of a respondent as it is.
 COLUMNS = ("name", "email", "external_id", "company", "role", "plan", "language", "country")
-
-_SPAN = re.compile(r"([0-9]{1,5})([mhdw])")
-_SECONDS = {"m": 60, "h": 3_600, "d": 86_400, "w": 604_800}
 
 # Rows of one transaction: on SQLite it holds the lock of all writers.
 _AT_ONCE = 100
@@ -34,21 +33,7 @@ _AT_ONCE = 100
 # Why a contact is left out, in the order in which it is told.
 _NOT_FOUND = "not found in Intercom"
 _UNSUBSCRIBED = "unsubscribed, or has called mail spam"
-_DO_NOT_ASK = f"tagged {DO_NOT_ASK_TAG}"
-
-
-class Span(click.ParamType[float]):
-    """A span of time such as 48h, in seconds."""
-
-    name = "span"
-
-    def convert(self, value: str | float, param: click.Parameter | None, ctx: click.Context | None) -> float:
-        if not isinstance(value, str):
-            return value
-        match = _SPAN.fullmatch(value.strip().lower())
-        if match is None:
-            self.fail("a number and a unit, such as 30m, 48h, 7d or 2w", param, ctx)
-        return float(int(match[1]) * _SECONDS[match[2]])
+_DO_NOT_ASK = f"tagged {DO_NOT_ASK}"
 
 
 @click.command("export-contacts")
@@ -65,7 +50,7 @@ class Span(click.ParamType[float]):
     required=True,
     help="The file, such as contacts.csv.",
 )
-def export_contacts(closed_since: float | None, tag: str | None, ids: Path | None, out: Path) -> None:
+def export_contacts(closed_since: timedelta | None, tag: str | None, ids: Path | None, out: Path) -> None:
     """Write contacts of Intercom as CSV for Koji's participant import.
 
     500 rows a file, more go into numbered files. Who is unsubscribed or tagged koji_do_not_ask is left out.
@@ -79,7 +64,7 @@ def export_contacts(closed_since: float | None, tag: str | None, ids: Path | Non
         export = _Export(directory(settings, engine), bar)
         try:
             if closed_since is not None:
-                export.by_id(_closed(export.intercom, time.time() - closed_since, bar))
+                export.by_id(_closed(export.intercom, time.time() - closed_since.total_seconds(), bar))
             elif tag is not None:
                 export.tagged(tag)
             elif ids is not None:
@@ -171,7 +156,7 @@ class _Export:
             )
 
     def _is_not_to_be_asked(self, contact: Respondent) -> bool:
-        tag_id = self._tags.get(DO_NOT_ASK_TAG)
+        tag_id = self._tags.get(DO_NOT_ASK)
         if tag_id is None:
             return False
         if contact.has_more_tags and tag_id not in contact.tag_ids:

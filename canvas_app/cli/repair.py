@@ -21,8 +21,8 @@ from canvas_app.interviews.tables import decisions, imported_links, interviews, 
 from canvas_app.settings import Settings
 
 _WORDS: dict[replaying.Replayed, str] = {
-    "taken_up": "The delivery is taken up again. A worker is at it in a moment; `forward_attempt` in its log "
-    "tells how it went.",
+    "taken_up": "The delivery is taken up again. A worker is at it in a moment; `forward_attempt` (a result "
+    "of Koji's) or `react_attempt` (an event of Intercom's) in its log tells how it went.",
     "written_again": "The result is written to Intercom once more. The note is not made twice.",
     "asked_again": "Koji is asked for the analysis within five minutes.",
     "under_way": "Nothing to take up: it is being worked on.",
@@ -30,7 +30,6 @@ _WORDS: dict[replaying.Replayed, str] = {
     "`send_attempt` and `forward_attempt`.",
     "finished": "Nothing to take up: this delivery has not failed.",
     "content_gone": "What this delivery said is not kept any more. Koji has to send it anew.",
-    "not_a_result": "This is an event of Intercom's and no result. To ask the customer, use the card.",
     "erased": "The personal data of this interview is gone, so that there is nothing to write.",
     "send_failed": "This interview could not be sent, and a message is not repeated from here. Open its "
     'conversation in Intercom: the card says why, and offers "Try again".',

@@ -24,7 +24,7 @@ from canvas_app.interviews.states import SENDING_STATES
 from canvas_app.plaintext import one_line
 
 # In place of a contact's id, until the contact is found. Intercom's ids hold no colon.
-_PLACEHOLDER: Final = "email:"
+_PLACEHOLDER: Final = ledger.PLACEHOLDER
 _PURPOSE: Final = "contact by e-mail"
 
 # "Nobody has this address" is looked at again after half the time that it has been true, within these limits:

@@ -123,8 +123,13 @@ def kept(result: KojiResult) -> KojiResult:
 def take_up(connection: Connection, jobs: Jobs, delivery_id: str) -> bool:
     """Give a delivery that has failed its next attempt, and its tries anew; False when it has not."""
     row = _anew(connection, deliveries.c.id == delivery_id, deliveries.c.content.is_not(None))
-    delivery = None if row is None else load(connection, row.id)
-    if row is None or delivery is None:
+    if row is None:
+        return False
+    if row.door == "intercom":
+        enqueue_react(connection, jobs, row.id, attempt=row.attempt)
+        return True
+    delivery = load(connection, row.id)
+    if delivery is None:
         return False
     where = partition_of(connection, delivery.event, row.dedupe_key)
     enqueue_forward(connection, jobs, row.id, attempt=row.attempt, partition=where)
@@ -273,7 +278,7 @@ def _revive(
 
 def _anew(
     connection: Connection, *which: sa.ColumnElement[bool], **values: Any
-) -> sa.Row[tuple[str, int, str]] | None:
+) -> sa.Row[tuple[str, int, str, str]] | None:
     given_up = sa.or_(
         deliveries.c.state == "failed",
         sa.and_(deliveries.c.state == "ignored", deliveries.c.reason == "unknown_interview"),
@@ -290,7 +295,7 @@ def _anew(
         sa.update(deliveries)
         .where(this)
         .values(state="stored", reason=None, waits=0, fills=0, tries=0, finished_at=None, **values)
-        .returning(deliveries.c.id, deliveries.c.attempt, deliveries.c.dedupe_key)
+        .returning(deliveries.c.id, deliveries.c.attempt, deliveries.c.dedupe_key, deliveries.c.door)
     ).first()
 
 

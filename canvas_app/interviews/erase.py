@@ -19,15 +19,15 @@ from sqlalchemy.engine import Connection, Engine
 from canvas_app import store
 from canvas_app.engine import Jobs
 from canvas_app.errors import ContactMerged, PermanentError
-from canvas_app.interviews import workspace
+from canvas_app.interviews import contact_attributes, ledger, workspace
 from canvas_app.interviews.ask import partition
-from canvas_app.interviews.links import LINK_ATTRIBUTES
+from canvas_app.interviews.contact_attributes import LINK_READY_AT, LINK_URL
 from canvas_app.interviews.purge import about_nobody, nothing_personal
 from canvas_app.interviews.services import Services
 from canvas_app.interviews.states import OPEN_STATES, State
 from canvas_app.interviews.tables import api_requests, decisions, deliveries, imported_links, interviews
 
-ERASED: Final = "contact_erased"
+ERASED: Final = "erased"
 MERGED_AWAY: Final = "merged_away"
 
 # How an interview ends that is under way. An answer that is here stays one, and is written nowhere any more.
@@ -56,9 +56,10 @@ def erase_contact(
     with store.writing(engine) as connection:
         now = store.now(connection)
         theirs = sa.and_(interviews.c.workspace_id == workspace_id, interviews.c.contact_id == contact_id)
-        rows = connection.execute(sa.select(interviews).where(theirs).with_for_update()).all()
+        rows = list(connection.execute(sa.select(interviews).where(theirs).with_for_update()).all())
         known = {row.contact_email.lower() for row in rows if row.contact_email}
         addresses = sorted(known | _addresses(emails))
+        rows += _not_found_yet(connection, workspace_id, contact_id, addresses)
         # The deliveries first: they are found by what the interviews still say.
         changed = _erase_deliveries(connection, rows, [contact_id], addresses, now)
         for row in rows:
@@ -80,6 +81,22 @@ def erase_contact(
         )
         changed += jobs.forget_partition(connection, partition(workspace_id, contact_id))
     return changed
+
+
+def _not_found_yet(
+    connection: Connection, workspace_id: str, contact_id: str, addresses: Collection[str]
+) -> Sequence[sa.Row[Any]]:
+    """What was asked for by one of these addresses alone, while it is not known whose it is."""
+    return connection.execute(
+        sa.select(interviews)
+        .where(
+            interviews.c.workspace_id == workspace_id,
+            interviews.c.contact_id != contact_id,
+            interviews.c.contact_id.startswith(ledger.PLACEHOLDER, autoescape=True),
+            sa.func.lower(interviews.c.contact_email).in_(addresses),
+        )
+        .with_for_update()
+    ).all()
 
 
 def erase_addresses(engine: Engine, emails: Collection[str]) -> int:
@@ -112,15 +129,20 @@ def clear_link_attributes(services: Services, workspace_id: str, contact_id: str
     wires' errors.
     """
     workspace.must_match(workspace.known(services), workspace_id)
-    nothing: dict[str, str | int | float | bool | None] = dict.fromkeys(LINK_ATTRIBUTES)
     try:
-        services.intercom.update_contact(contact_id, nothing)
+        _clear(services, contact_id)
     except ContactMerged as merged:
         if merged.canonical_id is not None:
-            services.intercom.update_contact(merged.canonical_id, nothing)
+            _clear(services, merged.canonical_id)
     except PermanentError as error:
         if error.status != 404:
             raise
+
+
+def _clear(services: Services, contact_id: str) -> None:
+    # What a Series waits for goes first, so that none finds the time without the link.
+    for name in (LINK_READY_AT, LINK_URL):
+        contact_attributes.empty(services.intercom, contact_id, name)
 
 
 def follow_contact(connection: Connection, workspace_id: str, old_id: str, new_id: str) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import uuid
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from typing import Any, Literal, TypedDict
+from typing import Any, Final, Literal, TypedDict
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
@@ -23,6 +23,9 @@ from canvas_app.koji.results import KojiResult
 # How the link reaches the customer: as a reply in the conversation, as a new message, in the contact's
 # attributes, or by the hands of whoever asked.
 Deliver = Literal["conversation", "message", "attribute", "none"]
+
+# What a contact's id begins with while only their address is known. Intercom's ids hold no colon.
+PLACEHOLDER: Final = "email:"
 
 # How long the last question to Koji is waited for, when an interview's time is over.
 LAST_CHECK_WITHIN = timedelta(days=1)

@@ -3,18 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Final
 
 from itsdangerous import BadSignature, URLSafeSerializer
 
 from canvas_app import hmacs
-
-# The contact's attributes that hold the link, where it is delivered so: a Series waits for the second and
-# then uses the first. Each with its type and description in Intercom.
-LINK_ATTRIBUTES: Final = {
-    "koji_interview_url": ("string", "Personal link of the contact's Koji interview, while it is open."),
-    "koji_interview_ready_at": ("datetime", "When koji_interview_url was set; empty while there is none."),
-}
 
 # Names what is signed, so that a token made for something else is not taken for a link.
 _SALT = "personal-link"

@@ -11,16 +11,16 @@ from typing import Final, Literal
 from canvas_app.errors import PermanentError
 from canvas_app.intercom.directory import IntercomDirectory
 from canvas_app.intercom.models import ContactAttribute
-from canvas_app.interviews.links import LINK_ATTRIBUTES
+from canvas_app.interviews.contact_attributes import LINK
+from canvas_app.interviews.rulebook import DO_NOT_ASK
 from canvas_app.interviews.write_back import ATTRIBUTES
 
-WANTED_ATTRIBUTES: Final = {**ATTRIBUTES, **LINK_ATTRIBUTES}
+WANTED_ATTRIBUTES: Final = {**ATTRIBUTES, **LINK}
 
-DO_NOT_ASK_TAG: Final = "koji_do_not_ask"
 SENTIMENT_TAGS: Final = tuple(
     f"koji_{sentiment}_sentiment" for sentiment in ("positive", "neutral", "mixed", "negative")
 )
-WANTED_TAGS: Final = (*SENTIMENT_TAGS, DO_NOT_ASK_TAG)
+WANTED_TAGS: Final = (*SENTIMENT_TAGS, DO_NOT_ASK)
 
 # Intercom tells a type by other words than it takes it by: its list knows no "datetime".
 # https://developers.intercom.com/docs/references/rest-api/api.intercom.io/data-attributes/lisdataattributes

@@ -26,7 +26,6 @@ Replayed = Literal[
     "under_way",
     "finished",
     "content_gone",
-    "not_a_result",
     "erased",
     "send_failed",
     "send_unknown",
@@ -50,15 +49,12 @@ def _delivery(engine: Engine, jobs: Jobs, delivery_id: str) -> Replayed:
     with store.writing(engine) as connection:
         columns = deliveries_table.c
         row = connection.execute(
-            sa.select(columns.state, columns.door, columns.content).where(columns.id == delivery_id)
+            sa.select(columns.state, columns.content).where(columns.id == delivery_id)
         ).first()
         if row is None:
             return "not_found"
         if row.state == "stored":
             return "under_way"
-        if row.door == "intercom":
-            # An event that nothing followed from; asking for an interview by hand is what the card is for.
-            return "not_a_result"
         if row.state != "failed":
             return "finished"
         if row.content is None:

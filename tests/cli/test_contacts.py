@@ -243,7 +243,7 @@ def test_nobody_to_write_is_said_and_no_file_is_made(terminal: Terminal, tmp_pat
     [
         ((), "one of --closed-since"),
         (("--tag", "a", "--closed-since", "48h"), "one of --closed-since"),
-        (("--closed-since", "yesterday"), "such as 30m, 48h"),
+        (("--closed-since", "yesterday"), "such as 48h"),
     ],
 )
 def test_what_was_asked_for_wrongly_is_told(

@@ -170,6 +170,22 @@ def test_what_is_about_others_stays(world: World) -> None:
     assert OTHER in contacts
 
 
+def test_what_was_asked_for_by_their_address_alone_is_erased_too(world: World) -> None:
+    for number in range(2):
+        email = ("Planted.Address@example.com", "other@example.com")[number]
+        write(world.engine, workspace_id=WORKSPACE, contact_id=f"email:{number}", contact_email=email)
+    erase_planted(world, emails=["planted.address@example.com"])
+    assert find_everywhere(world.engine, ["planted"]) == []
+    with store.reading(world.engine) as connection:
+        states = connection.execute(sa.select(interviews.c.state)).scalars().all()
+    assert sorted(states) == ["cancelled", "queued"]
+
+
+def test_nobody_cannot_be_erased(world: World) -> None:
+    with pytest.raises(ValueError, match="nobody"):
+        erase.erase_contact(world.engine, world.services.jobs, WORKSPACE, "")
+
+
 def test_erasing_again_changes_nothing(world: World) -> None:
     fill(world)
     assert erase_planted(world, emails=["planted.second@example.com"]) > 0

@@ -8,6 +8,8 @@ import pytest
 import sqlalchemy as sa
 
 from canvas_app import store
+from canvas_app.cli.samples import SAMPLES, Subject, raw_body
+from canvas_app.intercom import notifications
 from canvas_app.interviews import ledger, purge, replay
 from canvas_app.interviews.replay import Replayed
 from canvas_app.interviews.states import STATES
@@ -82,7 +84,6 @@ def test_the_tries_of_a_delivery_begin_anew(sqlite_world: World) -> None:
         ({"state": "done"}, "finished"),
         ({"state": "ignored", "content": None}, "finished"),
         ({"state": "failed", "content": None}, "content_gone"),
-        ({"state": "failed", "door": "intercom"}, "not_a_result"),
     ],
 )
 def test_a_delivery_that_is_not_to_be_taken_up_stays_as_it_is(
@@ -95,6 +96,23 @@ def test_a_delivery_that_is_not_to_be_taken_up_stays_as_it_is(
     assert again(world, before.id) == came
     assert newest_delivery(world) == before
     assert world.run_jobs() == []
+
+
+def test_an_event_of_intercoms_that_could_not_be_reacted_to_is_reacted_to_again(
+    sqlite_world: World,
+) -> None:
+    world = sqlite_world
+    content = notifications.parse(raw_body(SAMPLES["intercom-rating"], Subject())).model_dump(mode="json")
+    counters = dict.fromkeys(("waits", "fills", "tries"), 10)
+    about = {"id": "d" * 32, "door": "intercom", "dedupe_key": "k", "event": "e", "state": "failed"}
+    with store.writing(world.engine) as connection:
+        connection.execute(
+            sa.insert(deliveries).values(**about, **counters, attempt=3, content=content, received_at=NOW)
+        )
+    assert again(world, "d" * 32) == "taken_up"
+    assert world.pending() == [("react", 0.0)]
+    assert world.run_jobs() == ["react"]
+    assert newest_delivery(world).state == "ignored"
 
 
 def test_a_failed_or_unknown_send_is_not_repeated(world: World) -> None:
