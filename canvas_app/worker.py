@@ -130,6 +130,11 @@ def register(services: Services) -> dict[str, durable.Tick]:
         log.request_id.set(DBOS.workflow_id)
         jobs.react(_step, services, delivery_id, attempt)
 
+    @DBOS.workflow(name="remind")
+    def remind(interview_id: str) -> None:
+        log.request_id.set(DBOS.workflow_id)
+        jobs.remind(_step, services, interview_id)
+
     @DBOS.workflow(name="close_again")
     def close_again(interview_id: str, attempt: int) -> None:
         log.request_id.set(DBOS.workflow_id)

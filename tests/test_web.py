@@ -221,7 +221,7 @@ class TestErrors:
         def leaves(kind: type[Refused]) -> list[type[Refused]]:
             return [leaf for sub in kind.__subclasses__() for leaf in leaves(sub)] or [kind]
 
-        assert sorted(kind.status for kind in leaves(Refused)) == [400, 401, 413]
+        assert sorted(kind.status for kind in leaves(Refused)) == [400, 401, 401, 404, 413, 422, 503]
 
 
 class TestRequestId:
@@ -276,6 +276,12 @@ def test_the_routes_are_the_documented_ones(app: Flask) -> None:
         ("/i/<token>", "HEAD"),
         ("/canvas/initialize", "POST"),
         ("/canvas/submit", "POST"),
+        ("/api/interviews", "POST"),
+        ("/api/interviews", "PUT"),
+        ("/api/interviews/<interview_id>", "GET"),
+        ("/api/interviews/<interview_id>", "HEAD"),
+        ("/api/openapi.json", "GET"),
+        ("/api/openapi.json", "HEAD"),
         *(
             (f"/webhooks/{vendor}", method)
             for vendor in ("intercom", "koji")

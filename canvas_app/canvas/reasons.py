@@ -85,6 +85,8 @@ _REASONS = {
     "own_message": "It is about a message of this app's own.",
     "own_tag": "It was this app that put the tag on.",
     "another_rule": "Another rule has asked already.",
+    "not_to_be_reminded": "There is nothing to remind the customer of any more.",
+    "reminder_off": "The study sends no reminder.",
     "not_yet": "Its time has not come yet.",
     "replaced": "A newer interview has taken its place.",
     "no_conversation": "There is no conversation to send it to.",

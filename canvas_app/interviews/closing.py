@@ -37,12 +37,14 @@ def enqueue(connection: Connection, jobs: Jobs, interview: Interview, *, attempt
     """Enqueue an attempt to close the conversation again, where it was closed."""
     if not interview.was_closed:
         return
+    # After the reminder it is closed anew, under names of its own.
+    occasion = "" if interview.reminded_at is None else ":reminder"
     jobs.enqueue(
         connection,
         "close_again",
         interview.id,
         attempt,
-        job_id=f"close_again:{interview.id}:{attempt}",
+        job_id=f"close_again:{interview.id}:{attempt}{occasion}",
         partition=partition(interview.workspace_id, interview.contact_id),
         delay=rules.closing_pause(attempt) or 0.0,
     )

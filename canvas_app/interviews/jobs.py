@@ -20,6 +20,7 @@ from canvas_app.interviews import (
     probing,
     purge,
     reconcile,
+    reminders,
     triggers,
     workspace,
     write_back,
@@ -53,6 +54,7 @@ _RECONCILE: tuple[tuple[str, Callable[[Services], int]], ...] = (
     ("clear_links", link_clearing.sweep),
     # New steps come last: a tick that a deploy interrupts goes on with those that it has begun with.
     ("revive_planned", reconcile.revive_planned),
+    ("remind", reminders.enqueue_due),
 )
 
 _PURGE: tuple[tuple[str, Callable[[Services], bool]], ...] = (
@@ -106,6 +108,16 @@ def react(run_step: RunStep, services: Services, delivery_id: str, attempt: int)
     except Exception as error:  # noqa: BLE001 - a fault of ours must not lose the event
         outcome = _our_fault("react", error)
     run_step("settle", triggers.settle, services, delivery_id, attempt, outcome)
+
+
+def remind(run_step: RunStep, services: Services, interview_id: str) -> None:
+    """One attempt to remind a customer; the clock makes the next one."""
+    outcome: Outcome
+    try:
+        outcome = run_step("remind", reminders.remind, services, interview_id)
+    except Exception as error:  # noqa: BLE001 - a fault of ours is tried again with the clock
+        outcome = _our_fault("remind", error)
+    run_step("settle", reminders.settle, services, interview_id, outcome)
 
 
 def close_again(run_step: RunStep, services: Services, interview_id: str, attempt: int) -> None:

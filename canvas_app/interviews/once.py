@@ -1,4 +1,4 @@
-"""Writes that must not be repeated: the message to the customer, and the note.
+"""Writes that must not be repeated: the message to the customer, the reminder, and the note.
 
 Intercom offers no idempotency key for them. So a claim is committed before the call and settled after it.
 Where a claim is found unsettled, the process that made it died or got no answer: its time limit is waited
@@ -29,7 +29,7 @@ CLAIM_SECONDS = http_outcomes.LONGEST_CALL_SECONDS + 5.0
 # A process that was frozen between its claim and its call must not make the call late.
 _CALL_WITHIN_SECONDS = 5.0
 
-Kind = Literal["message", "note"]
+Kind = Literal["message", "reminder", "note"]
 Repeatable = Literal["attributes", "tags"]
 # What of a result is written to Intercom.
 WRITE_BACK: tuple[Kind | Repeatable, ...] = ("attributes", "note", "tags")

@@ -23,6 +23,7 @@ from canvas_app.interviews import (
     once,
     outcomes,
     planning,
+    reminders,
     rules,
     workspace,
 )
@@ -294,6 +295,7 @@ def _is_out(
         now=now,
         sent_at=sent_at,
         check_at=first_check(services, sent_at),
+        remind_at=reminders.due_at(connection, services.settings, interview, sent_at),
     )
     closing.enqueue(connection, services.jobs, interview)
 

@@ -244,7 +244,12 @@ def _closed_by_us(connection: Connection, event: Event) -> bool:
         columns.was_closed.is_(True),
         sa.or_(
             columns.closed_again_at.between(earliest, latest),
-            sa.and_(columns.closed_again_at.is_(None), columns.sent_at.between(earliest, latest)),
+            sa.and_(
+                columns.closed_again_at.is_(None),
+                sa.or_(
+                    columns.sent_at.between(earliest, latest), columns.reminded_at.between(earliest, latest)
+                ),
+            ),
         ),
     )
     return connection.execute(query.limit(1)).first() is not None

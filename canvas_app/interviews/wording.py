@@ -28,6 +28,13 @@ def invitation(*, contact_name: str | None, personal_line: str | None, url: str)
     return _render_invitation(contact_name, personal_line, link)
 
 
+def reminder(*, contact_name: str | None, url: str) -> str:
+    """The one reminder as HTML, with the link as an anchor."""
+    link = Markup('<a href="{}">{}</a>').format(url, _LINK_TEXT)
+    template = _templates().get_template("reminder.html")
+    return template.render(first_name=first_name(contact_name), link=link).strip()
+
+
 def invitation_preview(*, contact_name: str | None, personal_line: str | None) -> tuple[str, ...]:
     """The same message as plain paragraphs, with the link as its text only."""
     html = _render_invitation(contact_name, personal_line, _LINK_TEXT)

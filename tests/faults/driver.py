@@ -32,7 +32,7 @@ KOJI_PAUSES = (1.0, 20.0)
 machine, and a sender that gives up sooner has lost its webhook by itself."""
 
 AT_A_TIME = 70
-PATIENCE = 200.0
+PATIENCE = 400.0
 """Seconds for each thing that is waited for; far more than it takes, since a busy machine loses nothing."""
 LINE = "Planted words of a rep."
 _HANGS = 3.5

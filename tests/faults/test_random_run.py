@@ -15,7 +15,7 @@ SEED = 20261123
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(600)
+@pytest.mark.timeout(900)
 def test_a_random_run_loses_nothing_and_doubles_nothing(database_url: str, tmp_path: Path) -> None:
     drawn = plan.make(SEED)
     with Stage(database_url, tmp_path / "logs", **SETTINGS) as stage:

@@ -190,6 +190,7 @@ CLOCK = (
     "lead_on",
     "clear_links",
     "revive_planned",
+    "remind",
 )
 
 

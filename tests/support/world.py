@@ -49,6 +49,7 @@ _TASKS: dict[str, Callable[..., None]] = {
     "send": jobs.send,
     "forward": jobs.forward,
     "react": jobs.react,
+    "remind": jobs.remind,
     "close_again": jobs.close_again,
     "clear_link": jobs.clear_link,
     "read_workspace": jobs.read_workspace,

@@ -1,0 +1,192 @@
+"""One reminder, where the study wants it and the customer has not opened the link.
+
+The clock finds whose time has come and enqueues a job. The reminder is a write of its own kind that must not
+be repeated: see :mod:`canvas_app.interviews.once`.
+"""
+
+from __future__ import annotations
+
+import logging
+from datetime import datetime, timedelta
+from typing import Final
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection
+
+from canvas_app import log, store
+from canvas_app.errors import NotConfigured, WireError
+from canvas_app.interviews import (
+    closing,
+    ledger,
+    links,
+    once,
+    outcomes,
+    planning,
+    rulebook,
+    studies,
+    wording,
+    workspace,
+)
+from canvas_app.interviews.ask import partition
+from canvas_app.interviews.ledger import Interview
+from canvas_app.interviews.outcomes import Outcome
+from canvas_app.interviews.rulebook import Facts
+from canvas_app.interviews.services import Services
+from canvas_app.interviews.states import STATES
+from canvas_app.interviews.tables import interviews
+from canvas_app.settings import Settings
+
+logger = logging.getLogger(__name__)
+
+_MOST: Final = 100
+# When a reminder whose job has died, or could not be written just now, is looked at again.
+_AGAIN_AFTER: Final = timedelta(hours=1)
+# What the customer has from us as a message; to the others we have said nothing.
+_BY_MESSAGE: Final = ("conversation", "message")
+
+
+def due_at(
+    connection: Connection, settings: Settings, interview: Interview, sent_at: datetime
+) -> datetime | None:
+    """When the customer of an interview that is sent now is to be reminded; None: not at all."""
+    study = studies.find(connection, settings, interview.study)
+    if study is None or study.remind_after_days is None or interview.deliver not in _BY_MESSAGE:
+        return None
+    return sent_at + timedelta(days=study.remind_after_days)
+
+
+def enqueue_due(services: Services) -> int:
+    """The clock's step: enqueue the reminders whose time has come; how many."""
+    unopened = sa.and_(
+        interviews.c.state == "sent", interviews.c.opened_at.is_(None), interviews.c.reminded_at.is_(None)
+    )
+    with store.reading(services.engine) as connection:
+        due = connection.execute(
+            sa.select(interviews.c.id, unopened.label("unopened"))
+            .where(interviews.c.remind_at.is_not(None), interviews.c.remind_at <= store.now(connection))
+            .order_by(interviews.c.remind_at)
+            .limit(_MOST)
+        ).all()
+    enqueued = 0
+    for id_, wanted in due:
+        with store.writing(services.engine) as connection:
+            now = store.now(connection)
+            taken = connection.execute(
+                sa.update(interviews)
+                .where(interviews.c.id == id_, interviews.c.remind_at <= now)
+                .values(remind_at=now + _AGAIN_AFTER if wanted else None)
+            )
+            if taken.rowcount == 1 and wanted:
+                _enqueue(connection, services, ledger.existing(connection, id_), now)
+                enqueued += 1
+    return enqueued
+
+
+def remind(services: Services, interview_id: str) -> Outcome:
+    """Write the reminder into the conversation, once."""
+    with store.reading(services.engine) as connection:
+        interview = ledger.get(connection, interview_id)
+        study = interview and studies.find(connection, services.settings, interview.study)
+    if interview is None or not _to_be_reminded(interview):
+        return outcomes.stop("not_to_be_reminded")
+    if not study or not study.enabled or study.remind_after_days is None:
+        return outcomes.stop("reminder_off")
+    if interview.conversation_id is None:
+        return outcomes.stop("no_conversation")
+    try:
+        return _remind(services, interview, interview.conversation_id)
+    except (WireError, NotConfigured) as error:
+        return outcomes.of_error(error)
+
+
+def settle(services: Services, interview_id: str, outcome: Outcome) -> None:
+    """Write down how it went. What could not be done just now has its turn with the clock again."""
+    if outcome["kind"] == "done":
+        with store.writing(services.engine) as connection:
+            now = store.now(connection)
+            ledger.change(connection, interview_id, only_from=STATES, reminded_at=now, remind_at=None)
+            closing.enqueue(connection, services.jobs, ledger.existing(connection, interview_id))
+    elif outcome["kind"] not in ("later", "credentials"):
+        with store.writing(services.engine) as connection:
+            ledger.change(connection, interview_id, only_from=STATES, remind_at=None)
+    log.event(
+        logger,
+        logging.INFO if outcome["kind"] in ("done", "stop", "later") else logging.WARNING,
+        "remind_attempt",
+        interview=interview_id,
+        outcome=outcome["kind"],
+        reason=outcome["reason"],
+    )
+
+
+def _enqueue(connection: Connection, services: Services, interview: Interview, now: datetime) -> None:
+    services.jobs.enqueue(
+        connection,
+        "remind",
+        interview.id,
+        # The moment makes each attempt another one.
+        job_id=f"remind:{interview.id}:{now.isoformat()}",
+        partition=partition(interview.workspace_id, interview.contact_id),
+    )
+
+
+def _to_be_reminded(interview: Interview) -> bool:
+    return interview.state == "sent" and interview.opened_at is None and interview.reminded_at is None
+
+
+def _remind(services: Services, interview: Interview, conversation_id: str) -> Outcome:
+    settings = services.settings
+    public_url = interview.public_url or settings.public_url
+    if public_url is None:
+        raise NotConfigured(["PUBLIC_URL"])
+    no = planning.against_contact(services, interview)
+    if no is not None:
+        return outcomes.stop(no.reason)
+    conversation = services.intercom.get_conversation(conversation_id)
+    of_the_conversation = Facts(
+        tags=frozenset(conversation.tag_names), participants=len(conversation.contact_ids)
+    )
+    no = rulebook.against_person(of_the_conversation)
+    if no is not None:
+        return outcomes.stop(no.reason)
+    with store.writing(services.engine) as connection:
+        if not once.is_claimed(connection, interview.id, "reminder"):
+            # As before the message: a closed conversation is closed again afterwards.
+            closed = conversation.state == "closed"
+            ledger.change(
+                connection, interview.id, only_from=("sent",), was_closed=closed, closed_again_at=None
+            )
+    author = _author(services, interview)
+    body = wording.reminder(
+        contact_name=interview.contact_name, url=links.personal_url(public_url, interview.link_token)
+    )
+    token = interview.link_token
+
+    def is_there() -> bool | None:
+        shown = services.intercom.get_conversation(conversation_id)
+        # The message holds the link, and so does the reminder.
+        if shown.count_of(token) > 1:
+            return True
+        return False if shown.complete else None
+
+    return once.write_once(
+        services.engine,
+        interview.id,
+        "reminder",
+        act=lambda begin_by: services.intercom.reply(
+            conversation_id, admin_id=author, body=body, begin_by=begin_by
+        ),
+        is_there=is_there,
+        forbidden=lambda connection, _now: (
+            None
+            if _to_be_reminded(ledger.existing(connection, interview.id, lock=True))
+            else "not_to_be_reminded"
+        ),
+    )
+
+
+def _author(services: Services, interview: Interview) -> str:
+    """Who has written the message; the configured admin, where that one is not there any more."""
+    ours = workspace.known(services).admin_id
+    author = interview.written_as_id or interview.asked_by_id or ours
+    return author if author == ours or services.intercom.admin_exists(author) else ours
