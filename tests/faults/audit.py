@@ -192,7 +192,13 @@ def _logs(run: Run) -> list[str]:
     settings = run.stage.app.environment
     secrets = {
         name: settings[name]
-        for name in ("SECRET_KEY", "INTERCOM_CLIENT_SECRET", "INTERCOM_ACCESS_TOKEN", "KOJI_API_KEY")
+        for name in (
+            "SECRET_KEY",
+            "INTERCOM_CLIENT_SECRET",
+            "INTERCOM_ACCESS_TOKEN",
+            "KOJI_API_KEY",
+            "API_TOKEN",
+        )
     }
     planted = {"a name": "Planted Person", "a rep's words": LINE, "an address": "@example.com", **secrets}
     planted |= {
