@@ -13,8 +13,9 @@ from canvas_app.canvas import cards, offers, reasons, states
 from canvas_app.canvas.card_states import AskedRecently, CardState, NotSetUp
 from canvas_app.canvas.kit import Canvas
 from canvas_app.canvas.request import CanvasRequest
-from canvas_app.interviews import frequency, ledger, rules
-from canvas_app.interviews.ledger import CardFacts, Interview
+from canvas_app.interviews import card_facts, frequency, ledger, rules
+from canvas_app.interviews.card_facts import CardFacts
+from canvas_app.interviews.ledger import Interview
 from canvas_app.interviews.seen import Person
 from canvas_app.interviews.states import HAS_RESULT, OPEN_STATES, REPLACEABLE_STATES
 from canvas_app.leases import SILENT_SECONDS
@@ -119,7 +120,7 @@ class Faces:
     def facts(self) -> CardFacts:
         person = self._person
         with store.reading(self._here.engine) as connection:
-            return ledger.card_facts(
+            return card_facts.read(
                 connection,
                 person.workspace_id,
                 person.contact_id,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Collection
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any, TypedDict
@@ -11,15 +10,14 @@ from typing import Any, TypedDict
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from canvas_app import gates, store
+from canvas_app import store
 from canvas_app.interviews.states import (
-    ENDED_WITHOUT_ANSWER,
     EXPIRING_STATES,
     MAY_HAVE_REACHED_CUSTOMER,
     OPEN_STATES,
     State,
 )
-from canvas_app.interviews.tables import interviews, outside_writes, unfinished, workers, workspaces
+from canvas_app.interviews.tables import interviews, outside_writes, unfinished
 from canvas_app.koji.results import KojiResult
 
 # How long the last question to Koji is waited for, when an interview's time is over.
@@ -92,29 +90,14 @@ class Ask:
     anyway: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class CardFacts:
-    """What the card needs to know, read in two queries."""
-
-    interview: Interview | None
-    # The contact's newest interview, whichever is shown.
-    newest_id: str | None
-    timezone: str | None
-    # The workspace that the access token belongs to, as far as that is known.
-    token_workspace_id: str | None
-    worker_seen_at: datetime | None
-    now: datetime
-    # Why a wire is on hold, as a reason code.
-    paused: str | None = None
-
-
 _tried_at = (
     sa.select(outside_writes.c.claimed_at)
     .where(outside_writes.c.interview_id == interviews.c.id, outside_writes.c.kind == "message")
     .scalar_subquery()
     .label("tried_at")
 )
-_select = sa.select(interviews, _tried_at)
+# Every read of a whole row begins so.
+select = sa.select(interviews, _tried_at)
 
 
 def new_id() -> str:
@@ -208,53 +191,6 @@ def result_of(interview: Interview) -> KojiResult:
 
 def by_token(connection: Connection, token: str) -> Interview | None:
     return _one(connection, interviews.c.link_token == token)
-
-
-def card_facts(
-    connection: Connection,
-    workspace_id: str,
-    contact_id: str,
-    conversation_id: str | None,
-    *,
-    token_fingerprint: str,
-    gate_keys: Collection[str] = (),
-) -> CardFacts:
-    """What the card about a contact shows: this conversation's newest interview, else the contact's newest.
-
-    One of this conversation that ended without an answer does not hide what has happened elsewhere since.
-    ``token_fingerprint`` is that of the access token in use. ``gate_keys``: the gates whose pause is told.
-    """
-    theirs = sa.and_(interviews.c.workspace_id == workspace_id, interviews.c.contact_id == contact_id)
-    in_this = interviews.c.conversation_id == conversation_id
-    newest_in_this = sa.select(sa.func.max(interviews.c.created_at)).where(theirs, in_this).correlate(None)
-    here = sa.and_(
-        in_this,
-        interviews.c.state.not_in(ENDED_WITHOUT_ANSWER),
-        interviews.c.created_at == newest_in_this.scalar_subquery(),
-    )
-    row = connection.execute(
-        _select.where(theirs).order_by(sa.case((here, 0), else_=1), interviews.c.created_at.desc()).limit(1)
-    ).first()
-    newest_id = sa.select(interviews.c.id).where(theirs).order_by(interviews.c.created_at.desc()).limit(1)
-    # What was learnt by another token tells at most what time it probably is there.
-    by_this_token = workspaces.c.token_fingerprint == token_fingerprint
-    own_first = sa.case((by_this_token, 0), else_=1), workspaces.c.read_at.desc()
-    timezone = sa.select(workspaces.c.timezone).order_by(*own_first).limit(1)
-    newest_read = workspaces.c.read_at.desc()
-    token_workspace = sa.select(workspaces.c.workspace_id).where(by_this_token).order_by(newest_read).limit(1)
-    seen = sa.select(sa.func.max(workers.c.renewed_at))
-    context = connection.execute(
-        sa.select(
-            newest_id.scalar_subquery(),
-            timezone.scalar_subquery(),
-            token_workspace.scalar_subquery(),
-            sa.type_coerce(seen.scalar_subquery(), workers.c.renewed_at.type),
-            store.now_expression(connection),
-            gates.reason_query(gate_keys).scalar_subquery(),
-        )
-    ).one()
-    # The columns are in the order of the fields.
-    return CardFacts(_interview(row) if row else None, *context)
 
 
 def change(connection: Connection, interview_id: str, *, only_from: tuple[State, ...], **values: Any) -> bool:
@@ -387,11 +323,11 @@ def expire(
     else:
         theirs = interviews.c.workspace_id == ask.workspace_id, interviews.c.contact_id == ask.contact_id
         conditions += theirs
-    query = _select.where(*conditions).order_by(interviews.c.state_since).limit(most)
+    query = select.where(*conditions).order_by(interviews.c.state_since).limit(most)
     # What somebody else is changing at this moment is no matter of the clock's; its own turn comes again.
     rows = connection.execute(query.with_for_update(skip_locked=ask is None)).all()
     for row in rows:
-        over_at = as_of(_interview(row), now, open_days=open_days).state_since
+        over_at = as_of(of_row(row), now, open_days=open_days).state_since
         move(connection, row.id, "expired", only_from=EXPIRING_STATES, now=over_at)
     return len(rows)
 
@@ -441,15 +377,16 @@ def newest(
     connection: Connection, *conditions: sa.ColumnElement[bool], by: sa.ColumnElement[datetime]
 ) -> Interview | None:
     """The interview among these that is the last one by a moment of its own."""
-    row = connection.execute(_select.where(*conditions).order_by(by.desc()).limit(1)).first()
-    return _interview(row) if row else None
+    row = connection.execute(select.where(*conditions).order_by(by.desc()).limit(1)).first()
+    return of_row(row) if row else None
 
 
 def _one(connection: Connection, *conditions: sa.ColumnElement[bool], lock: bool = False) -> Interview | None:
-    query = _select.where(*conditions).order_by(interviews.c.created_at.desc()).limit(1)
+    query = select.where(*conditions).order_by(interviews.c.created_at.desc()).limit(1)
     row = connection.execute(query.with_for_update() if lock else query).first()
-    return _interview(row) if row else None
+    return of_row(row) if row else None
 
 
-def _interview(row: sa.Row[Any]) -> Interview:
+def of_row(row: sa.Row[Any]) -> Interview:
+    """The interview of a row that :data:`select` has read."""
     return Interview(**row._mapping)  # noqa: SLF001 - SQLAlchemy's documented name, underscored to spare columns

@@ -11,7 +11,7 @@ import sqlalchemy as sa
 from sqlalchemy.exc import OperationalError
 
 from canvas_app import gates, store
-from canvas_app.interviews import ledger
+from canvas_app.interviews import card_facts
 from canvas_app.interviews.tables import deliveries
 from canvas_app.interviews.tables import gates as gates_table
 from tests.interviews.results import attributes, notes, receive, sent_and_ready
@@ -40,7 +40,7 @@ def events(log_lines: Logged) -> list[tuple[str, str, str]]:
 def card_says_paused(world: World) -> str | None:
     with store.reading(world.engine) as connection:
         keys = gates.keys_of(world.settings).values()
-        return ledger.card_facts(
+        return card_facts.read(
             connection, WORKSPACE, CONTACT, CONVERSATION, token_fingerprint="", gate_keys=keys
         ).paused
 
@@ -205,7 +205,7 @@ def test_without_credits_nothing_is_started_and_results_still_come(sent: World) 
 
 def interview_of(world: World, contact_id: str) -> str:
     with store.reading(world.engine) as connection:
-        found = ledger.card_facts(connection, WORKSPACE, contact_id, None, token_fingerprint="").interview
+        found = card_facts.read(connection, WORKSPACE, contact_id, None, token_fingerprint="").interview
     assert found is not None
     return found.id
 
