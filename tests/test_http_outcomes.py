@@ -184,6 +184,14 @@ class TestSending:
                 begin_by=time.monotonic() - 0.1,
             )
         assert caught.value.reason == "too_slow"
+        assert str(caught.value) == "The call could not begin in time, so it was not made."
+
+    def test_what_is_just_in_time_is_made(self, server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+        now = time.monotonic()
+        monkeypatch.setattr(time, "monotonic", lambda: now)
+        with make_http_client() as http:
+            send(http, "POST", server.url, headers={}, repeatable=False, service="Service", begin_by=now)
+        assert len(server.bodies) == 1
 
     def test_a_call_that_connecting_has_made_too_late_does_not_leave(
         self, server: Server, monkeypatch: pytest.MonkeyPatch
@@ -370,6 +378,32 @@ class TestStatuses:
             codes=("one", "other"),
         )
         assert str(error) == "Koji answered 422 (one, other)."
+
+    @pytest.mark.parametrize(
+        ("status", "headers", "body", "is_page"),
+        [
+            (200, {"Content-Type": "text/html; charset=utf-8"}, b"Please wait", True),
+            (200, {"Content-Type": "TEXT/HTML"}, b"Please wait", True),
+            (200, {}, b"  <html>", True),
+            (404, {}, b"<html>", True),
+            (200, {}, b"{}", False),
+            (200, {}, None, False),
+            # What these say is the same from whomever.
+            (300, {}, b"<html>", False),
+            (301, {}, b"<html>", False),
+            (399, {}, b"<html>", False),
+            (408, {}, b"<html>", False),
+            (429, {}, b"<html>", False),
+            (500, {}, b"<html>", False),
+        ],
+    )
+    def test_a_page_for_people_is_no_answer(
+        self, status: int, headers: dict[str, str], body: bytes | None, is_page: bool
+    ) -> None:
+        found = http_outcomes.page_instead(
+            Answer(status, httpx.Headers(headers), body), service="Koji", repeatable=True
+        )
+        assert (found is not None) is is_page
 
     def test_an_unreadable_success(self) -> None:
         error = http_outcomes.unreadable(

@@ -20,7 +20,7 @@ from canvas_app.cli.common import (
     progress,
     show_table,
 )
-from canvas_app.cli.contacts import Span
+from canvas_app.cli.spans import Span
 from canvas_app.errors import PermanentError
 from canvas_app.interviews import rehearsal, rulestore
 from canvas_app.interviews.rehearsal import Line

@@ -147,9 +147,12 @@ def _whole(value: object) -> int | None:
 
 def _last_said(parts: list[dict[str, Any]]) -> str:
     """The newest message's HTML. A part that reopens a conversation may be a message too; a note is none."""
-    said = [part for part in parts if text(part.get("body")) and part.get("part_type") != "note"]
-    newest = max(enumerate(said), key=lambda item: (_created(item[1]), item[0]), default=None)
-    return (text(newest[1].get("body")) or "") if newest else ""
+    said = [
+        (_created(part), number, body)
+        for number, part in enumerate(parts)
+        if part.get("part_type") != "note" and (body := text(part.get("body")))
+    ]
+    return max(said)[2] if said else ""
 
 
 def _created(part: Mapping[str, object]) -> float:

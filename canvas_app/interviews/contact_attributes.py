@@ -6,7 +6,6 @@ from collections.abc import Mapping
 
 from canvas_app.errors import LaterError, PermanentError, UnknownAttribute
 from canvas_app.intercom.client import IntercomClient
-from canvas_app.interviews.links import LINK_ATTRIBUTES
 
 # Their type and description by name:
 # https://developers.intercom.com/docs/references/rest-api/api.intercom.io/data-attributes/createdataattribute
@@ -17,8 +16,12 @@ Values = Mapping[str, str | int | float | bool | None]
 LONGEST_VALUE = 255
 
 # The personal link, for a Series that waits for it; cleared when there is nothing to be answered any more.
-LINK: Wanted = LINK_ATTRIBUTES
-LINK_URL, LINK_READY_AT = LINK_ATTRIBUTES
+LINK_URL = "koji_interview_url"
+LINK_READY_AT = "koji_interview_ready_at"
+LINK: Wanted = {
+    LINK_URL: ("string", "Personal link of the contact's open Koji interview."),
+    LINK_READY_AT: ("datetime", "Since when the personal link of the open Koji interview can be sent."),
+}
 
 
 def put(intercom: IntercomClient, contact_id: str, values: Values, wanted: Wanted) -> None:

@@ -124,7 +124,6 @@ def _become(services: Services, interview: Interview, contact: Contact) -> Outco
             contact_email=one_line(contact.email, 320) or interview.contact_email,
             language=interview.language or languages.tag(contact.language),
             contact_role=contact.role if contact.role in ("user", "lead") else "user",
-            language=contact.language and contact.language[:35],
         )
     return outcomes.done()
 

@@ -122,7 +122,7 @@ def test_a_result_of_an_unknown_interview_is_held_for_minutes() -> None:
 
 @pytest.mark.parametrize(
     ("silent_for", "alive"),
-    [(None, False), (29.9, True), (30.0, False), (3600, False), (-5, True), (-31, False)],
+    [(None, False), (29.9, True), (30.0, False), (3600, False), (-5, True), (-30.0, True), (-31, False)],
 )
 def test_a_worker_that_was_not_heard_of_lately_is_not_alive(silent_for: float | None, alive: bool) -> None:
     now = datetime(2026, 11, 22, tzinfo=UTC)
@@ -131,13 +131,24 @@ def test_a_worker_that_was_not_heard_of_lately_is_not_alive(silent_for: float | 
 
 
 @pytest.mark.parametrize(
-    ("days", "after", "early"), [(30, 0, True), (30, 29.9, True), (30, 30, False), (0, 0, False)]
+    ("days", "after", "early"),
+    [(1, 0.9, True), (30, 0, True), (30, 29.9, True), (30, 30, False), (0, 0, False)],
 )
 def test_a_contact_is_asked_again_when_the_days_are_over(days: int, after: float, early: bool) -> None:
     asked_at = datetime(2026, 11, 1, tzinfo=UTC)
     now = asked_at + timedelta(days=after)
     assert rules.asked_recently(asked_at, now, ask_again_days=days) is early
     assert (now < rules.ask_again_from(asked_at, ask_again_days=days)) is early
+
+
+def test_without_a_limit_it_is_never_too_early_not_even_by_a_clock_that_was_set_back() -> None:
+    asked_at = datetime(2026, 11, 1, tzinfo=UTC)
+    assert not rules.asked_recently(asked_at, asked_at - timedelta(days=1), ask_again_days=0)
+
+
+def test_a_conversation_is_closed_again_at_once_and_then_tried_for_about_an_hour() -> None:
+    pauses = [rules.closing_pause(attempt) for attempt in range(1, 7)]
+    assert pauses == [0.0, 5.0, 60.0, 600.0, 3_600.0, None]
 
 
 @pytest.mark.parametrize(

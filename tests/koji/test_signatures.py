@@ -89,6 +89,7 @@ def test_another_spelling_of_the_last_base64_character_is_refused() -> None:
 @pytest.mark.parametrize(
     "header",
     [
+        f"Xt={NOW},v1={timed()}",
         "sha1=" + hmac.new(SECRET.encode(), RAW, hashlib.sha1).hexdigest(),
         hmac.new(SECRET.encode(), RAW, hashlib.sha1).hexdigest(),
         DIGEST.hex()[:-1],

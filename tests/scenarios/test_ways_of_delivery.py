@@ -37,7 +37,6 @@ class Contact:
             "role": "user",
             "name": "Mia Chen",
             "email": "mia@example.com",
-            "tags": {"type": "list", "data": [], "total_count": 0},
             "unsubscribed_from_emails": self.unsubscribed,
             "custom_attributes": self.attributes,
             "tags": {"type": "list", "data": [], "total_count": 0},
