@@ -15,8 +15,8 @@ from sqlalchemy.engine import Connection
 from canvas_app import store
 from canvas_app.canvas import reasons
 from canvas_app.cli.common import database, load_settings, show_table
-from canvas_app.cli.spans import Span
 from canvas_app.cli.rehearse import rehearse
+from canvas_app.cli.spans import Span
 from canvas_app.interviews import decisions, rulebook, rulefile, rulestore, studies
 from canvas_app.interviews.decisions import Verdict
 from canvas_app.interviews.rulebook import EVENTS, Rule
