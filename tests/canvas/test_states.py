@@ -202,7 +202,7 @@ def test_the_offer_shows_the_message_that_would_go_out() -> None:
 def test_the_offer_is_in_the_words_of_the_study_that_is_chosen() -> None:
     offered = states.Offer(EXIT, GERMAN, CHOICE, "n")
     offer = states.ready(offered, contact_name="Mia", personal_line="Great talk.")
-    assert offer.preview == ("Hallo Mia,", "erzählen Sie mehr?", "Zum Interview", "Danke!", "Noch einmal:")
+    assert offer.preview == ("Hallo Mia,", "erzählen Sie mehr?", "Zum Interview", "Danke!")
     assert (offer.study_name, offer.choice, offer.personal_line) == ("Exit", CHOICE, "Great talk.")
 
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from canvas_app.interviews import words
-from canvas_app.interviews.words import DEFAULT, Words
+from canvas_app.interviews.words import DEFAULT
 
 GERMAN = {
     "greeting": "Hallo {first_name},",
@@ -82,10 +83,23 @@ def test_the_name_is_filled_in_or_leaves_no_gap(text: str, name: str | None, sai
     assert words.filled(text, name) == said
 
 
-def test_other_words_have_another_fingerprint() -> None:
-    other = Words(**{**GERMAN, "thanks": "Danke!"})
-    assert words.fingerprint(Words(**GERMAN)) == words.fingerprint(Words(**GERMAN))
-    assert len({words.fingerprint(found) for found in (DEFAULT, other, Words(**GERMAN))}) == 3
+def test_other_words_of_the_message_have_another_fingerprint() -> None:
+    german = words.chosen({"de": GERMAN}, "de")
+    other = replace(german, thanks="Danke!")
+    assert len({words.fingerprint(found) for found in (DEFAULT, other, german)}) == 3
+    # Those of the reminder are not part of the message that was shown.
+    assert words.fingerprint(replace(german, reminder="Noch einmal:")) == words.fingerprint(german)
+
+
+def test_a_reminder_is_never_in_another_language_than_its_message() -> None:
+    assert words.chosen({}, "de").reminder == DEFAULT.reminder
+    # Without words of its own it says what the invitation says.
+    assert words.chosen({"de": GERMAN}, "de").reminder == GERMAN["invitation"]
+    worded = {"de": {**GERMAN, "reminder": "Noch einmal:"}, "de-AT": {"invitation": "Servus?"}}
+    assert words.chosen(worded, "de").reminder == "Noch einmal:"
+    assert words.chosen(worded, "de-AT").reminder == "Servus?"
+    assert words.problems({"de": GERMAN}, "de") == []
+    assert words.problems({"de": {**GERMAN, "reminder": "{x}"}}, "de") != []
 
 
 @pytest.mark.parametrize(
