@@ -32,7 +32,7 @@ from canvas_app.interviews.services import Services
 @click.option("--since", type=Span(), default="30d", show_default=True, help="How far back, as in 30d.")
 @click.option("--rule", "slug", help="This rule alone, also if it is off; else all that are on.")
 @click.option("--only-asked", is_flag=True, help="Leave out who would not have been asked.")
-def rehearse(since: float, slug: str | None, only_asked: bool) -> None:
+def rehearse(since: timedelta, slug: str | None, only_asked: bool) -> None:
     """Say who would have been asked about past conversations, who not, and why. Sends nothing.
 
     Intercom tells what conversations and contacts are like today. When a tag was put on a contact it does
@@ -49,9 +49,7 @@ def rehearse(since: float, slug: str | None, only_asked: bool) -> None:
             click.echo("There is no rule to try. Switch one on, or name one with --rule.")
             return
         try:
-            lines = _lines(
-                make_services(settings, engine), rules, datetime.now(UTC) - timedelta(seconds=since)
-            )
+            lines = _lines(make_services(settings, engine), rules, datetime.now(UTC) - since)
         except PermanentError as error:
             raise click.ClickException(in_words(error)) from error
     _tell(lines, only_asked=only_asked)

@@ -162,10 +162,10 @@ def order_rules(slugs: tuple[str, ...]) -> None:
 @click.option("--verdict", type=click.Choice(get_args(Verdict)), help="Only these.")
 @click.option("--since", type=Span(), help="Not older than this, as in 7d.")
 @click.option("--most", type=click.IntRange(1, 1000), default=50, show_default=True)
-def show_decisions(slug: str | None, verdict: Verdict | None, since: float | None, most: int) -> None:
+def show_decisions(slug: str | None, verdict: Verdict | None, since: timedelta | None, most: int) -> None:
     """Show the newest decisions, yes and no, with their reasons."""
     with _database(write=False) as (_, connection):
-        after = None if since is None else store.now(connection) - timedelta(seconds=since)
+        after = None if since is None else store.now(connection) - since
         found = decisions.newest(connection, most=most, rule=slug, verdict=verdict, since=after)
     if not found:
         click.echo("Nothing was decided yet.")

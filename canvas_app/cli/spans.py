@@ -13,7 +13,7 @@ _UNITS = {"h": "hours", "d": "days", "w": "weeks"}
 
 
 class Span(click.ParamType[timedelta]):
-    """``48h``, ``30d`` or ``2w``."""
+    """``48h``, ``7d`` or ``2w``."""
 
     name = "span"
 
@@ -22,5 +22,5 @@ class Span(click.ParamType[timedelta]):
             return value
         match = _SPAN.fullmatch(str(value))
         if match is None:
-            self.fail("expected a span such as 48h, 30d or 2w", param, ctx)
+            self.fail("expected a span such as 48h, 7d or 2w", param, ctx)
         return timedelta(**{_UNITS[match[2]]: int(match[1])})
