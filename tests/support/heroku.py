@@ -1,7 +1,6 @@
 """What a line for Heroku's command line names, held against this repository.
 
-Nothing here calls Heroku. A line that names no process, no setting and no file of ours says nothing that could
-be wrong; one of another form is not known, and so is not to be shown.
+Nothing here calls Heroku. A line of a form that is not known here is not to be shown.
 """
 
 from __future__ import annotations

@@ -1,10 +1,11 @@
 """What the documentation shows, so that tests can run it: commands, requests and their answers.
 
-A block that begins with ```` ```sh ```` is run. One with ``json`` or ``text`` that follows is what it answers.
+A block of the kind ``sh`` is run. One of the kind ``json`` or ``text`` that follows it is what it answers.
 """
 
 from __future__ import annotations
 
+import itertools
 import json
 import re
 import shlex
@@ -29,7 +30,7 @@ GUIDES = tuple(
 DOCUMENTS = ("README.md", "docs/api.md", "docs/commands.md", *GUIDES)
 
 _BLOCK = re.compile(r"^(?P<in> *)```(?P<kind>[a-z]*)\n(?P<text>.*?)^(?P=in)```$", re.MULTILINE | re.DOTALL)
-# At the beginning of a line, indented or not, or as code within one. What Heroku is to run is a command as any.
+# At the beginning of a line, indented or not, or as code within one. What Heroku is to run is one, too.
 _COMMAND = re.compile(
     r"(?:^\s*|`)(?:heroku run -- )?((?:\.venv/bin/)?python -m canvas_app|flask --app canvas_app) "
     r"([a-z][^`#\n]*)",
@@ -93,7 +94,7 @@ def commands(*documents: str) -> list[Command]:
         for match in _COMMAND.finditer(read(document)):
             found.setdefault(_named(match), ())
         shown = blocks(document)
-        for block, answer in zip(shown, shown[1:], strict=False):
+        for block, answer in itertools.pairwise(shown):
             if block.kind == "sh" and answer.kind == "text" and (last := _last(block)) is not None:
                 found[last] = tuple(answer.lines)
     return [Command(*name, says) for name, says in sorted(found.items())]
