@@ -9,6 +9,8 @@ from flask import Flask
 from canvas_app import cli, log, pages, store, web
 from canvas_app.api import views as api_views
 from canvas_app.canvas import views as canvas_views
+from canvas_app.console import door as console
+from canvas_app.console import views as console_views
 from canvas_app.engine import Jobs
 from canvas_app.settings import PROJECT_ROOT, Settings
 from canvas_app.webhooks import intercom as intercom_webhooks
@@ -24,10 +26,19 @@ def make_application(settings: Settings | None) -> Flask:
     engine = store.make_engine(
         settings.database_url, pool_size=store.WEB_POOL, patience=store.WEB_PATIENCE, somebody_waits=True
     )
-    app = Flask("canvas_app", template_folder=str(PROJECT_ROOT / "templates" / "pages"), static_folder=None)
+    app = Flask(
+        "canvas_app",
+        template_folder=str(PROJECT_ROOT / "templates" / "pages"),
+        # Only the console has static files, and Bootstrap's stand below this path.
+        static_folder=None,
+        static_url_path="/static",
+    )
     web.prepare(app, web.Web(settings=settings, engine=engine, jobs=Jobs(engine)))
     for door in (pages, canvas_views, koji_webhooks, intercom_webhooks, api_views):
         app.register_blueprint(door.blueprint)
+    console.prepare(app, settings)
+    # The pages that it has come with their modules.
+    app.register_blueprint(console_views.blueprint)
     # The same commands as `python -m canvas_app …`, as `flask --app canvas_app …`.
     for command in cli.commands.commands.values():
         app.cli.add_command(command)

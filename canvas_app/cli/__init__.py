@@ -11,6 +11,7 @@ from sqlalchemy.exc import OperationalError, SQLAlchemyError
 
 from canvas_app import log, migrate, store
 from canvas_app.cli.common import load_settings
+from canvas_app.cli.console import console_link, operator_commands
 from canvas_app.cli.contacts import export_contacts, import_links
 from canvas_app.cli.doctor import doctor
 from canvas_app.cli.repair import erase, replay
@@ -81,10 +82,12 @@ def worker() -> None:
 
 
 for command in (
+    console_link,
     doctor,
     erase,
     export_contacts,
     import_links,
+    operator_commands,
     replay,
     rule_commands,
     setup,

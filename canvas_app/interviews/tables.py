@@ -12,7 +12,7 @@ from canvas_app.interviews.states import OPEN_STATES, UNFINISHED_STATES
 from canvas_app.store import UtcDateTime
 
 # The newest migration that this code is written for; a test holds it against migrations/versions.
-SCHEMA_VERSION = "0003"
+SCHEMA_VERSION = "0004"
 
 metadata = sa.MetaData(
     naming_convention={
@@ -352,4 +352,46 @@ api_requests = sa.Table(
     sa.Column("body_hash", sa.String(64), nullable=False),
     sa.Column("interview_id", sa.String(32), nullable=False, index=True),
     sa.Column("created_at", UtcDateTime, nullable=False),
+)
+
+operators = sa.Table(
+    "operators",
+    metadata,
+    # The teammates who may change things in the console; the others of the workspace may look.
+    sa.Column("workspace_id", sa.String(64), primary_key=True),
+    sa.Column("teammate_id", sa.String(64), primary_key=True),
+    sa.Column("name", sa.String(120)),
+    sa.Column("added_at", UtcDateTime, nullable=False),
+)
+
+sign_ins = sa.Table(
+    "sign_ins",
+    metadata,
+    # The sign-in links that were used, so that each works once. Those that are too old are deleted.
+    sa.Column("nonce", sa.String(32), primary_key=True),
+    sa.Column("used_at", UtcDateTime, nullable=False),
+)
+
+options = sa.Table(
+    "options",
+    metadata,
+    # What operators have chosen in the console, see canvas_app.interviews.options.
+    sa.Column("name", sa.String(64), primary_key=True),
+    sa.Column("value", sa.JSON(none_as_null=True)),
+    sa.Column("updated_at", UtcDateTime, nullable=False),
+)
+
+audit = sa.Table(
+    "audit",
+    metadata,
+    # Who has changed what in the console. Nothing of a customer, and no secret.
+    sa.Column("id", sa.String(32), primary_key=True),
+    sa.Column("at", UtcDateTime, nullable=False, index=True),
+    sa.Column("teammate_id", sa.String(64), nullable=False),
+    sa.Column("teammate_name", sa.String(120)),
+    sa.Column("what", sa.String(64), nullable=False),
+    # What it was about, such as a rule's slug or an interview's id.
+    sa.Column("subject", sa.String(120)),
+    sa.Column("before", sa.JSON(none_as_null=True)),
+    sa.Column("after", sa.JSON(none_as_null=True)),
 )

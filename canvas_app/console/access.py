@@ -1,0 +1,139 @@
+"""Who is at the console: one-time sign-in links, and the session that follows from one.
+
+There are no passwords. A teammate in Intercom's inbox is who they say, because Intercom signs the request;
+the card gives them a link for themselves. The command line gives one to whoever has it.
+"""
+
+from __future__ import annotations
+
+import secrets
+import time
+from dataclasses import dataclass
+from typing import Any, Final, cast
+from zoneinfo import ZoneInfo
+
+from flask import Flask, g, request, session
+from flask.sessions import SecureCookieSessionInterface
+from itsdangerous import BadSignature, URLSafeTimedSerializer
+from sqlalchemy.engine import Connection
+
+from canvas_app import hmacs
+from canvas_app.interviews import hours, operators
+from canvas_app.interviews.operators import Teammate
+from canvas_app.settings import Settings
+
+# Names what is signed, so that a token made for something else is not taken for a sign-in link.
+_SALT: Final = "console-sign-in"
+LINK_SECONDS: Final = 600
+SESSION_SECONDS: Final = 12 * 3600
+_LOOPBACK: Final = frozenset({"localhost", "127.0.0.1", "::1"})
+
+
+@dataclass(frozen=True, slots=True)
+class Visitor:
+    """Whoever has signed in. ``may_change`` is looked up at each request."""
+
+    teammate: Teammate
+    may_change: bool
+    zone: ZoneInfo
+
+
+@dataclass(frozen=True, slots=True)
+class SignIn:
+    """What a sign-in link says."""
+
+    nonce: str
+    teammate: Teammate
+
+
+def make_link(settings: Settings, base_url: str, teammate: Teammate) -> str:
+    """A link that signs this teammate in: once, within ten minutes."""
+    said = {
+        "n": secrets.token_hex(16),
+        "w": teammate.workspace_id,
+        "t": teammate.id,
+        "a": teammate.name,
+        "c": teammate.by_command,
+    }
+    return f"{base_url}/console/sign-in?token={_serializer(settings).dumps(said)}"
+
+
+def read_link(settings: Settings, token: str) -> SignIn | None:
+    """What a link's token says; None where it is too old, was altered, or is none of ours."""
+    if not settings.secret_key:
+        return None
+    try:
+        said = _serializer(settings).loads(token, max_age=LINK_SECONDS)
+    except BadSignature:
+        return None
+    return SignIn(said["n"], Teammate(said["w"], said["t"], said["a"], said["c"]))
+
+
+def begin_session(connection: Connection, sign_in: SignIn) -> bool:
+    """Use the link; False when it was used before."""
+    if not operators.use_nonce(connection, sign_in.nonce):
+        return False
+    teammate = sign_in.teammate
+    # What stood in the cookie before is not taken over: nobody can have laid it there for somebody else.
+    session.clear()
+    session.update(
+        w=teammate.workspace_id,
+        t=teammate.id,
+        a=teammate.name,
+        c=teammate.by_command,
+        e=operators.epoch(connection),
+        s=int(time.time()),
+    )
+    session.permanent = True
+    return True
+
+
+def end_session() -> None:
+    session.clear()
+
+
+def visitor(connection: Connection) -> Visitor | None:
+    """Whoever this request's session is about, while it counts."""
+    said: Any = session
+    if "t" not in said or time.time() - said["s"] > SESSION_SECONDS:
+        return None
+    teammate = Teammate(said["w"], said["t"], said["a"], bool(said["c"]))
+    stands = operators.standing(connection, teammate)
+    if stands.epoch != said["e"]:
+        return None
+    return Visitor(teammate, stands.may_change, hours.zone_of(stands.timezone))
+
+
+def current() -> Visitor:
+    """Whoever makes this request; the console's door has let them in."""
+    return cast(Visitor, g.visitor)
+
+
+def prepare(app: Flask, settings: Settings) -> None:
+    """Sessions of the console alone; without SECRET_KEY there are none."""
+    keys = [hmacs.key_of(key) for key in settings.secret_key]
+    app.config.update(
+        SECRET_KEY=keys[0] if keys else None,
+        SECRET_KEY_FALLBACKS=keys[1:],
+        SESSION_COOKIE_NAME="koji_console",
+        SESSION_COOKIE_PATH="/console",
+        SESSION_COOKIE_HTTPONLY=True,
+        SESSION_COOKIE_SAMESITE="Lax",
+        PERMANENT_SESSION_LIFETIME=SESSION_SECONDS,
+        SESSION_REFRESH_EACH_REQUEST=False,
+    )
+    app.session_interface = _Sessions()
+
+
+class _Sessions(SecureCookieSessionInterface):
+    """The cookie goes over TLS alone, but for a console on this very machine, as `make demo` has it."""
+
+    def get_cookie_secure(self, app: Flask) -> bool:
+        host = request.host.rpartition(":")[0] or request.host
+        return request.is_secure or host.strip("[]") not in _LOOPBACK
+
+
+def _serializer(settings: Settings) -> URLSafeTimedSerializer:
+    # itsdangerous signs with the last key of the list and accepts all of them.
+    keys = [hmacs.key_of(key) for key in reversed(settings.secret_key)]
+    return URLSafeTimedSerializer(keys, salt=_SALT)

@@ -1,0 +1,8 @@
+"""The console's pages, one module for each. Importing one adds its routes to the door's blueprint."""
+
+from __future__ import annotations
+
+from canvas_app.console.door import blueprint
+from canvas_app.console.views import overview, people, sign_in
+
+__all__ = ["blueprint", "overview", "people", "sign_in"]
