@@ -11,10 +11,10 @@ import sqlalchemy as sa
 from click.testing import CliRunner
 from flask.cli import FlaskGroup
 
-from canvas_app import cli, create_app, store
+from canvas_app import cli, create_app, gates, store
 from canvas_app.cli import common
 from canvas_app.interviews import provisions, readymade, rulefile, studies
-from canvas_app.interviews.tables import interviews
+from canvas_app.interviews.tables import interviews, workspaces
 from canvas_app.settings import Study
 from tests.cli.conftest import SETTINGS, Terminal
 from tests.cli.test_contacts import contact
@@ -58,6 +58,9 @@ def ready(terminal: Terminal, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
         values = {"id": IDS["interview"], "contact_email": "mia@example.com", "result": result}
         connection.execute(sa.update(interviews).where(interviews.c.id == row.id).values(**values))
     with store.writing(terminal.engine) as connection:
+        token = gates.fingerprint("intercom token", SETTINGS["INTERCOM_ACCESS_TOKEN"])
+        told = {"workspace_id": WORKSPACE, "admin_id": "7", "token_fingerprint": token}
+        connection.execute(sa.insert(workspaces).values(**told, read_at=store.now(connection)))
         churn = Study("churn", "Churn", "planted-key-of-churn", None)
         studies.save(connection, terminal.settings, churn)
     app = create_app(terminal.settings)
