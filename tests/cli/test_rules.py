@@ -149,6 +149,19 @@ def test_a_file_with_mistakes_lists_all_of_them_and_changes_nothing(world: World
     assert "not UTF-8" in refused("import", str(file))
 
 
+def test_while_a_file_is_read_nobody_has_to_wait_for_the_database(
+    world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def read(_text: str, *, studies: list[str]) -> list[Rule]:
+        with store.writing(world.engine) as connection:
+            connection.execute(sa.delete(decisions))
+        return []
+
+    monkeypatch.setattr("canvas_app.interviews.rulefile.read", read)
+    (tmp_path / "rules.toml").write_text("")
+    assert done("import", str(tmp_path / "rules.toml")) == "0 new, 0 changed.\n"
+
+
 def test_release_writes_the_ready_made_rules_and_leaves_what_was_changed(world: World) -> None:
     assert CliRunner().invoke(cli.commands, ["release"]).exit_code == 0
     assert len(order(world)) == 5
