@@ -15,7 +15,8 @@ from sqlalchemy.engine import Connection
 from sqlalchemy.exc import IntegrityError
 
 from canvas_app import store
-from canvas_app.errors import NotConfigured, WireError
+from canvas_app.errors import NotConfigured, PermanentError, WireError
+from canvas_app.intercom.models import Conversation
 from canvas_app.interviews import (
     ask,
     contacts,
@@ -79,12 +80,6 @@ def look_again(services: Services, interview: Interview) -> Outcome:
     return outcomes.done() if no is None else _skip(services, interview, no)
 
 
-def objection(services: Services, interview: Interview) -> str | None:
-    """What speaks against this contact hearing from us now, as a reason code. Raises the wires' errors."""
-    no = _against(services, interview)
-    return None if no is None else no.reason
-
-
 def against_contact(services: Services, interview: Interview) -> No | None:
     """What the contact themselves have against it, asked anew. Raises the wires' errors."""
     ours = workspace.known(services)
@@ -95,6 +90,12 @@ def against_contact(services: Services, interview: Interview) -> No | None:
     return rulebook.against_person(
         Facts(tags=person.tags, unsubscribed=person.unsubscribed, blocked=person.blocked)
     )
+
+
+def against_conversation(conversation: Conversation) -> No | None:
+    """What a conversation has against a link in it that is one person's."""
+    tags, participants = frozenset(conversation.tag_names), len(conversation.contact_ids)
+    return rulebook.against_person(Facts(tags=tags, participants=participants))
 
 
 def skip(
@@ -114,7 +115,17 @@ def _against(services: Services, interview: Interview) -> No | None:
     if no is not None or contacts.is_unknown(interview):
         # Who is not known yet is asked about once they are.
         return no
-    return against_contact(services, interview)
+    no = against_contact(services, interview)
+    if no is not None or rule is None or interview.conversation_id is None:
+        # Whoever names a conversation through the API means it.
+        return no
+    try:
+        conversation = services.intercom.get_conversation(interview.conversation_id)
+    except PermanentError as error:
+        if error.reason == "not_found":
+            return No("conversation_missing")
+        raise
+    return against_conversation(conversation)
 
 
 def _rule(
@@ -138,7 +149,7 @@ def _against_by_ledger(
     found = limits.history(
         connection,
         Person(interview.workspace_id, interview.contact_id),
-        # Whoever names a conversation through the API means it.
+        # As below: through the API it is named on purpose.
         interview.conversation_id if rule is not None else None,
         now=now,
         open_days=services.settings.open_days,

@@ -22,7 +22,6 @@ from canvas_app.interviews import (
     once,
     outcomes,
     planning,
-    rulebook,
     studies,
     wording,
     words,
@@ -31,7 +30,6 @@ from canvas_app.interviews import (
 from canvas_app.interviews.ask import partition
 from canvas_app.interviews.ledger import Interview
 from canvas_app.interviews.outcomes import Outcome
-from canvas_app.interviews.rulebook import Facts
 from canvas_app.interviews.services import Services
 from canvas_app.interviews.states import STATES
 from canvas_app.interviews.tables import interviews
@@ -144,10 +142,7 @@ def _remind(services: Services, interview: Interview, conversation_id: str) -> O
     if no is not None:
         return outcomes.stop(no.reason)
     conversation = services.intercom.get_conversation(conversation_id)
-    of_the_conversation = Facts(
-        tags=frozenset(conversation.tag_names), participants=len(conversation.contact_ids)
-    )
-    no = rulebook.against_person(of_the_conversation)
+    no = planning.against_conversation(conversation)
     if no is not None:
         return outcomes.stop(no.reason)
     with store.writing(services.engine) as connection:

@@ -29,6 +29,7 @@ from tests.support.events import (
     messages,
     notification,
     part,
+    tag_list,
 )
 from tests.support.world import CONTACT, CONVERSATION, INTERCOM, KOJI, WORKSPACE, World
 
@@ -126,6 +127,11 @@ def no_contact(world: World) -> None:
     world.outside.upsert("GET", f"{INTERCOM}/contacts/{CONTACT}", status=404, json=error)
 
 
+def no_conversation(world: World) -> None:
+    error = {"type": "error.list", "errors": [{"code": "not_found", "message": "Not found"}]}
+    world.outside.upsert("GET", f"{INTERCOM}/conversations/{CONVERSATION}", status=404, json=error)
+
+
 def change_study(world: World) -> None:
     with store.writing(world.engine) as connection:
         studies.save(connection, world.settings, replace(world.settings.default_study, enabled=False))
@@ -142,6 +148,10 @@ CHANGES: dict[str, Callable[[World], None]] = {
     "answered_meanwhile": lambda world: add_other(
         world, state="written_back", completed_at=datetime.now(UTC), result={}
     ),
+    "group_conversation": lambda world: intercom_has_conversation(
+        world, part("close"), contacts=(CONTACT, "somebody_else")
+    ),
+    "conversation_missing": no_conversation,
     "asked_in_conversation": lambda world: add_other(
         world, contact_id="somebody_else", conversation_id=CONVERSATION
     ),
@@ -155,6 +165,15 @@ def test_what_has_changed_meanwhile_keeps_it_from_going_out(world: World, reason
     CHANGES[reason](world)
     world.run_jobs(delayed=True)
     skipped(world, reason)
+
+
+def test_the_tag_that_forbids_asking_may_come_to_the_conversation_meanwhile(sqlite_world: World) -> None:
+    world = sqlite_world
+    plan(world)
+    world.let_time_pass(days=3, minutes=1)
+    intercom_has_conversation(world, part("close"), tags=tag_list("koji_do_not_ask"))
+    world.run_jobs(delayed=True)
+    skipped(world, "do_not_ask")
 
 
 def test_what_was_planned_for_who_is_erased_meanwhile_is_not_sent(world: World) -> None:
