@@ -22,6 +22,7 @@ from canvas_app.errors import ContactMerged, PermanentError
 from canvas_app.interviews import contact_attributes, ledger, workspace
 from canvas_app.interviews.ask import partition
 from canvas_app.interviews.contact_attributes import LINK_READY_AT, LINK_URL
+from canvas_app.interviews.decisions import turn
 from canvas_app.interviews.purge import about_nobody, nothing_personal
 from canvas_app.interviews.services import Services
 from canvas_app.interviews.states import OPEN_STATES, State
@@ -66,6 +67,8 @@ def erase_contact(
             connection.execute(
                 sa.update(interviews).where(interviews.c.id == row.id).values(_emptied(row, now))
             )
+            if row.state == "planned":
+                turn(connection, row.id, "skipped", ERASED)
         ids = [row.id for row in rows]
         changed += len(ids)
         changed += _erase_decisions(connection, workspace_id, contact_id)
@@ -155,7 +158,10 @@ def follow_contact(connection: Connection, workspace_id: str, old_id: str, new_i
     now = store.now(connection)
     planned = _in_states(connection, workspace_id, (old_id, new_id), ("planned",))
     if len(planned) > 1:
-        _end(connection, [row.id for row in planned if row.contact_id == old_id], "skipped", now)
+        not_sent = [row.id for row in planned if row.contact_id == old_id]
+        _end(connection, not_sent, "skipped", now)
+        for id_ in not_sent:
+            turn(connection, id_, "skipped", MERGED_AWAY)
     connection.execute(
         sa.update(interviews)
         .where(interviews.c.workspace_id == workspace_id, interviews.c.contact_id == old_id)

@@ -185,6 +185,27 @@ def test_what_was_planned_for_who_is_erased_meanwhile_is_not_sent(world: World) 
     world.run_jobs()
     assert (world.interview().state, world.interview().reason) == ("skipped", erase.ERASED)
     assert messages(world) == []
+    # The record is about nobody, and says what became of it.
+    assert decided(world) == [("closed", "skipped", erase.ERASED)]
+
+
+def test_what_a_rep_sends_meanwhile_takes_its_place_and_the_record_says_so(world: World) -> None:
+    plan(world)
+    world.initialize()
+    world.submit("send")
+    world.run_jobs()
+    assert planned_one(world).state == "skipped"
+    assert decided(world) == [("closed", "skipped", "replaced")]
+    assert len(messages(world)) == 1
+
+
+def test_of_two_planned_ones_a_merge_leaves_one_and_the_record_says_so(world: World) -> None:
+    plan(world)
+    add_other(world, contact_id="living", state="planned")
+    with store.writing(world.engine) as connection:
+        erase.follow_contact(connection, WORKSPACE, CONTACT, "living")
+    assert planned_one(world).state == "skipped"
+    assert decided(world) == [("closed", "skipped", erase.MERGED_AWAY)]
 
 
 def test_who_was_asked_by_hand_meanwhile_is_not_asked_again(world: World) -> None:
