@@ -152,6 +152,12 @@ def load_event(connection: Connection, delivery_id: str) -> Event | None:
     return Event.model_validate(row.content)
 
 
+def is_stored(connection: Connection, delivery_id: str) -> bool:
+    """Whether there is still something to be done about it; until the transaction ends it stays so."""
+    this = sa.and_(deliveries.c.id == delivery_id, stored)
+    return connection.execute(sa.select(deliveries.c.id).where(this).with_for_update()).first() is not None
+
+
 def assign(connection: Connection, delivery_id: str, interview_id: str) -> None:
     """Write down which interview it is about, and that its content is in the ledger now."""
     connection.execute(

@@ -63,6 +63,9 @@ def erase_contact(
         rows += _not_found_yet(connection, workspace_id, contact_id, addresses)
         # The deliveries first: they are found by what the interviews still say.
         changed = _erase_deliveries(connection, rows, [contact_id], addresses, now)
+        # What a rule was writing at that moment: it has ended before its delivery could be emptied.
+        theirs &= interviews.c.id.not_in([row.id for row in rows])
+        rows += connection.execute(sa.select(interviews).where(theirs).with_for_update()).all()
         for row in rows:
             connection.execute(
                 sa.update(interviews).where(interviews.c.id == row.id).values(_emptied(row, now))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from canvas_app.errors import ContactMerged, PermanentError
+from canvas_app.intercom.models import Contact
 from canvas_app.interviews.services import Services
 
 
@@ -25,12 +26,7 @@ class Known:
 def look(services: Services, contact_id: str) -> Known | None:
     """The contact, None when there is none any more. Raises the wires' errors."""
     try:
-        contact = services.intercom.get_contact(contact_id)
-    except ContactMerged as merged:
-        if merged.canonical_id is None:
-            raise
-        # Once: a chain of merges is Intercom's own to resolve.
-        contact = services.intercom.get_contact(merged.canonical_id)
+        contact = _get(services, contact_id)
     except PermanentError as error:
         if error.reason == "not_found":
             return None
@@ -47,3 +43,13 @@ def look(services: Services, contact_id: str) -> Known | None:
         email=contact.email,
         tags=frozenset(tag.name for tag in tags),
     )
+
+
+def _get(services: Services, contact_id: str) -> Contact:
+    try:
+        return services.intercom.get_contact(contact_id)
+    except ContactMerged as merged:
+        if merged.canonical_id is None:
+            raise
+        # Once: a chain of merges is Intercom's own to resolve.
+        return services.intercom.get_contact(merged.canonical_id)
