@@ -61,14 +61,14 @@ def look_again(services: Services, interview: Interview) -> Outcome:
     if interview.state == "planned" and interview.not_before is not None and interview.not_before > now:
         return outcomes.later(NOT_YET, (interview.not_before - now).total_seconds())
     try:
-        opens_at = _opens_at(services, interview, now)
+        begins_at = opens_at(services, interview, now)
         no = _against(services, interview)
     except (WireError, NotConfigured) as error:
         return outcomes.of_error(error)
     if no is not None:
         return _skip(services, interview, no)
-    if opens_at > now:
-        return _wait_for_opening(services, interview, opens_at, opens_at - now)
+    if begins_at > now:
+        return _wait_for_opening(services, interview, begins_at, begins_at - now)
     if interview.state != "planned":
         return outcomes.done()
     try:
@@ -96,6 +96,17 @@ def against_conversation(conversation: Conversation) -> No | None:
     """What a conversation has against a link in it that is one person's."""
     tags, participants = frozenset(conversation.tag_names), len(conversation.contact_ids)
     return rulebook.against_person(Facts(tags=tags, participants=participants))
+
+
+def opens_at(services: Services, interview: Interview, now: datetime) -> datetime:
+    """When it may be sent: now, or where the rule keeps business hours, when they begin."""
+    with store.reading(services.engine) as connection:
+        rule, _ = _rule(connection, interview)
+    wanted = rule.conditions.business_hours if rule is not None else None
+    if wanted is None:
+        return now
+    zone = hours.zone_of(workspace.known(services).timezone)
+    return hours.next_opening(hours.parse(wanted), now, zone)
 
 
 def skip(
@@ -158,17 +169,6 @@ def _against_by_ledger(
     # What is planned for later stands in nobody's way.
     found = replace(found, planned=False)
     return rulebook.against_history(found, sent_at=now, ask_again_days=services.settings.ask_again_days)
-
-
-def _opens_at(services: Services, interview: Interview, now: datetime) -> datetime:
-    """When it may be sent: now, or where the rule keeps business hours, when they begin."""
-    with store.reading(services.engine) as connection:
-        rule, _ = _rule(connection, interview)
-    wanted = rule.conditions.business_hours if rule is not None else None
-    if wanted is None:
-        return now
-    zone = hours.zone_of(workspace.known(services).timezone)
-    return hours.next_opening(hours.parse(wanted), now, zone)
 
 
 def _skip(services: Services, interview: Interview, no: No) -> Outcome:
