@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from canvas_app import languages
 from canvas_app.errors import ContactMerged, PermanentError
 from canvas_app.intercom.models import Contact
 from canvas_app.interviews.services import Services
@@ -36,7 +37,8 @@ def look(services: Services, contact_id: str) -> Known | None:
     return Known(
         id=contact.id,
         role=contact.role,
-        language=contact.language and contact.language[:35],
+        # A visitor's browser may say anything there.
+        language=languages.tag(contact.language),
         unsubscribed=contact.unsubscribed,
         blocked=contact.blocked,
         name=contact.name,
