@@ -312,5 +312,9 @@ def _key(event: KojiEvent, raw: bytes) -> str:
     """
     own = event.delivery_id or hashlib.sha256(raw).hexdigest()
     result = event.result
-    about = result.koji_interview_id or result.metadata.get("interview_ref") or result.external_id or "-"
+    about = result.koji_interview_id or result.metadata.get("interview_ref")
+    if about is None and result.external_id is not None:
+        # The contact's own id would stay here after they are erased.
+        about = hashlib.sha256(result.external_id.encode()).hexdigest()
+    about = about or "-"
     return f"{event.kind}:{about[:128]}:{own}"

@@ -257,6 +257,16 @@ def test_a_result_that_is_on_its_way_is_written_nowhere_and_leaves_nothing(world
     assert find_everywhere(world.engine, ["mia@", "Mia Chen", "koji.so/t/1"]) == []
 
 
+def test_a_late_result_that_names_nothing_but_the_contact_leaves_nothing(world: World) -> None:
+    sent_and_ready(world)
+    erase.erase_contact(world.engine, world.services.jobs, WORKSPACE, CONTACT)
+    data = {"external_id": CONTACT, "respondent_email": "mia@example.com", "sentiment": "negative"}
+    world.koji_event({"event": "interview.analysis_ready", "data": data})
+    for _ in range(5):
+        world.run_jobs(delayed=True)
+    assert find_everywhere(world.engine, [CONTACT, "mia@"]) == []
+
+
 def test_an_answer_that_koji_gives_while_the_contact_is_erased_is_not_kept(world: World) -> None:
     sent_and_ready(world)
 
