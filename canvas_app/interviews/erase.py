@@ -171,6 +171,7 @@ def follow_contact(connection: Connection, workspace_id: str, old_id: str, new_i
         .values(contact_id=new_id)
     )
     _follow_decisions(connection, workspace_id, old_id, new_id)
+    _follow_deliveries(connection, old_id, new_id)
     connection.execute(
         sa.update(imported_links).where(imported_links.c.external_id == old_id).values(external_id=new_id)
     )
@@ -288,3 +289,20 @@ def _follow_decisions(connection: Connection, workspace_id: str, old_id: str, ne
     # An event that concerned both has a decision about each: what was decided about the former stays for
     # counting.
     _erase_decisions(connection, workspace_id, old_id)
+
+
+def _follow_deliveries(connection: Connection, old_id: str, new_id: str) -> None:
+    """Let what is still to be worked on, or has failed, name who remains: by the former name nobody would
+    find it any more."""
+    said = _holds(sa.cast(deliveries.c.content, sa.Text), f'"{old_id}"')
+    for row in connection.execute(sa.select(deliveries.c.id, deliveries.c.content).where(said)).all():
+        content = _renamed(row.content, old_id, new_id)
+        connection.execute(sa.update(deliveries).where(deliveries.c.id == row.id).values(content=content))
+
+
+def _renamed(value: Any, old_id: str, new_id: str) -> Any:
+    if isinstance(value, dict):
+        return {name: _renamed(item, old_id, new_id) for name, item in value.items()}
+    if isinstance(value, list):
+        return [_renamed(item, old_id, new_id) for item in value]
+    return new_id if value == old_id else value

@@ -21,6 +21,7 @@ from canvas_app.interviews import (
     ask,
     contacts,
     decisions,
+    erase,
     frequency,
     hours,
     ledger,
@@ -35,6 +36,7 @@ from canvas_app.interviews import (
 )
 from canvas_app.interviews.ledger import Interview
 from canvas_app.interviews.outcomes import Outcome
+from canvas_app.interviews.people import Known
 from canvas_app.interviews.rulebook import Facts, No, Rule
 from canvas_app.interviews.seen import Person
 from canvas_app.interviews.services import Services
@@ -82,14 +84,7 @@ def look_again(services: Services, interview: Interview) -> Outcome:
 
 def against_contact(services: Services, interview: Interview) -> No | None:
     """What the contact themselves have against it, asked anew. Raises the wires' errors."""
-    ours = workspace.known(services)
-    workspace.must_match(ours, interview.workspace_id)
-    person = people.look(services, interview.contact_id)
-    if person is None:
-        return No("contact_gone")
-    return rulebook.against_person(
-        Facts(tags=person.tags, unsubscribed=person.unsubscribed, blocked=person.blocked)
-    )
+    return _against_person(_look(services, interview))
 
 
 def against_conversation(conversation: Conversation) -> No | None:
@@ -126,7 +121,15 @@ def _against(services: Services, interview: Interview) -> No | None:
     if no is not None or contacts.is_unknown(interview):
         # Who is not known yet is asked about once they are.
         return no
-    no = against_contact(services, interview)
+    person = _look(services, interview)
+    if person is not None and person.id != interview.contact_id:
+        # Who lives on in another contact may have been asked as that one.
+        with store.writing(services.engine) as connection:
+            erase.follow_contact(connection, interview.workspace_id, interview.contact_id, person.id)
+            interview = ledger.existing(connection, interview.id)
+            now = store.now(connection)
+            no = _against_by_ledger(connection, services, interview, now, rule)
+    no = no or _against_person(person)
     if no is not None or rule is None or interview.conversation_id is None:
         # Whoever names a conversation through the API means it.
         return no
@@ -137,6 +140,20 @@ def _against(services: Services, interview: Interview) -> No | None:
             return No("conversation_missing")
         raise
     return against_conversation(conversation)
+
+
+def _look(services: Services, interview: Interview) -> Known | None:
+    ours = workspace.known(services)
+    workspace.must_match(ours, interview.workspace_id)
+    return people.look(services, interview.contact_id)
+
+
+def _against_person(person: Known | None) -> No | None:
+    if person is None:
+        return No("contact_gone")
+    return rulebook.against_person(
+        Facts(tags=person.tags, unsubscribed=person.unsubscribed, blocked=person.blocked)
+    )
 
 
 def _rule(

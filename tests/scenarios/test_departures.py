@@ -164,6 +164,23 @@ def test_a_merged_contact_is_followed(world: World, named: str) -> None:
     assert decided(world)[-1][2] == "open_interview"
 
 
+def test_who_was_merged_and_then_erased_stands_in_no_event_that_has_failed(world: World) -> None:
+    add_rule(world)
+    all_is_well(world)
+    happens(world, closed())
+    world.intercom_event(closed())
+    world._take_job(delayed=False)
+    with store.writing(world.engine) as connection:
+        connection.execute(sa.update(deliveries).values(state="failed").where(deliveries.c.state == "stored"))
+        # It is about another conversation.
+        connection.execute(sa.update(interviews).values(conversation_id="777"))
+    intercom_has_contact(world, contact_id="living")
+    happens(world, merged(merged_from={"id": CONTACT}))
+    happens(world, notification("contact.deleted", {"type": "contact", "id": "living"}))
+    for planted in (CONTACT, "living", "Mia Chen"):
+        assert planted not in everything(world)
+
+
 def test_one_that_is_named_by_what_it_was_is_followed_too(world: World) -> None:
     add_rule(world)
     all_is_well(world)

@@ -199,6 +199,35 @@ def test_what_a_rep_sends_meanwhile_takes_its_place_and_the_record_says_so(world
     assert len(messages(world)) == 1
 
 
+@pytest.mark.parametrize("wanted", ["planned", "sending"])
+def test_who_was_merged_into_somebody_with_an_open_interview_gets_no_second_one(
+    world: World, wanted: str
+) -> None:
+    # And Intercom's word of the merge was lost.
+    if wanted == "planned":
+        plan(world)
+    else:
+        add_rule(world)
+        all_is_well(world)
+        world.outside.upsert("POST", f"{KOJI}/api/v1/interviews/start", status=503, json={})
+        happens(world, closed())
+        assert world.interview().state == "sending"
+        world.koji_starts()
+    world.let_time_pass(days=3 if wanted == "planned" else 0, minutes=1)
+    add_other(world, contact_id="living", state="opened")
+    link = {"Link": '</contacts/living>; rel="canonical"'}
+    world.outside.upsert("GET", f"{INTERCOM}/contacts/{CONTACT}", status=410, json={}, headers=link)
+    intercom_has_contact(world, contact_id="living")
+    world.run_jobs(delayed=True)
+    assert messages(world) == []
+    merged = planned_one(world)
+    assert merged.contact_id == "living"
+    assert (merged.state, merged.reason) == (
+        ("skipped", "open_interview") if wanted == "planned" else ("cancelled", erase.MERGED_AWAY)
+    )
+    assert world.pending() == []
+
+
 def test_of_two_planned_ones_a_merge_leaves_one_and_the_record_says_so(world: World) -> None:
     plan(world)
     add_other(world, contact_id="living", state="planned")
