@@ -290,6 +290,19 @@ def test_a_dry_run_obeys_weekly_limits_and_the_order_of_rules(
     assert "yes" in done("dry-run", "--only-asked")
 
 
+def test_a_dry_run_shows_names_without_what_a_terminal_would_obey(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("canvas_app.cli.rehearse.make_services", lambda *_: world.services)
+    done(*LOW)
+    past(world)
+    intercom_has_contact(
+        world, contact_id="c1", name="\x1b[2J\x07Mia\n2033-01-01  low", email="m@example.com"
+    )
+    shown = done("dry-run", "--rule", "low")
+    assert "  [2JMia 2033-01-01 low  " in shown
+
+
 def test_a_dry_run_counts_what_it_would_have_planned(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     world.deploy(ask_again_days=30)
     monkeypatch.setattr("canvas_app.cli.rehearse.make_services", lambda *_: world.services)
