@@ -83,6 +83,8 @@ _REASONS = {
     "own_closing": "It was this app that closed the conversation.",
     "own_message": "It is about a message of this app's own.",
     "own_tag": "It was this app that put the tag on.",
+    "event_too_old": "It could not be decided about for a day, and the moment is over.",
+    "not_decided": "Intercom could not be asked about it, so that nobody was asked.",
     "another_rule": "Another rule has asked already.",
     "not_to_be_reminded": "There is nothing to remind the customer of any more.",
     "reminder_off": "The study sends no reminder.",

@@ -152,6 +152,13 @@ def load_event(connection: Connection, delivery_id: str) -> Event | None:
     return Event.model_validate(row.content)
 
 
+def heard_at(connection: Connection, delivery_id: str) -> datetime:
+    """When it came in."""
+    query = sa.select(deliveries.c.received_at).where(deliveries.c.id == delivery_id)
+    received_at: datetime = connection.execute(query).scalar_one()
+    return received_at
+
+
 def is_stored(connection: Connection, delivery_id: str) -> bool:
     """Whether there is still something to be done about it; until the transaction ends it stays so."""
     this = sa.and_(deliveries.c.id == delivery_id, stored)

@@ -60,13 +60,17 @@ def look_again(services: Services, interview: Interview) -> Outcome:
             # It may be there already: that is to be found out, whatever would speak against it now.
             return outcomes.done()
         now = store.now(connection)
-    if interview.state == "planned" and interview.not_before is not None and interview.not_before > now:
-        return outcomes.later(NOT_YET, (interview.not_before - now).total_seconds())
+    due = interview.not_before if interview.state == "planned" else None
+    if due is not None and due > now:
+        return outcomes.later(NOT_YET, (due - now).total_seconds())
     try:
         begins_at = opens_at(services, interview, now)
         no = _against(services, interview)
     except (WireError, NotConfigured) as error:
         return outcomes.of_error(error)
+    if no is None and due is not None and now - due > GIVEN_UP_AFTER:
+        # No worker was there to look at it for a day: the moment is over.
+        no = No("too_late")
     if no is not None:
         return _skip(services, interview, no)
     if begins_at > now:

@@ -116,7 +116,7 @@ class _Stage:
         asked = False
         for rule in rules:
             at = event.happened_at or datetime.now(UTC)
-            sent_at = rulebook.sent_at(rule, at, self._timezone)
+            sent_at = rulebook.sent_at(rule, at, at, self._timezone)
             no: No | None = No("another_rule")
             if not asked:
                 no = self._against(event, conversation, person, rule, at, sent_at)

@@ -58,6 +58,10 @@ Reason = Literal[
     "contact_gone",
     "conversation_missing",
     "answered_meanwhile",
+    # Time
+    "event_too_old",
+    "too_late",
+    "not_decided",
 ]
 REASONS: Final[tuple[Reason, ...]] = get_args(Reason)
 
@@ -73,6 +77,8 @@ _OWN_TAG = re.compile(r"koji_[a-z]+_sentiment")
 _DELAY = re.compile(r"([0-9]{1,8}) *(second|minute|hour|day|week)s?")
 _SECONDS: Final = {"week": 604_800, "day": 86_400, "hour": 3_600, "minute": 60, "second": 1}
 LONGEST_DELAY: Final = timedelta(days=90)
+# What could not be decided about for so long is asked about no more.
+HEARD_WITHIN: Final = timedelta(hours=24)
 _SLUG = r"^[a-z0-9][a-z0-9_-]{0,63}$"
 
 
@@ -285,6 +291,11 @@ def against_share(rule: Rule, workspace_id: str, contact_id: str) -> No | None:
     return No("not_in_share", f"{rule.limits.share} per cent are asked")
 
 
+def against_age(heard_at: datetime, now: datetime) -> No | None:
+    """Whether the moment is over: an event that could not be decided about for a day leads to nothing."""
+    return No("event_too_old") if now - heard_at > HEARD_WITHIN else None
+
+
 def against_week(limits: Limits, *, interviews: int, credits_: int, cost: int) -> No | None:
     """Whether one more is too much, after so many in the seven days before it."""
     most, budget = limits.interviews_per_week, limits.credits_per_week
@@ -295,9 +306,9 @@ def against_week(limits: Limits, *, interviews: int, credits_: int, cost: int) -
     return None
 
 
-def sent_at(rule: Rule, now: datetime, timezone: str | None) -> datetime:
-    """When a message that is decided on now is sent."""
-    moment = now + timedelta(seconds=rule.delay)
+def sent_at(rule: Rule, heard_at: datetime, now: datetime, timezone: str | None) -> datetime:
+    """When a message that is decided on now is sent. Its delay counts from when the event was heard of."""
+    moment = max(heard_at + timedelta(seconds=rule.delay), now)
     wanted = rule.conditions.business_hours
     if wanted is None:
         return moment
