@@ -93,13 +93,27 @@ def _unfinished(connection: Connection) -> Iterator[Finding]:
         yield Finding("note", text, "Look at the card in their conversations, and say what you see.")
 
 
+def new_key(study: Study) -> str:
+    """What gives a study another key, and where one is found."""
+    where = documented_fields()["KOJI_API_KEY"]
+    return f"{where} Then: python -m canvas_app studies edit {study.slug} --key-from prompt"
+
+
 def _study(settings: Settings, study: Study) -> Iterator[Finding]:
     if study.secrets_lost:
         text = f"A secret of the study {study.slug} was sealed with a SECRET_KEY that is not listed any more."
         remedy = "Put that SECRET_KEY back behind the newest, or give the study its key and secret anew."
         yield Finding("WRONG", text, remedy)
-    elif study.api_key is None and study.enabled and study.slug != DEFAULT_STUDY:
-        yield Finding("MISSING", f"The study {study.slug} has no key.", documented_fields()["KOJI_API_KEY"])
+    elif study.enabled and study.slug != DEFAULT_STUDY:
+        if study.api_key is None:
+            yield Finding("MISSING", f"The study {study.slug} has no key.", new_key(study))
+        if study.webhook_secret is None:
+            text = (
+                f"The study {study.slug} has no webhook secret of its own: its results are taken only if "
+                "Koji signs them with another study's."
+            )
+            remedy = f"python -m canvas_app studies edit {study.slug} --webhook-secret-from prompt"
+            yield Finding("note", text, remedy)
     if study.link_template is None or not study.enabled:
         return
     try:
