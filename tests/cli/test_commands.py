@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -207,6 +208,20 @@ def test_malformed_settings_end_every_command_with_their_list(
         "OPEN_DAYS",
     ]
     assert "planted" not in said
+
+
+def test_no_bare_code_of_the_log_stands_between_what_a_command_says(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("sys.argv", ["canvas_app", "--help"])
+    root = logging.getLogger()
+    # As in a process of its own, in which nobody has configured a log.
+    monkeypatch.setattr(root, "handlers", [])
+    with pytest.raises(SystemExit):
+        cli.main()
+    capsys.readouterr()
+    logging.getLogger("canvas_app.gates").warning("wire_paused")
+    assert capsys.readouterr().err == ""
 
 
 def test_every_command_says_what_it_is_for() -> None:
