@@ -14,7 +14,7 @@ from sqlalchemy.engine import Connection
 from sqlalchemy.exc import IntegrityError
 
 from canvas_app import gates, health, store
-from canvas_app.cli.common import load_settings, open_engine, show_table
+from canvas_app.cli.common import database, load_settings, show_table
 from canvas_app.errors import NotConfigured, StudyRefused
 from canvas_app.interviews import studies, study_form, wording, words
 from canvas_app.plaintext import one_line
@@ -245,25 +245,18 @@ def _secret_from(source: str, option: str, what: str, *, may_be_empty: bool = Fa
 
 @contextmanager
 def _reading(settings: Settings) -> Iterator[Connection]:
-    engine = open_engine(settings)
-    try:
-        with store.reading(engine) as connection:
-            yield connection
-    finally:
-        engine.dispose()
+    with database(settings) as engine, store.reading(engine) as connection:
+        yield connection
 
 
 @contextmanager
 def _changing(settings: Settings) -> Iterator[Connection]:
     """One transaction; what is refused in it is told as the mistakes that it is."""
-    engine = open_engine(settings)
     try:
-        with store.writing(engine) as connection:
+        with database(settings) as engine, store.writing(engine) as connection:
             yield connection
     except (StudyRefused, NotConfigured) as error:
         raise click.ClickException(str(error)) from None
-    finally:
-        engine.dispose()
 
 
 def _change(settings: Settings, slug: str, change: Callable[[Study, list[Study]], Study]) -> Study:
