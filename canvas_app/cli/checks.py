@@ -16,7 +16,7 @@ from canvas_app.cli.findings import Finding
 from canvas_app.interviews import studies
 from canvas_app.interviews.tables import deliveries, interviews, workers
 from canvas_app.koji import links as koji_links
-from canvas_app.settings import DEFAULT_STUDY, Settings, Study, documented_fields
+from canvas_app.settings import DEFAULT_STUDY, Settings, Study
 
 # How far two clocks may be apart, in seconds. A webhook's signature may be 300 seconds old.
 CLOCK_TOLERANCE: Final = 30.0
@@ -93,12 +93,6 @@ def _unfinished(connection: Connection) -> Iterator[Finding]:
         yield Finding("note", text, "Look at the card in their conversations, and say what you see.")
 
 
-def new_key(study: Study) -> str:
-    """What gives a study another key, and where one is found."""
-    where = documented_fields()["KOJI_API_KEY"]
-    return f"{where} Then: python -m canvas_app studies edit {study.slug} --key-from prompt"
-
-
 def _study(settings: Settings, study: Study) -> Iterator[Finding]:
     if study.secrets_lost:
         text = f"A secret of the study {study.slug} was sealed with a SECRET_KEY that is not listed any more."
@@ -106,7 +100,11 @@ def _study(settings: Settings, study: Study) -> Iterator[Finding]:
         yield Finding("WRONG", text, remedy)
     elif study.enabled and study.slug != DEFAULT_STUDY:
         if study.api_key is None:
-            yield Finding("MISSING", f"The study {study.slug} has no key.", new_key(study))
+            yield Finding(
+                "MISSING",
+                f"The study {study.slug} has no key.",
+                health.remedy("koji_token_refused", "koji", study=study.slug),
+            )
         if study.webhook_secret is None:
             text = (
                 f"The study {study.slug} has no webhook secret of its own: its results are taken only if "

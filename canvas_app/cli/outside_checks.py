@@ -21,7 +21,7 @@ from canvas_app.intercom.models import Me
 from canvas_app.interviews import provisions, studies
 from canvas_app.interviews.tables import imported_links, interviews
 from canvas_app.koji import links as koji_links
-from canvas_app.settings import DEFAULT_STUDY, INTERCOM_API_URLS, Settings, Study
+from canvas_app.settings import INTERCOM_API_URLS, Settings, Study
 
 # An interview that nobody has: Koji looks at the key first, and at the id then.
 _UNKNOWN_INTERVIEW: Final = "00000000-0000-4000-8000-000000000000"
@@ -38,22 +38,20 @@ def look(settings: Settings, engine: Engine) -> Iterator[Finding]:
 
 
 def _tried(
-    what: str, call: Callable[[], Finding | None], otherwise: str, new_key: str | None = None
+    what: str, call: Callable[[], Finding | None], otherwise: str, *, study: str | None = None
 ) -> Finding | None:
     """What a check finds, or why it could not be made.
 
-    ``otherwise`` is what to do about a refusal that says nothing of it itself, ``new_key`` the command that
-    takes another key, where that is no setting.
+    ``otherwise`` is what to do about a refusal that says nothing of it itself, ``study`` the slug of the one
+    whose key it takes.
     """
     try:
         return call()
     except LaterError as error:
         return Finding("DOWN", f"{what}: {error}", "Try again in a while.")
     except CredentialsError as error:
-        if new_key is not None and error.reason == "koji_token_refused":
-            return Finding("WRONG", f"{what}: {error}", new_key)
         wire: Literal["koji", "intercom"] = "koji" if error.reason.startswith("koji") else "intercom"
-        return Finding("WRONG", f"{what}: {error}", health.remedy(error.reason, wire))
+        return Finding("WRONG", f"{what}: {error}", health.remedy(error.reason, wire, study=study))
     except (WireError, NotConfigured) as error:
         return Finding("WRONG", f"{what}: {in_words(error)}", otherwise)
 
@@ -159,9 +157,9 @@ def _koji(settings: Settings, engine: Engine) -> Iterator[Finding]:
     for study in enabled:
         # One without a key is told of without a call.
         if study.api_key is not None:
-            new_key = None if study.slug == DEFAULT_STUDY else checks.new_key(study)
             otherwise = "Is it Koji that answers? Look at KOJI_API_URL."
-            finding = _tried(f"The study {study.slug}", functools.partial(try_key, study), otherwise, new_key)
+            call = functools.partial(try_key, study)
+            finding = _tried(f"The study {study.slug}", call, otherwise, study=study.slug)
             if finding is not None:
                 yield finding
 
