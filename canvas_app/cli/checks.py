@@ -16,7 +16,7 @@ from canvas_app.cli.findings import Finding
 from canvas_app.interviews import studies
 from canvas_app.interviews.tables import deliveries, interviews, workers
 from canvas_app.koji import links as koji_links
-from canvas_app.settings import DEFAULT_STUDY, Settings, Study, documented_fields
+from canvas_app.settings import DEFAULT_STUDY, Settings, Study
 
 # How far two clocks may be apart, in seconds. A webhook's signature may be 300 seconds old.
 CLOCK_TOLERANCE: Final = 30.0
@@ -98,8 +98,20 @@ def _study(settings: Settings, study: Study) -> Iterator[Finding]:
         text = f"A secret of the study {study.slug} was sealed with a SECRET_KEY that is not listed any more."
         remedy = "Put that SECRET_KEY back behind the newest, or give the study its key and secret anew."
         yield Finding("WRONG", text, remedy)
-    elif study.api_key is None and study.enabled and study.slug != DEFAULT_STUDY:
-        yield Finding("MISSING", f"The study {study.slug} has no key.", documented_fields()["KOJI_API_KEY"])
+    elif study.enabled and study.slug != DEFAULT_STUDY:
+        if study.api_key is None:
+            yield Finding(
+                "MISSING",
+                f"The study {study.slug} has no key.",
+                health.remedy("koji_token_refused", "koji", study=study.slug),
+            )
+        if study.webhook_secret is None:
+            text = (
+                f"The study {study.slug} has no webhook secret of its own: its results are taken only if "
+                "Koji signs them with another study's."
+            )
+            remedy = f"python -m canvas_app studies edit {study.slug} --webhook-secret-from prompt"
+            yield Finding("note", text, remedy)
     if study.link_template is None or not study.enabled:
         return
     try:

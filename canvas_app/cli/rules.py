@@ -61,7 +61,7 @@ def list_rules() -> None:
         )
         for number, rule in enumerate(rules, start=1)
     ]
-    show_table(("", "", "Rule", "Event", "After", "Study", "What for"), rows)
+    show_table(("", "", "Rule", "Event", "After", "Study", "What for"), rows, whole=("Rule",))
 
 
 @rule_commands.command("show")

@@ -189,6 +189,13 @@ def _emptied(row: sa.Row[Any], now: datetime) -> dict[str, Any]:
     return values
 
 
+def deliveries_about(connection: Connection, contact_ids: Sequence[str], emails: Collection[str]) -> int:
+    """How many deliveries erasing these contacts would empty, among them those that wait to be worked on."""
+    rows = connection.execute(sa.select(interviews).where(interviews.c.contact_id.in_(contact_ids))).all()
+    about, _ = _about(rows, contact_ids, sorted(_addresses(emails)))
+    return connection.execute(sa.select(sa.func.count()).select_from(deliveries).where(about)).scalar_one()
+
+
 def _erase_deliveries(
     connection: Connection,
     rows: Sequence[sa.Row[Any]],
@@ -197,6 +204,24 @@ def _erase_deliveries(
     now: datetime,
 ) -> int:
     """Empty the deliveries about the contact, and end those that are still to be worked on."""
+    about, named = _about(rows, contact_ids, addresses)
+    found = connection.execute(
+        sa.select(deliveries.c.id, deliveries.c.state, named.label("named")).where(about)
+    ).all()
+    for row in found:
+        values: dict[str, Any] = {"content": None}
+        if row.named:
+            values["dedupe_key"] = row.id
+        if row.state == "stored":
+            values |= {"state": "ignored", "reason": ERASED, "finished_at": now}
+        connection.execute(sa.update(deliveries).where(deliveries.c.id == row.id).values(values))
+    return len(found)
+
+
+def _about(
+    rows: Sequence[sa.Row[Any]], contact_ids: Sequence[str], addresses: Collection[str]
+) -> tuple[sa.ColumnElement[bool], sa.ColumnElement[bool]]:
+    """Which deliveries are about the contact, and which of them are named after them."""
     ids = [row.id for row in rows]
     koji_ids = {row.koji_interview_id for row in rows if row.koji_interview_id}
     conversations = {row.conversation_id for row in rows if row.conversation_id}
@@ -215,18 +240,7 @@ def _erase_deliveries(
         *(_holds(key, f":{one}:") for one in (*contact_ids, *koji_ids)),
         *(key.endswith(f":{one}", autoescape=True) for one in (*contact_ids, *koji_ids)),
     )
-    about = sa.or_(deliveries.c.interview_id.in_(ids), *said, named)
-    found = connection.execute(
-        sa.select(deliveries.c.id, deliveries.c.state, named.label("named")).where(about)
-    ).all()
-    for row in found:
-        values: dict[str, Any] = {"content": None}
-        if row.named:
-            values["dedupe_key"] = row.id
-        if row.state == "stored":
-            values |= {"state": "ignored", "reason": ERASED, "finished_at": now}
-        connection.execute(sa.update(deliveries).where(deliveries.c.id == row.id).values(values))
-    return len(found)
+    return sa.or_(deliveries.c.interview_id.in_(ids), *said, named), named
 
 
 def _holds(column: sa.ColumnElement[Any], text: str) -> sa.ColumnElement[bool]:

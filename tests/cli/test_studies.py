@@ -55,8 +55,8 @@ def add(slug: str = "exit", *more: str, name: str = "Exit interview") -> Result:
 
 def row(slug: str) -> list[str]:
     """The cells of a study's row in the list."""
-    [line] = [line for line in run("list").output.splitlines() if line.startswith(f"│ {slug} ")]
-    return [cell.strip() for cell in line.strip("│").split("│")]
+    [line] = [line for line in run("list").output.splitlines() if line.startswith(f"{slug}  ")]
+    return line.split("  ")
 
 
 class TestAdd:
@@ -150,21 +150,32 @@ class TestAdd:
 class TestList:
     def test_shows_the_environments_study_first(self) -> None:
         add("beta", name="Beta")
-        lines = [line for line in run("list").output.splitlines() if line.startswith("│")]
-        assert [line.split()[1] for line in lines] == ["default", "beta"]
-        assert row("default")[:5] == ["default", "Customer interview", "yes", "any", "…1234"]
+        lines = run("list").output.splitlines()
+        assert [line.split()[0] for line in lines] == ["default", "beta"]
+        assert row("default") == [
+            *("default", "Customer interview", "on", "key …1234", "no webhook secret", "any mode, 1 credit"),
+        ]
 
     def test_shows_what_each_study_is(self) -> None:
         add("exit", "--mode", "voice", "--webhook-secret-from", "env:EXIT_KEY", "--remind", "3", "--off")
         run("wording", "exit", "--language", "en", "--thanks", "Cheers!")
-        assert row("exit") == [
-            *("exit", "Exit interview", "no", "voice", "…9f3a", "yes", "no", "no", "3", "3 days", "en"),
-        ]
+        traits = "voice mode, 3 credits, reminder after 3 days, words for en"
+        assert row("exit") == ["exit", "Exit interview", "off", "key …9f3a", "webhook secret", traits]
+
+    def test_in_a_narrow_terminal_nothing_of_it_is_cut_off(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        slug = "after-a-major-issue-is-resolved"
+        add(slug, "--mode", "voice", "--anonymous", "yes", name="After a major issue is resolved")
+        monkeypatch.setattr("canvas_app.cli.common.is_terminal", lambda: True)
+        monkeypatch.setenv("COLUMNS", "80")
+        drawn = run("list").output
+        assert slug in drawn
+        assert drawn.count("…") == 2, "the ends of two keys, and nothing else"
+        assert max(map(len, drawn.splitlines())) <= 80
 
     def test_a_short_key_is_named_by_a_fingerprint(self, environment: pytest.MonkeyPatch) -> None:
         environment.setenv("EXIT_KEY", "shortkey")
         add()
-        assert row("exit")[4].startswith("#")
+        assert row("exit")[3].startswith("key #")
         assert "tkey" not in run("list").output
 
     def test_a_name_is_text(self) -> None:
@@ -181,7 +192,7 @@ class TestList:
         add()
         environment.setenv("SECRET_KEY", "another-key")
         answer = run("list")
-        assert row("exit")[4] == "cannot be read"
+        assert row("exit")[3] == "key cannot be read"
         assert "studies edit exit --key-from prompt" in answer.output
 
 
