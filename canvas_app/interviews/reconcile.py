@@ -135,7 +135,7 @@ def _revive_result(
     if delivery is None:
         return
     if given_up:
-        interview = ledger.for_result(connection, **ledger.addressees(delivery.event.result))
+        interview = forward.interview_of(connection, services, delivery)
         forward.give_up(connection, delivery_id, interview, "given_up", store.now(connection))
         return
     where = deliveries.partition_of(connection, delivery.event, key)
