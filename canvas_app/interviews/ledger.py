@@ -383,8 +383,8 @@ def for_result(
 
 def expire(
     connection: Connection, *, open_days: int, now: datetime, ask: Ask | None = None, most: int = 100
-) -> int:
-    """End interviews that were not answered in time, at the moment when their time was over; how many.
+) -> list[str]:
+    """End interviews that were not answered in time, at the moment when their time was over; their ids.
 
     With ``ask`` only those of its contact, so that another can be asked for.
     """
@@ -406,7 +406,7 @@ def expire(
     for row in rows:
         over_at = as_of(of_row(row), now, open_days=open_days).state_since
         move(connection, row.id, "expired", only_from=EXPIRING_STATES, now=over_at)
-    return len(rows)
+    return [row.id for row in rows]
 
 
 def newer_result_exists(connection: Connection, interview: Interview) -> bool:

@@ -55,7 +55,7 @@ def expire(services: Services) -> int:
     """Unanswered interviews expire, also where nobody looks at them."""
     with store.writing(services.engine) as connection:
         now = store.now(connection)
-        return ledger.expire(connection, open_days=services.settings.open_days, now=now, most=_MOST)
+        return len(ledger.expire(connection, open_days=services.settings.open_days, now=now, most=_MOST))
 
 
 def end_abandoned_sends(services: Services) -> int:

@@ -264,6 +264,32 @@ class TestAttribute:
         assert mia.attributes[READY]
         assert mia.never_showed_a_wrong_link()
 
+    @pytest.mark.parametrize("deliver", ["none", "attribute"])
+    def test_an_old_link_goes_before_the_next_one_is_made(
+        self, caller: Caller, mia: Contact, deliver: str
+    ) -> None:
+        """A step of a Series that asks for a new one and then waits for it would send the old one."""
+        world = caller.world
+        self.sent(caller)
+        world.let_time_pass(days=15)
+        caller.ask(contact_id=CONTACT, conversation_id="888", deliver=deliver)
+        assert [name for name, _ in world.pending()] == ["clear_link", "send"]
+        seen = len(mia.history)
+        world.run_jobs()
+        assert status(caller) == "sent"
+        assert mia.history[seen + 1][0] is None, "first the old one goes"
+        assert (mia.link is None) == (deliver == "none")
+        assert mia.never_showed_a_wrong_link()
+
+    def test_also_for_one_that_was_planned(self, caller: Caller, mia: Contact) -> None:
+        world = caller.world
+        self.sent(caller)
+        caller.ask(contact_id=CONTACT, deliver="none", conversation_id="888", delay=16 * 86_400)
+        world.let_time_pass(days=17)
+        world.run_jobs(delayed=True)
+        assert status(caller) == "sent"
+        assert self.cleared(mia)
+
     def test_steps_that_are_repeated_change_nothing(self, caller: Caller, mia: Contact) -> None:
         world = caller.world
         caller.ask(contact_id=CONTACT, deliver="attribute")
