@@ -65,6 +65,7 @@ def healthz() -> Response:
                 "reason": pause.reason,
                 "operation": pause.operation,
                 "since": pause.since.isoformat(timespec="seconds"),
+                **({} if pause.study is None else {"study": pause.study}),
             }
         )
     with here.lock:

@@ -36,15 +36,15 @@ def look(settings: Settings, engine: Engine) -> Iterator[Finding]:
     yield from _links(settings, engine)
 
 
-def _tried(what: str, call: Callable[[], Finding | None]) -> Finding | None:
-    """What a check finds, or why it could not be made."""
+def _tried(what: str, call: Callable[[], Finding | None], *, study: str | None = None) -> Finding | None:
+    """What a check finds, or why it could not be made. ``study``: the slug of the one whose key it takes."""
     try:
         return call()
     except LaterError as error:
         return Finding("DOWN", f"{what}: {error}", "Try again in a while.")
     except CredentialsError as error:
         wire: Literal["koji", "intercom"] = "koji" if error.reason.startswith("koji") else "intercom"
-        return Finding("WRONG", f"{what}: {error}", health.remedy(error.reason, wire))
+        return Finding("WRONG", f"{what}: {error}", health.remedy(error.reason, wire, study=study))
     except (WireError, NotConfigured) as error:
         return Finding("WRONG", f"{what}: {in_words(error)}")
 
@@ -144,7 +144,7 @@ def _koji(settings: Settings, engine: Engine) -> Iterator[Finding]:
     for study in enabled:
         # One without a key is told of without a call.
         if study.api_key is not None:
-            finding = _tried(f"The study {study.slug}", functools.partial(try_key, study))
+            finding = _tried(f"The study {study.slug}", functools.partial(try_key, study), study=study.slug)
             if finding is not None:
                 yield finding
 

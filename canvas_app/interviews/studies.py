@@ -99,6 +99,19 @@ def gate_keys(connection: Connection, settings: Settings) -> dict[str, Wire]:
     return gates.keys_of(settings) | dict.fromkeys(own, "koji")
 
 
+def by_gate(connection: Connection, settings: Settings) -> dict[str, str]:
+    """The slug of the study whose key passes a gate; of several with one key the environment's, or one."""
+    rows = connection.execute(
+        sa.select(studies.c.gate_key, studies.c.slug)
+        .where(studies.c.enabled, studies.c.gate_key.is_not(None))
+        .order_by(studies.c.slug.desc())
+    ).all()
+    default = settings.default_study.api_key
+    return {row.gate_key: row.slug for row in rows} | (
+        {gates.key_of("koji", default): DEFAULT_STUDY} if default else {}
+    )
+
+
 def webhook_secrets(connection: Connection, settings: Settings) -> list[str]:
     """Every secret that a webhook of Koji's may be signed with, the environment's first.
 

@@ -214,6 +214,14 @@ def test_every_study_that_is_on_has_its_key_tried(terminal: Terminal) -> None:
     assert keys == ["Bearer planted-koji-key", "Bearer other-key"]
 
 
+def test_a_studys_own_key_that_koji_refuses_is_mended_where_it_was_entered(terminal: Terminal) -> None:
+    add_study(terminal)
+    terminal.outside.get(UNKNOWN, status=401, json={})
+    healthy(terminal, "koji")
+    told = run("doctor").output.partition("WRONG  The study churn: ")[2]
+    assert "studies edit churn --key-from prompt" in told.partition("WRONG")[0]
+
+
 def test_a_secret_that_cannot_be_opened_any_more_is_told(terminal: Terminal) -> None:
     leases.take(terminal.engine)
     add_study(terminal, Settings.load({}, database_url=terminal.settings.database_url, secret_key="gone"))
