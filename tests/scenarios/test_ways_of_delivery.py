@@ -9,11 +9,13 @@ import httpx
 import pytest
 
 from canvas_app import store
+from canvas_app.canvas import reasons
 from canvas_app.interviews import jobs, ledger, once, send
 from tests.api.caller import Caller, connected
 from tests.interviews.results import receive
 from tests.interviews.test_delivering import HOME, begun, found, intercom_takes_message, messages
 from tests.interviews.test_link_clearing import READY, URL
+from tests.support.events import intercom_has_conversation
 from tests.support.world import CONTACT, CONVERSATION, INTERCOM, KOJI_LINK, OWN_ADMIN, PUBLIC_URL, World
 
 CONTACT_URL = f"{INTERCOM}/contacts/{CONTACT}"
@@ -95,6 +97,21 @@ def test_a_reply_in_a_closed_conversation_goes_out_and_it_is_closed_again(
     assert "Hi Mia" in reply["body"]
     assert status(caller) == "sent"
     assert len(world.calls("POST", "/parts$")) == 1
+
+
+def test_a_personal_link_is_not_posted_in_a_conversation_of_somebody_else(
+    caller: Caller, mia: Contact
+) -> None:
+    """A tool that mixes up two of its fields would send one customer's link, and name, to another."""
+    world = caller.world
+    reason = "conversation_of_another"
+    intercom_has_conversation(world, contacts=("somebody-else", "another"))
+    caller.ask(contact_id=CONTACT, conversation_id=CONVERSATION)
+    world.run_jobs()
+    interview = world.interview()
+    assert (interview.state, interview.reason) == ("failed", reason)
+    assert world.calls("POST", "/reply$") == []
+    assert reasons.in_words(reason) != f"The reason code is {reason}."
 
 
 def test_a_message_begins_a_conversation_in_which_the_note_is_left(caller: Caller, mia: Contact) -> None:
