@@ -69,7 +69,7 @@ def take_in(services: Services, delivery_id: str) -> TakenIn:
         # A former attempt may have merged it; what has come since is newer than this delivery.
         if delivery.interview_id is None:
             deliveries.assign(connection, delivery_id, interview.id)
-            interview = _merge(connection, interview, delivery)
+            interview = _merge(connection, services, interview, delivery)
             enqueue_clear_link(connection, services.jobs, interview)
         else:
             interview = _take_up_again(connection, interview)
@@ -205,7 +205,7 @@ def _take_up_again(connection: Connection, interview: Interview) -> Interview:
     return ledger.existing(connection, interview.id)
 
 
-def _merge(connection: Connection, interview: Interview, delivery: Delivery) -> Interview:
+def _merge(connection: Connection, services: Services, interview: Interview, delivery: Delivery) -> Interview:
     """Put what has come into the ledger. They come in any order: nothing known is overwritten by less."""
     newer = delivery.event.result
     if delivery.event.kind == "failed_quality_gate":
@@ -224,11 +224,14 @@ def _merge(connection: Connection, interview: Interview, delivery: Delivery) -> 
         completed_at=interview.completed_at or moment,
         koji_interview_id=interview.koji_interview_id or newer.koji_interview_id,
     )
-    return _keep(connection, interview, merge(result_of(interview), newer))
+    return _keep(connection, services, interview, merge(result_of(interview), newer))
 
 
-def _keep(connection: Connection, before: Interview, result: KojiResult) -> Interview:
+def _keep(connection: Connection, services: Services, before: Interview, result: KojiResult) -> Interview:
     """Write a merged result down. What is in Intercom already has to be written anew if it has changed."""
+    if studies.existing(connection, services.settings, before.study).anonymous:
+        # For good: what the customer was promised does not end when the study is marked otherwise.
+        result = result.model_copy(update={"identity": "anonymous"})
     if rules.FAILED_GATE in (result_of(before).status, result.status):
         result = result.model_copy(update={"status": rules.FAILED_GATE})
     content = deliveries.kept(result).model_dump(mode="json", exclude={"email", "external_id", "metadata"})
@@ -316,7 +319,7 @@ def _fill(services: Services, delivery_id: str, interview: Interview, pause: flo
             known = result_of(interview)
             answer = as_answer(answer, known)
             # What the webhook said is the event; the answer only fills its gaps.
-            interview = _keep(connection, interview, merge(answer, known))
+            interview = _keep(connection, services, interview, merge(answer, known))
         taken = _decide(connection, services, interview, may_fill=pause is not None)
     return taken or _taken(interview.id, "later", reason, pause)
 
