@@ -55,6 +55,7 @@ _REASONS = {
     "open_interview": "The customer had an open interview at that time.",
     "asked_recently": "The customer had been asked not long before.",
     "merged_away": "The customer was merged into one who had an interview already.",
+    "erased": "The customer's data was erased.",
     "already_planned": "Another interview was planned for the customer already.",
     "study_unknown": "There is no study of this name.",
     "contact_not_found": "Intercom knows no contact with this address or id.",

@@ -13,7 +13,7 @@ _UNITS = {"h": "hours", "d": "days", "w": "weeks"}
 
 
 class Span(click.ParamType[timedelta]):
-    """``48h``, ``30d`` or ``2w``."""
+    """``48h``, ``7d`` or ``2w``."""
 
     name = "span"
 

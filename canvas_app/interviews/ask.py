@@ -12,7 +12,7 @@ from sqlalchemy.engine import Connection, Engine
 
 from canvas_app import store
 from canvas_app.engine import Jobs
-from canvas_app.interviews import frequency, ledger, links, studies
+from canvas_app.interviews import decisions, frequency, ledger, links, studies
 from canvas_app.interviews.ledger import Ask, Interview
 from canvas_app.interviews.seen import Person, Seen, unchanged
 from canvas_app.interviews.states import REPLACEABLE_STATES
@@ -153,7 +153,7 @@ def _ask(
         raise _Undone(Asked(last, created=False, hindrance="asked_recently"))
     if created.state != "planned":
         # What was to be sent later would only be another one.
-        ledger.skip_planned(connection, person.workspace_id, person.contact_id, now=now, reason="replaced")
+        decisions.skip_planned(connection, person.workspace_id, person.contact_id, now=now, reason="replaced")
     delay = 0.0 if request.delay is None else request.delay.total_seconds()
     enqueue_send(connection, jobs, created, attempt=1, delay=delay)
     return Asked(created, created=True)

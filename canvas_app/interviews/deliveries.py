@@ -173,6 +173,12 @@ def load_event(connection: Connection, delivery_id: str) -> Event | None:
     return Event.model_validate(row.content)
 
 
+def is_stored(connection: Connection, delivery_id: str) -> bool:
+    """Whether there is still something to be done about it; until the transaction ends it stays so."""
+    this = sa.and_(deliveries.c.id == delivery_id, stored)
+    return connection.execute(sa.select(deliveries.c.id).where(this).with_for_update()).first() is not None
+
+
 def assign(connection: Connection, delivery_id: str, interview_id: str) -> None:
     """Write down which interview it is about, and that its content is in the ledger now."""
     connection.execute(
@@ -327,5 +333,9 @@ def _key(event: KojiEvent, raw: bytes) -> str:
     """
     own = event.delivery_id or hashlib.sha256(raw).hexdigest()
     result = event.result
-    about = result.koji_interview_id or result.metadata.get("interview_ref") or result.external_id or "-"
+    about = result.koji_interview_id or result.metadata.get("interview_ref")
+    if about is None and result.external_id is not None:
+        # The contact's own id would stay here after they are erased.
+        about = hashlib.sha256(result.external_id.encode()).hexdigest()
+    about = about or "-"
     return f"{event.kind}:{about[:128]}:{own}"

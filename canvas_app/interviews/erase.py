@@ -22,6 +22,7 @@ from canvas_app.errors import ContactMerged, PermanentError
 from canvas_app.interviews import contact_attributes, ledger, workspace
 from canvas_app.interviews.ask import partition
 from canvas_app.interviews.contact_attributes import LINK_READY_AT, LINK_URL
+from canvas_app.interviews.decisions import turn
 from canvas_app.interviews.purge import about_nobody, nothing_personal
 from canvas_app.interviews.services import Services
 from canvas_app.interviews.states import OPEN_STATES, State
@@ -62,10 +63,15 @@ def erase_contact(
         rows += _not_found_yet(connection, workspace_id, contact_id, addresses)
         # The deliveries first: they are found by what the interviews still say.
         changed = _erase_deliveries(connection, rows, [contact_id], addresses, now)
+        # What a rule was writing at that moment: it has ended before its delivery could be emptied.
+        theirs &= interviews.c.id.not_in([row.id for row in rows])
+        rows += connection.execute(sa.select(interviews).where(theirs).with_for_update()).all()
         for row in rows:
             connection.execute(
                 sa.update(interviews).where(interviews.c.id == row.id).values(_emptied(row, now))
             )
+            if row.state == "planned":
+                turn(connection, row.id, "skipped", ERASED)
         ids = [row.id for row in rows]
         changed += len(ids)
         changed += _erase_decisions(connection, workspace_id, contact_id)
@@ -155,13 +161,17 @@ def follow_contact(connection: Connection, workspace_id: str, old_id: str, new_i
     now = store.now(connection)
     planned = _in_states(connection, workspace_id, (old_id, new_id), ("planned",))
     if len(planned) > 1:
-        _end(connection, [row.id for row in planned if row.contact_id == old_id], "skipped", now)
+        not_sent = [row.id for row in planned if row.contact_id == old_id]
+        _end(connection, not_sent, "skipped", now)
+        for id_ in not_sent:
+            turn(connection, id_, "skipped", MERGED_AWAY)
     connection.execute(
         sa.update(interviews)
         .where(interviews.c.workspace_id == workspace_id, interviews.c.contact_id == old_id)
         .values(contact_id=new_id)
     )
     _follow_decisions(connection, workspace_id, old_id, new_id)
+    _follow_deliveries(connection, old_id, new_id)
     connection.execute(
         sa.update(imported_links).where(imported_links.c.external_id == old_id).values(external_id=new_id)
     )
@@ -279,3 +289,20 @@ def _follow_decisions(connection: Connection, workspace_id: str, old_id: str, ne
     # An event that concerned both has a decision about each: what was decided about the former stays for
     # counting.
     _erase_decisions(connection, workspace_id, old_id)
+
+
+def _follow_deliveries(connection: Connection, old_id: str, new_id: str) -> None:
+    """Let what is still to be worked on, or has failed, name who remains: by the former name nobody would
+    find it any more."""
+    said = _holds(sa.cast(deliveries.c.content, sa.Text), f'"{old_id}"')
+    for row in connection.execute(sa.select(deliveries.c.id, deliveries.c.content).where(said)).all():
+        content = _renamed(row.content, old_id, new_id)
+        connection.execute(sa.update(deliveries).where(deliveries.c.id == row.id).values(content=content))
+
+
+def _renamed(value: Any, old_id: str, new_id: str) -> Any:
+    if isinstance(value, dict):
+        return {name: _renamed(item, old_id, new_id) for name, item in value.items()}
+    if isinstance(value, list):
+        return [_renamed(item, old_id, new_id) for item in value]
+    return new_id if value == old_id else value

@@ -24,6 +24,7 @@ from canvas_app.interviews.outcomes import Outcome
 from canvas_app.interviews.services import Services
 from canvas_app.interviews.states import AWAITING_RESULT, HAS_RESULT
 from canvas_app.koji.results import KojiResult, merge
+from canvas_app.settings import Study
 
 logger = logging.getLogger(__name__)
 
@@ -229,9 +230,9 @@ def _merge(connection: Connection, services: Services, interview: Interview, del
 
 def _keep(connection: Connection, services: Services, before: Interview, result: KojiResult) -> Interview:
     """Write a merged result down. What is in Intercom already has to be written anew if it has changed."""
-    if studies.existing(connection, services.settings, before.study).anonymous:
-        # For good: what the customer was promised does not end when the study is marked otherwise.
-        result = result.model_copy(update={"identity": "anonymous"})
+    if _study(connection, services, before).anonymous:
+        # For good, also where the study is marked otherwise later. Koji may not know that it is meant so.
+        result = result.model_copy(update={"identity": "anonymous", "email": None})
     if rules.FAILED_GATE in (result_of(before).status, result.status):
         result = result.model_copy(update={"status": rules.FAILED_GATE})
     content = deliveries.kept(result).model_dump(mode="json", exclude={"email", "external_id", "metadata"})
@@ -266,10 +267,14 @@ def _verdict(
 ) -> rules.Verdict:
     return rules.verdict(
         result_of(interview),
-        study_anonymous=studies.existing(connection, services.settings, interview.study).anonymous,
+        study_anonymous=_study(connection, services, interview).anonymous,
         min_quality=services.settings.min_quality,
         may_fill=may_fill,
     )
+
+
+def _study(connection: Connection, services: Services, interview: Interview) -> Study:
+    return studies.existing(connection, services.settings, interview.study)
 
 
 def record(connection: Connection, interview: Interview, reason: str, now: datetime) -> str:

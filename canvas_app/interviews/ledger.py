@@ -231,21 +231,6 @@ def open_one(connection: Connection, workspace_id: str, contact_id: str) -> Inte
     )
 
 
-def skip_planned(
-    connection: Connection, workspace_id: str, contact_id: str, *, now: datetime, reason: str
-) -> None:
-    """What is planned for this contact is not sent."""
-    connection.execute(
-        sa.update(interviews)
-        .where(
-            interviews.c.workspace_id == workspace_id,
-            interviews.c.contact_id == contact_id,
-            interviews.c.state == "planned",
-        )
-        .values(state="skipped", reason=reason, state_since=now, remind_at=None)
-    )
-
-
 def newest_of(connection: Connection, workspace_id: str, contact_id: str) -> Interview | None:
     """The contact's newest interview, whatever became of it."""
     return _one(connection, interviews.c.workspace_id == workspace_id, interviews.c.contact_id == contact_id)

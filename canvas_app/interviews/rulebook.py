@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
+import unicodedata
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Annotated, Any, Final, Literal, get_args
@@ -111,8 +112,17 @@ def _several(value: Any) -> Any:
     return (value,) if isinstance(value, str) else value
 
 
+def _no_controls(value: str) -> str:
+    """A terminal would obey some of them, and PostgreSQL takes no text with a zero."""
+    if any(unicodedata.category(char) == "Cc" and char not in "\n\t" for char in value):
+        raise ValueError("holds a control character")
+    return value
+
+
+# What people read, on one line or on several.
+_Text = Annotated[str, AfterValidator(_no_controls)]
 TagNames = Annotated[
-    tuple[Annotated[str, Field(min_length=1, max_length=120)], ...], BeforeValidator(_several)
+    tuple[Annotated[_Text, Field(min_length=1, max_length=120)], ...], BeforeValidator(_several)
 ]
 
 
@@ -148,9 +158,9 @@ class Rule(_Strict):
     """When ``event`` happens and the conditions hold, ask with ``study`` after ``delay`` seconds."""
 
     slug: Annotated[str, Field(pattern=_SLUG)]
-    title: Annotated[str, Field(min_length=1, max_length=120)]
+    title: Annotated[_Text, Field(min_length=1, max_length=120)]
     event: RuleEvent
-    description: Annotated[str, Field(max_length=1000)] = ""
+    description: Annotated[_Text, Field(max_length=1000)] = ""
     study: Annotated[str, Field(min_length=1, max_length=64)] = "default"
     delay: Annotated[
         Annotated[int, Field(ge=0, le=int(LONGEST_DELAY.total_seconds()), strict=True)],

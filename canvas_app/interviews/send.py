@@ -323,17 +323,19 @@ def _end(
 
 
 def _start_at_koji(koji: KojiClient, interview: Interview, study: Study) -> Started:
+    # Who is asked anonymously is not named to Koji either: our ids are enough to know the answer by.
+    name, email = (None, None) if study.anonymous else (interview.contact_name, interview.contact_email)
     metadata = {
         "intercom_workspace_id": interview.workspace_id,
         "intercom_conversation_id": interview.conversation_id,
         "intercom_contact_id": interview.contact_id,
-        "respondent_email": interview.contact_email,
+        "respondent_email": email,
         "interview_ref": interview.id,
     }
     start = functools.partial(
         koji.start,
         external_id=interview.contact_id,
-        display_name=interview.contact_name,
+        display_name=name,
         metadata={name: value for name, value in metadata.items() if value},
         mode=study.mode,
     )

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import logging
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
@@ -152,13 +153,14 @@ def _decide(
         return _all_say_no(services, occasion, open_rules, No("another_rule"))
     # What our own database knows comes first: most events need no call to Intercom then.
     longest = timedelta(seconds=max((rule.delay for rule in open_rules), default=0))
+    nobody = Occasion(delivery_id, event.workspace_id, NOBODY, None)
     no = _our_own_doing(services, event, ours) or _against_all(services, occasion, longest)
     if no is not None:
-        return _all_say_no(services, occasion, open_rules, no)
+        # Of whom there is nothing here, Intercom was not asked: they may be gone, and have been erased.
+        return _all_say_no(services, occasion if _is_known(services, occasion) else nobody, open_rules, no)
     person = people.look(services, occasion.contact_id)
     if person is None:
         # Whoever is gone from Intercom is not kept here either.
-        nobody = Occasion(delivery_id, event.workspace_id, NOBODY, None)
         return _all_say_no(services, nobody, open_rules, No("contact_gone"))
     if person.id != occasion.contact_id:
         occasion = Occasion(delivery_id, event.workspace_id, person.id, event.conversation_id)
@@ -181,8 +183,7 @@ def _first_yes(services: Services, scene: _Scene, open_rules: list[Rule]) -> Out
             return _all_say_no(
                 services, scene.occasion, open_rules[number + 1 :], No("another_rule"), "asked"
             )
-        with store.writing(services.engine) as connection:
-            decisions.record_no(connection, scene.occasion, rule.slug, no)
+        _record_no(services, scene.occasion, [rule], no)
     return outcomes.done("not_asked")
 
 
@@ -322,6 +323,9 @@ def _ask(services: Services, scene: _Scene, rule: Rule) -> No | None:
             raise _Refused(no)
 
     def record(connection: Connection, interview: Interview) -> None:
+        # Last, as whoever erases the contact locks it after the interviews, and then looks for new ones.
+        if not deliveries.is_stored(connection, occasion.delivery_id):
+            raise _Refused(No("contact_gone"))
         planned = interview.state == "planned"
         decisions.record_yes(connection, occasion, rule.slug, interview.id, planned=planned)
 
@@ -355,7 +359,18 @@ def _ask(services: Services, scene: _Scene, rule: Rule) -> No | None:
 def _all_say_no(
     services: Services, occasion: Occasion, open_rules: list[Rule], no: No, end: str = "not_asked"
 ) -> Outcome:
-    with store.writing(services.engine) as connection:
-        for rule in open_rules:
-            decisions.record_no(connection, occasion, rule.slug, no)
+    _record_no(services, occasion, open_rules, no)
     return outcomes.done(end)
+
+
+def _record_no(services: Services, occasion: Occasion, rules_: Sequence[Rule], no: No) -> None:
+    with store.writing(services.engine) as connection:
+        # Whoever erases the contact meanwhile ends the delivery.
+        if deliveries.is_stored(connection, occasion.delivery_id):
+            for rule in rules_:
+                decisions.record_no(connection, occasion, rule.slug, no)
+
+
+def _is_known(services: Services, occasion: Occasion) -> bool:
+    with store.reading(services.engine) as connection:
+        return bool(departures.known_here(connection, occasion.workspace_id, [occasion.contact_id]))

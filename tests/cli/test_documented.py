@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
-import shlex
 from pathlib import Path
 
 import httpx
@@ -17,17 +15,15 @@ from canvas_app import cli, create_app, store
 from canvas_app.cli import common
 from canvas_app.interviews import provisions, readymade, rulefile, studies
 from canvas_app.interviews.tables import interviews
-from canvas_app.settings import PROJECT_ROOT, Study
+from canvas_app.settings import Study
 from tests.cli.conftest import SETTINGS, Terminal
 from tests.cli.test_contacts import contact
 from tests.cli.test_doctor import healthy
 from tests.interviews.asks import write
+from tests.support import shown
+from tests.support.shown import Command
 from tests.support.world import INTERCOM, WORKSPACE
 
-PLACES = ("README.md", "docs/commands.md")
-_COMMAND = re.compile(
-    r"^(?:\s*|.*?`)((?:\.venv/bin/)?python -m canvas_app|flask --app canvas_app) ([a-z][^`#\n]*)"
-)
 IDS = {"interview": "3f0c1a52c2b94c8fb5b0a6c6d6f5b9a1", "contact": "5ba682d23d7cf92bef87bfd4"}
 
 
@@ -35,14 +31,7 @@ IDS = {"interview": "3f0c1a52c2b94c8fb5b0a6c6d6f5b9a1", "contact": "5ba682d23d7c
 ANSWERS = "y\nplanted-answer\n"
 
 
-def shown() -> list[tuple[str, str]]:
-    found = [
-        (match[1].removeprefix(".venv/bin/"), match[2].strip())
-        for place in PLACES
-        for line in (PROJECT_ROOT / place).read_text(encoding="utf-8").splitlines()
-        if (match := _COMMAND.match(line))
-    ]
-    return sorted(set(found))
+SHOWN = shown.commands(*shown.DOCUMENTS)
 
 
 @pytest.fixture
@@ -85,14 +74,17 @@ def ready(terminal: Terminal, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
 
 
 def test_the_commands_are_found() -> None:
-    commands = {line.split()[0] for _, line in shown()}
-    assert commands >= set(cli.commands.commands)
+    found = {command.line.split()[0] for command in SHOWN}
+    assert found >= set(cli.commands.commands)
 
 
-@pytest.mark.parametrize(("program", "line"), shown())
+@pytest.mark.parametrize("command", SHOWN, ids=lambda command: f"{command.program}-{command.line}")
 @pytest.mark.usefixtures("ready")
-def test_a_command_works_as_it_is_shown(program: str, line: str) -> None:
-    group = FlaskGroup(create_app=create_app) if program.startswith("flask") else cli.commands
-    answer = CliRunner().invoke(group, shlex.split(line), input=ANSWERS, catch_exceptions=False)
+def test_a_command_works_as_it_is_shown(command: Command) -> None:
+    group = FlaskGroup(create_app=create_app) if command.program.startswith("flask") else cli.commands
+    answer = CliRunner().invoke(group, shown.words(command.line), input=ANSWERS, catch_exceptions=False)
     assert answer.exit_code == 0, answer.output
     assert not any(value in answer.output for value in SETTINGS.values() if value.startswith("planted"))
+    told = {" ".join(line.split()) for line in answer.output.splitlines()}
+    for line in command.says:
+        assert " ".join(line.split()) in told, answer.output

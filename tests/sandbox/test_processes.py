@@ -152,21 +152,3 @@ def test_the_application_is_told_of_a_second_study() -> None:
         assert running.sandbox.deliverer.wait_idle()
         assert [item.statuses for item in running.sandbox.deliverer.deliveries] == [[200], [200]]
         assert state.canvas_problems == []
-
-
-@pytest.mark.slow
-@pytest.mark.timeout(260)
-def test_the_tour_is_complete() -> None:
-    done = subprocess.run(
-        [sys.executable, "-m", "sandbox.tour"],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=240,
-    )
-    assert done.returncode == 0, done.stdout + done.stderr
-    assert done.stdout.count("✓") > 70
-    for way in ("A rep opens", "rates a closed conversation", "A Series step", "are exported"):
-        assert way in done.stdout
-    assert "✗" not in done.stdout

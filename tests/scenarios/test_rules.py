@@ -545,6 +545,28 @@ def test_tags_that_we_put_on_are_not_reacted_to(sqlite_world: World, name: str) 
     not_asked(world, "own_tag", "tagged")
 
 
+@pytest.mark.parametrize(
+    ("browser", "language"), [("pt_br", "pt-BR"), ("de\0", None), ("planted words " * 9, None)]
+)
+def test_of_a_language_is_kept_what_is_one(world: World, browser: str, language: str | None) -> None:
+    # What a browser says it speaks, whoever sits before it decides.
+    add_rule(world)
+    all_is_well(world)
+    intercom_has_contact(world, browser_language=browser)
+    happens(world, closed())
+    asked(world)
+    assert world.interview().language == language
+
+
+def test_a_contact_without_a_name_and_an_address_is_asked(world: World) -> None:
+    add_rule(world)
+    all_is_well(world)
+    intercom_has_contact(world, name=None, email=None, role="lead")
+    happens(world, closed())
+    asked(world)
+    assert (world.interview().contact_name, world.interview().contact_email) == (None, None)
+
+
 # Several rules, repeated jobs, and what goes wrong
 
 

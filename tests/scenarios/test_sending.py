@@ -12,6 +12,8 @@ import sqlalchemy as sa
 from canvas_app import store
 from canvas_app.interviews import once
 from canvas_app.interviews.tables import outside_writes
+from canvas_app.settings import Settings
+from tests.interviews.results import anonymous_study
 from tests.support.world import (
     CONTACT,
     CONVERSATION,
@@ -519,3 +521,15 @@ def test_a_fault_of_ours_is_tried_again_and_told(world: World, monkeypatch: pyte
     assert (world.interview().state, world.interview().reason) == ("sending", "internal_error")
     world.run_jobs(delayed=True)
     assert world.interview().state == "sent"
+
+
+def test_who_is_asked_anonymously_is_not_named_to_koji(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Settings, "default_study", property(anonymous_study))
+    world.vendors_are_well()
+    tap(world)
+    world.run_jobs()
+    [start] = world.calls("POST", "/start$")
+    assert set(start["respondent"]) == {"external_id", "metadata"}
+    assert "respondent_email" not in start["respondent"]["metadata"]
+    # The message is the rep's, who knows who it is.
+    assert "<p>Hi Mia,</p>" in replies(world)[0]["body"]
