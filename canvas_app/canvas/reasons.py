@@ -67,6 +67,7 @@ _REASONS = {
     "do_not_ask": "A tag on the customer or the conversation says that nobody is to ask.",
     "unsubscribed": "The customer does not want e-mails.",
     "blocked": "The customer has marked an e-mail as spam, or is kept out of Intercom.",
+    "conversation_of_another": f"The customer is not in the conversation that was named. {_ASK_OPERATOR}",
     "group_conversation": "Several people are in the conversation, and the link would be one person's.",
     "contact_gone": "Intercom no longer has this contact.",
     "rule_off": "The rule that asked for it is switched off.",

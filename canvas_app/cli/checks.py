@@ -13,7 +13,9 @@ from sqlalchemy.engine import Connection, Engine
 from canvas_app import engine as durable
 from canvas_app import health, store
 from canvas_app.cli.findings import Finding
+from canvas_app.interviews import links as personal_links
 from canvas_app.interviews import studies
+from canvas_app.interviews.states import LINK_STATES
 from canvas_app.interviews.tables import deliveries, interviews, workers
 from canvas_app.koji import links as koji_links
 from canvas_app.settings import DEFAULT_STUDY, Settings, Study
@@ -52,6 +54,7 @@ def look(settings: Settings, engine: Engine) -> Iterator[Finding]:
             yield Finding(
                 "note", text, "Restart the worker, which seals it with the newest, before you drop it."
             )
+        yield from _signed_links(connection, settings)
 
 
 def clock(apart: float, whose: str) -> Finding:
@@ -91,6 +94,23 @@ def _unfinished(connection: Connection) -> Iterator[Finding]:
     if number := connection.execute(unknown).scalar_one():
         text = f"Of {number} message(s) it is not known whether they arrived."
         yield Finding("note", text, "Look at the card in their conversations, and say what you see.")
+
+
+def _signed_links(connection: Connection, settings: Settings) -> Iterator[Finding]:
+    """Personal links are signed once: they work for as long as the key that has signed them is listed."""
+    if not settings.secret_key:
+        return
+    open_ones = interviews.c.state.in_((*LINK_STATES, "planned")), interviews.c.purged_at.is_(None)
+    tokens = connection.execute(sa.select(interviews.c.link_token).where(*open_ones)).scalars().all()
+    newest = settings.secret_key[:1]
+    others = [token for token in tokens if personal_links.read_token(token, newest) is None]
+    lost = sum(personal_links.read_token(token, settings.secret_key) is None for token in others)
+    if older := len(others) - lost:
+        text = f"{older} personal link(s) that may still be opened are signed with an older SECRET_KEY."
+        yield Finding("note", text, "Keep it listed until they are over, OPEN_DAYS after they were sent.")
+    if lost:
+        text = f"{lost} personal link(s) do not work: the SECRET_KEY that has signed them is not listed."
+        yield Finding("WRONG", text, "Put that SECRET_KEY back behind the newest.")
 
 
 def _study(settings: Settings, study: Study) -> Iterator[Finding]:

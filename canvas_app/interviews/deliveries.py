@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection, Engine
@@ -26,6 +27,9 @@ End = Literal["done", "ignored", "failed"]
 # What an attempt may have to do again, each with a budget of its own.
 Counter = Literal["waits", "fills", "tries"]
 
+# Beside the event, in a delivery's content.
+_SIGNED_FOR: Final = "signed_for"
+
 
 @dataclass(frozen=True, slots=True)
 class Delivery:
@@ -36,16 +40,26 @@ class Delivery:
     # Set once its content has been merged into this interview's result.
     interview_id: str | None
     received_at: datetime
+    # The studies with whose own secrets it is signed; None where it may be about any study.
+    signed_for: tuple[str, ...] | None = None
 
 
-def keep(engine: Engine, jobs: Jobs, event: KojiEvent, raw: bytes, *, door: Door = "koji") -> bool:
+def keep(
+    engine: Engine,
+    jobs: Jobs,
+    event: KojiEvent,
+    raw: bytes,
+    *,
+    door: Door = "koji",
+    signed_for: Sequence[str] | None = None,
+) -> bool:
     """Store an event about an interview and the job that forwards it. False when it was stored before.
 
-    One that was given up is taken up again when it is delivered anew.
+    One that was given up is taken up again when it is delivered anew. ``signed_for``: see :class:`Delivery`.
     """
     key = _key(event, raw)
     handled = event.kind != "other"
-    content = content_of(event) if handled else None
+    content = content_of(event) | {_SIGNED_FOR: signed_for and list(signed_for)} if handled else None
     with store.writing(engine) as connection:
         now = store.now(connection)
         attempt = 1
@@ -141,7 +155,14 @@ def load(connection: Connection, delivery_id: str) -> Delivery | None:
     row = connection.execute(sa.select(deliveries).where(deliveries.c.id == delivery_id)).first()
     if row is None or row.state != "stored" or row.content is None or row.door == "intercom":
         return None
-    return Delivery(row.id, KojiEvent.model_validate(row.content), row.interview_id, row.received_at)
+    signed_for = row.content.get(_SIGNED_FOR)
+    return Delivery(
+        row.id,
+        KojiEvent.model_validate(row.content),
+        row.interview_id,
+        row.received_at,
+        None if signed_for is None else tuple(signed_for),
+    )
 
 
 def load_event(connection: Connection, delivery_id: str) -> Event | None:

@@ -234,6 +234,7 @@ def _begin(connection: Connection, services: Services, interview_id: str) -> No 
         # Nobody has looked since its time was over.
         over_at = ledger.as_of(open_one, now, open_days=services.settings.open_days).state_since
         ledger.move(connection, open_one.id, "expired", only_from=(open_one.state,), now=over_at)
+        ask.enqueue_clear_link(connection, services.jobs, open_one)
     ledger.move(
         connection,
         interview.id,

@@ -142,6 +142,33 @@ def test_a_body_that_is_not_json(raw: bytes, reason: str) -> None:
     assert caught.value.reason == reason
 
 
+@pytest.mark.parametrize(
+    ("raw", "content_type"),
+    [
+        (b'{"contact_id": "a1", "contact_id": "b2"}', "application/json"),
+        (b'{"contact_id": "a1", "x": 1, "x": 2, "contact_id": ["b2"]}', "application/json"),
+        (b"contact_id=a1&x=1&contact_id=b2", "application/x-www-form-urlencoded"),
+    ],
+)
+def test_a_field_that_comes_twice_and_differs_is_refused(
+    sqlite_world: World, raw: bytes, content_type: str
+) -> None:
+    """Nobody can know which of two customers is meant."""
+    answer = connected(sqlite_world).send(raw, content_type=content_type)
+    assert refusal(answer) == (422, "fields_invalid")
+    assert "contact_id is there more than once, with different values." in answer.get_json()["message"]
+
+
+def test_a_field_that_comes_twice_and_is_the_same_does_no_harm(sqlite_world: World) -> None:
+    caller = connected(sqlite_world)
+    form = "application/x-www-form-urlencoded"
+    assert (
+        caller.send(b"contact_id=a1&contact_id=a1&contact_id=&x=1&x=2", content_type=form).status_code == 201
+    )
+    raw = b'{"contact_id": "b2", "x": {"contact_id": "a"}, "contact_id": "b2"}'
+    assert caller.send(raw, content_type="application/json").status_code == 201
+
+
 def test_a_byte_order_mark_does_no_harm() -> None:
     raw = b"\xef\xbb\xbf" + json.dumps({"contact_id": CONTACT}).encode()
     assert reading.parse(raw, "application/json") == parse(contact_id=CONTACT)

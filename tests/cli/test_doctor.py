@@ -14,7 +14,9 @@ import sqlalchemy as sa
 
 from canvas_app import leases, store
 from canvas_app.engine import Jobs
-from canvas_app.interviews import studies
+from canvas_app.interviews import ledger, links, studies
+from canvas_app.interviews.ledger import Interview
+from canvas_app.interviews.states import STATES
 from canvas_app.interviews.tables import deliveries, imported_links
 from canvas_app.settings import Settings, Study
 from tests.cli.conftest import Terminal, run
@@ -152,8 +154,11 @@ def test_what_is_not_well_is_told_with_what_to_do(
     assert "planted" not in answer.output
 
 
-def link_of(terminal: Terminal, link: str = "https://koji.so/interview/planted-link") -> None:
-    write(terminal.engine, state="sent", koji_link=link)
+def link_of(
+    terminal: Terminal, link: str = "https://koji.so/interview/planted-link", state: str = "sent"
+) -> Interview:
+    token = links.make_token("planted", terminal.settings.secret_key)
+    return write(terminal.engine, state=state, koji_link=link, link_token=token)
 
 
 @pytest.mark.parametrize(
@@ -280,6 +285,30 @@ def test_a_secret_that_an_older_key_still_opens_is_told(
     assert "note  A secret of the study churn is sealed with an older SECRET_KEY" in answer.output
 
 
+@pytest.mark.parametrize("state", ["planned", "queued", "sent", "opened", "unknown"])
+def test_a_personal_link_that_an_older_key_has_signed_is_told_while_it_may_be_opened(
+    terminal: Terminal, environment: pytest.MonkeyPatch, state: str
+) -> None:
+    leases.take(terminal.engine)
+    interview = link_of(terminal, state=state)
+    assert "personal link" not in run("doctor", "--offline").output
+    environment.setenv("SECRET_KEY", "planted-newest,planted-secret-key")
+    answer = run("doctor", "--offline")
+    assert answer.exit_code == 0, answer.output
+    assert (
+        "note  1 personal link(s) that may still be opened are signed with an older SECRET" in answer.output
+    )
+    # What the operator is kept from.
+    environment.setenv("SECRET_KEY", "planted-newest")
+    answer = run("doctor", "--offline")
+    assert answer.exit_code == 1
+    assert "WRONG  1 personal link(s) do not work" in answer.output
+    assert "Put that SECRET_KEY back behind the newest" in answer.output
+    with store.writing(terminal.engine) as connection:
+        ledger.move(connection, interview.id, "cancelled", only_from=STATES, now=NOW)
+    assert run("doctor", "--offline").exit_code == 0
+
+
 def test_what_another_study_makes_up_for_is_not_missing(
     terminal: Terminal, environment: pytest.MonkeyPatch
 ) -> None:
@@ -331,7 +360,7 @@ def test_the_queue_is_counted_and_a_job_that_nobody_takes_is_told(
 
 def test_what_has_failed_and_what_is_not_known_is_counted(terminal: Terminal) -> None:
     leases.take(terminal.engine)
-    write(terminal.engine, state="unknown")
+    link_of(terminal, state="unknown")
     values: dict[str, Any] = dict.fromkeys(("attempt", "waits", "fills", "tries"), 0)
     values |= {
         "id": "d",
