@@ -31,7 +31,7 @@ def ask_for_interview() -> Response:
     """Ask for an interview. A Series sends PUT or POST; both are the same here."""
     here = web.current()
     _let_in(here)
-    wanted = reading.parse(web.body(), request.mimetype)
+    wanted = reading.parse(web.body(), request.mimetype, request.args.items(multi=True))
     key = reading.idempotency_key(web.header("Idempotency-Key"))
     workspace_id, now = _workspace(here)
     answered = requested.request(here.engine, here.jobs, here.settings, workspace_id, wanted, key)

@@ -13,7 +13,7 @@ import click
 from sqlalchemy.engine import Connection
 from sqlalchemy.exc import IntegrityError
 
-from canvas_app import gates, health, store
+from canvas_app import health, store
 from canvas_app.cli.common import database, load_settings, show_table
 from canvas_app.errors import NotConfigured, StudyRefused
 from canvas_app.interviews import studies, study_form, wording, words
@@ -21,8 +21,6 @@ from canvas_app.plaintext import one_line
 from canvas_app.settings import DEFAULT_STUDY, Settings, Study
 
 _SOURCES = "prompt, env:NAME, file:PATH or stdin"
-# Of a shorter secret, its last four characters would be too much of it.
-_LONG_ENOUGH_TO_SHOW_ITS_END = 12
 _PREVIEW_NAME = "Mia"
 
 Command = Callable[..., Any]
@@ -114,7 +112,7 @@ def add_study(
             studies.save(connection, settings, study)
         except IntegrityError:
             raise StudyRefused([f"slug: somebody else has just added {slug}"]) from None
-    click.echo(f"Added {slug}, with the key {_key(study)}. It is {'off' if off else 'on'}.")
+    click.echo(f"Added {slug}. It is {'off' if off else 'on'}.")
     _tell_next(study, settings)
 
 
@@ -127,14 +125,14 @@ def edit_study(slug: str, *, key_source: str | None, secret_source: str | None, 
     given = _given(fields, key_source, secret_source)
     if not given:
         raise click.UsageError("Name what is to be changed; see: studies edit --help")
-    study = _change(
+    _change(
         settings,
         slug,
         lambda study, others: study_form.changed(study, given, settings=settings, others=others),
     )
     click.echo(f"Changed {slug}.")
     if "api_key" in given:
-        click.echo(f"Its key is {_key(study)} now.")
+        click.echo("It has the new key now.")
 
 
 @study_commands.command("on")
@@ -281,12 +279,10 @@ def _found(study: Study | None, slug: str) -> Study:
 
 
 def _key(study: Study) -> str:
-    """Enough of the key to tell it from another, and too little to use it."""
+    """Whether there is a key. Nothing of it is ever shown again, not even its end."""
     if study.api_key is None:
-        return "cannot be read" if study.secrets_lost else "none"
-    if len(study.api_key) >= _LONG_ENOUGH_TO_SHOW_ITS_END:
-        return f"…{study.api_key[-4:]}"
-    return f"#{gates.fingerprint('shown', study.api_key)[:8]}"
+        return "cannot be read" if study.secrets_lost else "missing"
+    return "set"
 
 
 def _secret(study: Study, settings: Settings) -> str:

@@ -134,8 +134,8 @@ def _against(services: Services, interview: Interview) -> No | None:
             now = store.now(connection)
             no = _against_by_ledger(connection, services, interview, now, rule)
     no = no or _against_person(person)
-    if no is not None or rule is None or interview.conversation_id is None:
-        # Whoever names a conversation through the API means it.
+    goes_there = rule is not None or interview.deliver == "conversation"
+    if no is not None or interview.conversation_id is None or not goes_there:
         return no
     try:
         conversation = services.intercom.get_conversation(interview.conversation_id)

@@ -67,6 +67,29 @@ def test_an_empty_field_is_a_missing_one(absent: str | None) -> None:
     assert found == parse(contact_id=CONTACT)
 
 
+def test_what_says_nothing_about_a_person_may_stand_in_the_address() -> None:
+    body = json.dumps({"contact_id": CONTACT, "study": "s1"}).encode()
+    query = [("deliver", "attribute"), ("delay", "60"), ("study", "s2"), ("other", "x"), ("delay", "")]
+    found = reading.parse(body, "application/json", query)
+    assert found == parse(contact_id=CONTACT, study="s1", deliver="attribute", delay=60)
+    # The body counts for more.
+    again = reading.parse(json.dumps({"contact_id": CONTACT, "deliver": "none"}).encode(), "", query)
+    assert (again.deliver, again.study) == ("none", "s2")
+
+
+def test_nobody_is_named_in_the_address() -> None:
+    with pytest.raises(FieldsRefused, match="contact_id"):
+        reading.parse(b"{}", "application/json", [("contact_id", CONTACT), ("email", "mia@example.com")])
+
+
+def test_what_stands_in_the_address_twice_or_wrong_is_refused() -> None:
+    body = json.dumps({"contact_id": CONTACT}).encode()
+    with pytest.raises(FieldsRefused, match="more than once"):
+        reading.parse(body, "application/json", [("study", "s1"), ("study", "s2")])
+    with pytest.raises(FieldsRefused, match="deliver must be one of"):
+        reading.parse(body, "application/json", [("deliver", "pigeon")])
+
+
 def test_no_delay_is_no_delay() -> None:
     assert parse(contact_id=CONTACT, delay=0).delay is None
     assert parse(contact_id=CONTACT, delay="0").delay is None

@@ -182,7 +182,9 @@ def test_a_known_link_is_opened(terminal: Terminal, status: int, code: int, word
 def test_the_link_of_an_interview_that_is_open_is_the_one_that_has_to_open(terminal: Terminal) -> None:
     healthy(terminal)
     day = timedelta(days=1)
-    write(terminal.engine, state="sent", age=day, koji_link="https://koji.so/interview/planted-link")
+    token = links.make_token("planted", terminal.settings.secret_key)
+    link = "https://koji.so/interview/planted-link"
+    write(terminal.engine, state="sent", age=day, koji_link=link, link_token=token)
     write(terminal.engine, contact_id="c2", state="expired", koji_link="https://koji.so/interview/over")
     terminal.outside.head("https://koji.so/interview/planted-link")
     answer = run("doctor")

@@ -15,7 +15,7 @@ from tests.api.caller import Caller, connected
 from tests.interviews.results import receive
 from tests.interviews.test_delivering import HOME, begun, found, intercom_takes_message, messages
 from tests.interviews.test_link_clearing import READY, URL
-from tests.support.events import intercom_has_conversation
+from tests.support.events import intercom_has_conversation, tag_list
 from tests.support.world import CONTACT, CONVERSATION, INTERCOM, KOJI_LINK, OWN_ADMIN, PUBLIC_URL, World
 
 CONTACT_URL = f"{INTERCOM}/contacts/{CONTACT}"
@@ -105,13 +105,36 @@ def test_a_personal_link_is_not_posted_in_a_conversation_of_somebody_else(
     """A tool that mixes up two of its fields would send one customer's link, and name, to another."""
     world = caller.world
     reason = "conversation_of_another"
-    intercom_has_conversation(world, contacts=("somebody-else", "another"))
+    intercom_has_conversation(world, contacts=("somebody-else",))
     caller.ask(contact_id=CONTACT, conversation_id=CONVERSATION)
     world.run_jobs()
     interview = world.interview()
     assert (interview.state, interview.reason) == ("failed", reason)
     assert world.calls("POST", "/reply$") == []
     assert reasons.in_words(reason) != f"The reason code is {reason}."
+
+
+@pytest.mark.parametrize(
+    ("there", "reason"),
+    [
+        ({"contacts": (CONTACT, "another")}, "group_conversation"),
+        ({"contacts": (CONTACT,), "tags": tag_list("Koji_do_not_ask")}, "do_not_ask"),
+    ],
+)
+def test_a_conversation_that_others_read_or_that_says_no_gets_no_link(
+    caller: Caller, mia: Contact, there: dict[str, Any], reason: str
+) -> None:
+    world = caller.world
+    intercom_has_conversation(world, **there)
+    caller.ask(contact_id=CONTACT, conversation_id=CONVERSATION)
+    world.run_jobs()
+    assert (world.interview().state, world.interview().reason) == ("skipped", reason)
+    assert world.calls("POST", "/reply$") == []
+    # Where nothing goes into the conversation, it has no say.
+    world.let_time_pass(days=2)
+    caller.ask(contact_id=CONTACT, conversation_id=CONVERSATION, deliver="none")
+    world.run_jobs()
+    assert world.interview().state == "sent"
 
 
 def test_a_message_begins_a_conversation_in_which_the_note_is_left(caller: Caller, mia: Contact) -> None:
@@ -302,7 +325,7 @@ class TestAttribute:
         world = caller.world
         self.sent(caller)
         caller.ask(contact_id=CONTACT, deliver="none", conversation_id="888", delay=16 * 86_400)
-        world.let_time_pass(days=17)
+        world.let_time_pass(days=16, minutes=1)
         world.run_jobs(delayed=True)
         assert status(caller) == "sent"
         assert self.cleared(mia)
