@@ -62,6 +62,8 @@ class Pause:
     since: datetime
     # The gate's key, which tells one study's from another's.
     gate: str = ""
+    # The slug of the study whose key it is, where whoever tells of it has looked that up.
+    study: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

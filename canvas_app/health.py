@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Engine
@@ -13,7 +13,7 @@ from canvas_app.gates import Pause
 from canvas_app.interviews import rules, studies
 from canvas_app.interviews.tables import SCHEMA_VERSION, workers
 from canvas_app.leases import SILENT_SECONDS
-from canvas_app.settings import Settings, documented_fields
+from canvas_app.settings import DEFAULT_STUDY, Settings, documented_fields
 
 # What a person calls a wire, and the setting that holds its token.
 _WIRES: dict[gates.Wire, tuple[str, str]] = {
@@ -86,22 +86,30 @@ def pauses(engine: Engine, settings: Settings, found: list[Part]) -> list[Pause]
     if not any(part.name == "schema" and part.ok for part in found):
         return []
     with store.reading(engine) as connection:
-        return gates.paused(connection, studies.gate_keys(connection, settings))
+        paused = gates.paused(connection, studies.gate_keys(connection, settings))
+        whose = studies.by_gate(connection, settings) if paused else {}
+    return [replace(pause, study=whose.get(pause.gate)) for pause in paused]
 
 
 def in_words(pause: Pause) -> str:
     """A pause for a person: what is refused since when, and what to do about it."""
     service, _ = _WIRES[pause.wire]
     what = "every call" if pause.operation == gates.EVERYTHING else pause.operation
+    if pause.study is not None:
+        what = f"{what} of the study {pause.study}"
     since = f"{pause.since:%Y-%m-%d %H:%M} UTC"
     return (
-        f"{service} has refused {what} since {since} ({pause.reason}). {remedy(pause.reason, pause.wire)} "
+        f"{service} has refused {what} since {since} ({pause.reason}). "
+        f"{remedy(pause.reason, pause.wire, study=pause.study)} "
         "Until then it is tried once a minute at most, and what waits goes on by itself."
     )
 
 
-def remedy(reason: str, wire: gates.Wire) -> str:
-    """What to do about a refusal for want of a valid token, a permission or credits."""
+def remedy(reason: str, wire: gates.Wire, *, study: str | None = None) -> str:
+    """What to do about a refusal for want of a valid token, a permission or credits.
+
+    ``study``: the slug of the one whose key it is; the environment's has it from a setting.
+    """
     setting = _WIRES[wire][1]
     if reason.endswith("_scope_missing"):
         if reason.startswith("intercom"):
@@ -109,6 +117,9 @@ def remedy(reason: str, wire: gates.Wire) -> str:
         return "Give the key the permission in Koji > your study > API keys, or take a plan with the API."
     if reason == "koji_credits":
         return "Get new credits for the study at Koji."
+    if study not in (None, DEFAULT_STUDY):
+        command = f"python -m canvas_app studies edit {study} --key-from prompt"
+        return f"Give the study a valid key: {command}. {documented_fields()[setting]}"
     return f"Get a valid value for {setting} and set it: {documented_fields()[setting]}"
 
 

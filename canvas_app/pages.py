@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import re
 import secrets
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from flask import Blueprint, Response, jsonify, make_response, redirect, render_template, request
 from sqlalchemy.exc import SQLAlchemyError
@@ -29,7 +29,11 @@ _PREVIEWERS = re.compile(
     re.IGNORECASE,
 )
 
-_PREPARING_REFRESH_SECONDS = 3
+# A page that waits asks again after a tenth of the time that it has waited for, within these limits: most
+# interviews are ready within seconds, and a fault that a person has to mend can take hours.
+_SOONEST_REFRESH_SECONDS = 3
+_LATEST_REFRESH_SECONDS = 60
+_WAITED = 10
 _DATABASE_AWAY_REFRESH_SECONDS = 5
 # What takes a person to mend.
 _MENDING_REFRESH_SECONDS = 60
@@ -65,6 +69,7 @@ def healthz() -> Response:
                 "reason": pause.reason,
                 "operation": pause.operation,
                 "since": pause.since.isoformat(timespec="seconds"),
+                **({} if pause.study is None else {"study": pause.study}),
             }
         )
     with here.lock:
@@ -117,7 +122,8 @@ def _follow(token: str) -> BaseResponse:
             200, "Thank you!", "You have already answered this interview. There is nothing more to do."
         )
     if interview.state == "planned":
-        return _planned(interview, timezone)
+        begins_at = interview.not_before or interview.created_at
+        return _planned(begins_at, timezone) if begins_at > now else _being_prepared(now - begins_at)
     if interview.state == "failed":
         return _message(
             410,
@@ -127,12 +133,7 @@ def _follow(token: str) -> BaseResponse:
     if interview.state not in LINK_STATES:
         return _over()
     if interview.koji_link is None:
-        return _message(
-            200,
-            "Your interview is being prepared",
-            "This page loads again by itself in a moment.",
-            refresh=_PREPARING_REFRESH_SECONDS,
-        )
+        return _being_prepared(now - interview.state_since)
     if not koji_links.allowed(interview.koji_link, here.settings.koji_link_hosts):
         # The interview is still open, and its card says so; KOJI_LINK_HOSTS can be mended.
         log.event(logger, logging.WARNING, "link_host_not_allowed", interview=interview.id)
@@ -175,13 +176,23 @@ def _unknown_link() -> Response:
     )
 
 
-def _planned(interview: Interview, timezone: str | None) -> Response:
+def _being_prepared(since: timedelta) -> Response:
+    pause = round(since.total_seconds() / _WAITED)
+    return _message(
+        200,
+        "Your interview is being prepared",
+        "This page loads again by itself in a moment.",
+        refresh=min(max(pause, _SOONEST_REFRESH_SECONDS), _LATEST_REFRESH_SECONDS),
+    )
+
+
+def _planned(begins_at: datetime, timezone: str | None) -> Response:
     """Says when, and promises nothing: at that moment the limits are looked at once more."""
-    begins_at = texts.moment(interview.not_before or interview.created_at, hours.zone_of(timezone))
+    when = texts.moment(begins_at, hours.zone_of(timezone))
     return _message(
         200,
         "Your interview is not open yet",
-        f"It is planned for about {begins_at}. Please come back to this link then.",
+        f"It is planned for about {when}. Please come back to this link then.",
         refresh=_PLANNED_REFRESH_SECONDS,
     )
 

@@ -7,6 +7,7 @@ import os
 import signal
 import sys
 import time
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from sandbox.processes import NotStartedError
@@ -79,15 +80,22 @@ def _tell(running: Running) -> None:
   5. Back in the inbox: a yellow note, attributes and tags appear within seconds; tap "Refresh" in the card.
 
   Below the conversation you play the others: close it, rate it, write as the customer. Beside it you tag,
-  merge and delete the contact, and run a Series step or a data connector. For the application's commands in
-  another terminal, such as "python -m canvas_app doctor", first load its settings:
+  merge and delete the contact, and run a Series step or a data connector. The application's commands work in
+  another terminal, here, once its settings are loaded:
 
     . {running.settings_file}
+    {_python()} -m canvas_app doctor
 
   Ctrl-C stops everything and removes its data.
 """,
         flush=True,
     )
+
+
+def _python() -> str:
+    """How this interpreter, which has what the application needs, is called from here."""
+    python = Path(sys.executable)
+    return str(python.relative_to(Path.cwd()) if python.is_relative_to(Path.cwd()) else python)
 
 
 if __name__ == "__main__":

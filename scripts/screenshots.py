@@ -23,6 +23,7 @@ from canvas_app.interviews.tables import deliveries, interviews
 from sandbox import seed
 from sandbox.faults import DeliveryFault
 from sandbox.processes import App, free_port
+from sandbox.server import SECOND_STUDY
 from tests.processes.stage import ANSWERS, Stage, Talk, until, words
 from tests.support import system
 from tests.support.chromium import open_browser
@@ -71,7 +72,9 @@ class Photographer:
         self.once_more()
         self.on_the_way_back()
         self.playing()
+        self.planned()
         self.in_the_way()
+        self.choosing()
 
     def without_a_worker(self) -> None:
         talk = self.seeded(seed.LEADS_CONVERSATION)
@@ -208,6 +211,15 @@ class Photographer:
         page.locator("#calls .answer").scroll_into_view_if_needed()
         self.shoot(page, "inbox-playing")
 
+    def planned(self) -> None:
+        """Somebody asks over HTTP for an interview that goes out in a week."""
+        stage, talk = self.stage, self.stage.customer()
+        answer = stage.sandbox.caller.series_step(
+            {"contact_id": talk.contact.id, "conversation_id": talk.conversation.id, "delay": 7 * 86_400}
+        )
+        until("it is planned", lambda: answer.body and answer.body["status"] == "planned", within=5)
+        self.card(talk, "planned", "Interview planned")
+
     def in_the_way(self) -> None:
         stage = self.stage
         talk = stage.customer()
@@ -219,6 +231,13 @@ class Photographer:
             self.shoot(self.page, "home-not-set-up", full_page=True)
         with self.other_app(DATABASE_URL=AWAY):
             self.card(talk, "database-away", "cannot reach its database")
+
+    def choosing(self) -> None:
+        """With another study that is on, there is a choice."""
+        stage = self.stage
+        key = ("--key-from", "env:LEAVING_KEY", "--webhook-secret-from", "env:LEAVING_KEY")
+        stage.app.command(*("studies", "add", "leaving", "--name", SECOND_STUDY, *key), LEAVING_KEY="k" * 32)
+        self.card(stage.customer(), "choice", "Sent in your name")
 
     # Steps
 

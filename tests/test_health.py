@@ -194,6 +194,27 @@ def test_what_the_vendors_refuse_is_told_and_is_no_outage(engine: Engine, client
     assert "Set up, and paused" in page
 
 
+def test_a_refusal_of_a_studys_own_key_names_the_study_and_how_its_key_is_changed(
+    sqlite_world: World,
+) -> None:
+    world = sqlite_world
+    world.add_study("exit")
+    gate = gates.DatabaseGate(world.engine, "koji", "pk_exit", gates.RATES["koji"])
+    with pytest.raises(CredentialsError), gate.passage("GET /api/v1/interviews/{id}"):
+        raise CredentialsError(reason="koji_token_refused", status=401)
+    [pause] = health.pauses(world.engine, world.settings, health.parts(world.engine))
+    told = health.in_words(pause)
+    assert "of the study exit" in told
+    assert "studies edit exit --key-from prompt" in told
+    assert "KOJI_API_KEY" not in told
+    assert world.get("/healthz").get_json()["paused"]["koji"][0]["study"] == "exit"
+    # One that has the environment's key as well is mended in the environment.
+    world.add_study("exit", api_key="pk_live_key")
+    _refuse(world.engine, "koji", "GET /api/v1/interviews/{id}", "koji_token_refused", 401)
+    [pause] = health.pauses(world.engine, world.settings, health.parts(world.engine))
+    assert (pause.study, "KOJI_API_KEY" in health.in_words(pause)) == ("default", True)
+
+
 @pytest.mark.parametrize(
     ("wire", "reason", "way_on"),
     [

@@ -16,6 +16,8 @@ from sqlalchemy.engine import Engine
 from sqlalchemy.exc import SQLAlchemyError
 
 from canvas_app import migrate, store
+from canvas_app.interviews import ledger, rulestore
+from canvas_app.interviews.states import STATES
 from canvas_app.interviews.tables import SCHEMA_VERSION, metadata
 from canvas_app.settings import PROJECT_ROOT, Settings
 from tests.support.world import full_settings
@@ -173,6 +175,46 @@ def test_an_interview_that_was_sent_before_the_clock_was_there_is_asked_about(en
     with store.reading(engine) as connection:
         count = sa.text("SELECT count(*) FROM interviews")
         assert connection.execute(count).scalar_one() == 2
+
+
+def test_what_was_there_before_rules_and_studies_stays_as_it_is(engine: Engine, settings: Settings) -> None:
+    to = migrate.alembic_config
+    with engine.begin() as connection:
+        command.downgrade(to(connection), "0002")
+    states = [state for state in STATES if state not in ("planned", "skipped")]
+    moment = "2026-11-01 12:00:00"
+    with engine.begin() as connection:
+        for state in states:
+            connection.execute(
+                sa.text(
+                    "INSERT INTO interviews (id, workspace_id, contact_id, conversation_id, study, origin,"
+                    " state, link_token, send_attempt, created_at, state_since, send_before, sent_at, result)"
+                    " VALUES (:id, 'ws', :id, '501', 'default', 'card', :id, :id, 1, :day, :day, :day, :day,"
+                    """ '{"sentiment": "negative"}')"""
+                ),
+                {"id": state, "day": moment},
+            )
+        connection.execute(
+            sa.text(
+                "INSERT INTO deliveries (id, door, dedupe_key, event, state, attempt, waits, fills, tries,"
+                " received_at) VALUES ('d', 'koji', 'k', 'e', 'stored', 1, 0, 0, 0, :day)"
+            ),
+            {"day": moment},
+        )
+    for _ in range(2):
+        assert migrate.release(settings.database_url) is None
+        with store.reading(engine) as connection:
+            rows = [ledger.existing(connection, state) for state in states]
+            assert connection.execute(sa.text("SELECT count(*) FROM deliveries")).scalar_one() == 1
+            assert rulestore.listed(connection) == []
+        assert [row.state for row in rows] == states
+        assert {row.deliver for row in rows} == {"conversation"}
+        assert {row.conversation_id for row in rows} == {"501"}
+        assert {(row.rule, row.not_before, row.remind_at, row.credits) for row in rows} == {(None,) * 4}
+        assert differences(engine) == []
+        # And once more, after a release was taken back.
+        with engine.begin() as connection:
+            command.downgrade(to(connection), "0002")
 
 
 @pytest.mark.slow

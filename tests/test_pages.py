@@ -259,9 +259,9 @@ class TestLinkThatDoesNotLead:
     @pytest.mark.parametrize(
         ("timezone", "when"),
         [
-            ("Europe/Berlin", "Dec 3, 2026 at 3:05 PM CET"),
-            (None, "Dec 3, 2026 at 2:05 PM UTC"),
-            ("Nowhere/At_All", "Dec 3, 2026 at 2:05 PM UTC"),
+            ("Europe/Berlin", "Dec 3, 2099 at 3:05 PM CET"),
+            (None, "Dec 3, 2099 at 2:05 PM UTC"),
+            ("Nowhere/At_All", "Dec 3, 2099 at 2:05 PM UTC"),
         ],
     )
     def test_yet_because_it_is_planned(self, world: World, timezone: str | None, when: str) -> None:
@@ -276,13 +276,21 @@ class TestLinkThatDoesNotLead:
                 )
             )
         world.set_interview(
-            state="planned", koji_link=None, not_before=datetime(2026, 12, 3, 14, 5, tzinfo=UTC)
+            state="planned", koji_link=None, not_before=datetime(2099, 12, 3, 14, 5, tzinfo=UTC)
         )
         answer = tap(world)
         assert answer.status_code == 200
         assert f"It is planned for about {when}." in page_of(answer)
         assert '<meta http-equiv="refresh" content="60">' in answer.text
         assert world.interview().opened_at is None
+
+    def test_yet_because_its_time_has_come_and_it_is_about_to_be_prepared(self, world: World) -> None:
+        """Nobody is asked to come back at a moment that has passed."""
+        planned_for = world.interview().created_at
+        world.set_interview(state="planned", koji_link=None, not_before=planned_for)
+        page = page_of(tap(world))
+        assert "being prepared" in page
+        assert "planned for" not in page
 
     @pytest.mark.parametrize("state", ["cancelled", "expired", "skipped"])
     def test_because_the_interview_is_over(self, world: World, state: str) -> None:
@@ -311,6 +319,16 @@ class TestLinkThatDoesNotLead:
         assert "being prepared" in page_of(answer)
         assert re.search(r'<meta http-equiv="refresh" content="[1-9]">', answer.text)
         assert world.interview().opened_at is None
+
+    @pytest.mark.parametrize(("minutes", "pause"), [(2, 12), (30, 60), (600, 60)])
+    def test_yet_and_a_page_that_waits_for_long_asks_more_rarely(
+        self, world: World, minutes: int, pause: int
+    ) -> None:
+        world.set_interview(state="sending", koji_link=None, sent_at=None)
+        world.let_time_pass(minutes=minutes)
+        found = re.search(r'<meta http-equiv="refresh" content="(\d+)">', tap(world).text)
+        assert found is not None
+        assert abs(int(found[1]) - pause) <= 2
 
     @pytest.mark.parametrize(
         "link",

@@ -119,7 +119,17 @@ def _asking(operation_id: str, summary: str) -> Json:
                 "in": "header",
                 "required": False,
                 "schema": {"type": "string", "maxLength": reading.LONGEST_KEY},
-            }
+            },
+            *(
+                {
+                    "name": name,
+                    "in": "query",
+                    "required": False,
+                    "description": "As in the body, which counts for more: for a tool that cannot send it.",
+                    "schema": {"type": "string"},
+                }
+                for name in reading.IN_ADDRESS
+            ),
         ],
         "requestBody": {
             "required": True,

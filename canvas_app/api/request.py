@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import timedelta
 from typing import Any, Final, NoReturn, get_args
 
@@ -32,17 +32,31 @@ STUDY: Final = r"^[A-Za-z0-9_-]{1,64}$"
 EMAIL: Final = r"^[^\s@,;<>]+@[^\s@,;<>]+\.[^\s@,;<>]+$"
 
 FIELDS: Final = ("contact_id", "email", "conversation_id", "study", "deliver", "delay")
+# A tool may be unable to send a fixed word in the body. Addresses are logged on their way, so that nobody is
+# named there.
+IN_ADDRESS: Final = ("study", "deliver", "delay")
 _EXAMPLE = '{"contact_id": "...", "deliver": "none"}'
 _FORMS = frozenset({"application/x-www-form-urlencoded", "multipart/form-data"})
 
 
-def parse(raw: bytes, content_type: str) -> Requested:
-    """Read a body of this kind (a MIME type).
+def parse(raw: bytes, content_type: str, query: Iterable[tuple[str, str]] = ()) -> Requested:
+    """Read a body of this kind (a MIME type). ``query`` are the parameters of the address.
+
+    Of those only what says nothing about a person is taken, and what the body says counts for more.
 
     Raises BodyRefused where it is neither JSON nor a form, and FieldsRefused that lists every mistake.
     """
-    fields = {name: value for name, value in _fields(raw, content_type).items() if not _is_absent(value)}
-    problems: list[str] = []
+    sent = [(name, value) for name, value in _pairs(raw, content_type) if not _is_absent(value)]
+    there = {name for name, _ in sent}
+    given = [(name, value) for name, value in query if name in IN_ADDRESS and not _is_absent(value)]
+    pairs: list[tuple[str, Any]] = [*sent, *((name, value) for name, value in given if name not in there)]
+    fields = dict(pairs)
+    # Nobody can know which of two customers is meant.
+    problems = [
+        f"{field} is there more than once, with different values."
+        for field in FIELDS
+        if any(name == field and value != fields[field] for name, value in pairs)
+    ]
 
     def read(name: str, reader: Callable[[Any], Any]) -> Any:
         if name not in fields:
@@ -88,12 +102,16 @@ def idempotency_key(header: str | None) -> str | None:
     return key
 
 
-def _fields(raw: bytes, content_type: str) -> Mapping[str, Any]:
+class _Object(list[tuple[str, Any]]):
+    """A JSON object as its pairs, which tell of a name that comes twice."""
+
+
+def _pairs(raw: bytes, content_type: str) -> Sequence[tuple[str, Any]]:
     # Some programs send JSON and call it a form.
     looks_like_json = raw.lstrip()[:1] in (b"{", b"[")
     if content_type in _FORMS and not looks_like_json:
         try:
-            return http.form.to_dict()
+            return list(http.form.items(multi=True))
         except RequestEntityTooLarge:
             raise BodyTooLarge from None
     if not raw.strip():
@@ -102,12 +120,14 @@ def _fields(raw: bytes, content_type: str) -> Mapping[str, Any]:
             reason="body_missing",
         )
     try:
-        value = json.loads(raw.decode("utf-8-sig"), parse_constant=_refuse_constant)
+        value = json.loads(
+            raw.decode("utf-8-sig"), parse_constant=_refuse_constant, object_pairs_hook=_Object
+        )
     except (ValueError, RecursionError):
         raise BodyRefused(
             f"The body is not JSON in UTF-8. It should be an object such as {_EXAMPLE}."
         ) from None
-    if not isinstance(value, dict):
+    if not isinstance(value, _Object):
         raise BodyRefused(f"The body must be one JSON object, such as {_EXAMPLE}.")
     return value
 

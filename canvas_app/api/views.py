@@ -7,6 +7,7 @@ stands. ``docs/api.md`` and the OpenAPI description say what is asked and answer
 from __future__ import annotations
 
 import logging
+import re
 from datetime import datetime
 
 from flask import Blueprint, Response, jsonify, request
@@ -21,13 +22,16 @@ from canvas_app.web import Web
 blueprint = Blueprint("api", __name__)
 logger = logging.getLogger(__name__)
 
+# Whatever else is asked for, there is none: a zero byte would be refused by PostgreSQL, as if it were away.
+_INTERVIEW_ID = re.compile(r"[0-9a-f]{32}")
+
 
 @blueprint.route("/api/interviews", methods=["POST", "PUT"])
 def ask_for_interview() -> Response:
     """Ask for an interview. A Series sends PUT or POST; both are the same here."""
     here = web.current()
     _let_in(here)
-    wanted = reading.parse(web.body(), request.mimetype)
+    wanted = reading.parse(web.body(), request.mimetype, request.args.items(multi=True))
     key = reading.idempotency_key(web.header("Idempotency-Key"))
     workspace_id, now = _workspace(here)
     answered = requested.request(here.engine, here.jobs, here.settings, workspace_id, wanted, key)
@@ -59,10 +63,12 @@ def tell_status(interview_id: str) -> Response:
     here = web.current()
     _let_in(here)
     workspace_id, now = _workspace(here)
-    with store.reading(here.engine) as connection:
-        interview = ledger.get(connection, interview_id[:32])
+    interview = None
+    if _INTERVIEW_ID.fullmatch(interview_id):
+        with store.reading(here.engine) as connection:
+            interview = ledger.get(connection, interview_id)
     # Also one of another workspace that the app was connected to before.
-    if interview is None or interview.id != interview_id or interview.workspace_id != workspace_id:
+    if interview is None or interview.workspace_id != workspace_id:
         raise InterviewNotFound(
             "There is no interview with this interview_id. Please look at what was copied."
         )

@@ -68,9 +68,7 @@ class Faces:
         shown = self._as_of(facts.interview, facts)
         if about is not None and (shown is None or shown.state not in OPEN_STATES):
             shown = self._worth_showing(about, shown, facts) or shown
-        if shown is None:
-            return self._offer(facts, "")
-        return self._of(shown, facts, too_early=too_early)
+        return self._last(shown, facts, too_early=too_early)
 
     def another(self, line: str = "", pick: Pick = NO_PICK) -> Face:
         """What the rep gets who wants to send another: the offer, or what stands in the way of it.
@@ -87,8 +85,21 @@ class Faces:
         hindrance = self._hindrance(facts, line, pick)
         if hindrance is not None:
             return hindrance
-        shown = self._as_of(facts.interview, facts)
-        return self._offer(facts, line, pick) if shown is None else self._of(shown, facts)
+        return self._last(self._as_of(facts.interview, facts), facts, line, pick)
+
+    def _last(
+        self,
+        shown: Interview | None,
+        facts: CardFacts,
+        line: str = "",
+        pick: Pick = NO_PICK,
+        *,
+        too_early: bool = False,
+    ) -> Face:
+        """What has become of this interview; the offer where there is none, or where nothing was sent."""
+        if shown is None or shown.state == "skipped":
+            return self._offer(facts, line, pick, not_sent=shown)
+        return self._of(shown, facts, too_early=too_early)
 
     def _hindrance(self, facts: CardFacts, line: str, pick: Pick) -> Face | None:
         """What stands in the way of another interview, None if nothing does."""
@@ -195,12 +206,14 @@ class Faces:
         )
         return self._face(state, facts, self._elsewhere(interview, facts))
 
-    def _offer(self, facts: CardFacts, line: str, pick: Pick = NO_PICK) -> Face:
-        """The card from which an interview is sent."""
+    def _offer(
+        self, facts: CardFacts, line: str, pick: Pick = NO_PICK, *, not_sent: Interview | None = None
+    ) -> Face:
+        """The card from which an interview is sent. ``not_sent`` was asked for, and a limit said no."""
         offer = self._offered(facts, pick)
         if offer is None:
             return self._nothing_to_offer(facts)
-        state = states.ready(offer, contact_name=self._name, personal_line=line)
+        state = states.ready(offer, contact_name=self._name, personal_line=line, not_sent=not_sent)
         return self._face(state, facts, word=pick.word)
 
     def _offered(self, facts: CardFacts, pick: Pick) -> states.Offer | None:

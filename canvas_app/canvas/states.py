@@ -122,13 +122,21 @@ class Offer:
     nonce: str
 
 
-def ready(offer: Offer, *, contact_name: str | None, personal_line: str = "") -> Ready:
+def ready(
+    offer: Offer,
+    *,
+    contact_name: str | None,
+    personal_line: str = "",
+    not_sent: Interview | None = None,
+) -> Ready:
+    """``not_sent``: an interview that somebody has asked for, and that a limit said no to."""
+    why = not_sent and (reasons.in_words(not_sent.reason) or texts.NO_REASON)
     return Ready(
         preview=_preview(offer, contact_name),
         contact_name=contact_name,
         nonce=offer.nonce,
         study_name=offer.study.name,
-        earlier=None,
+        earlier=texts.not_sent(why) if why else None,
         personal_line=personal_line,
         choice=offer.choice,
     )

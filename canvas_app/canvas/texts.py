@@ -188,6 +188,11 @@ def failed(at: str) -> str:
     return f"Sending the interview failed on {at}."
 
 
+def not_sent(why: str) -> str:
+    """Over an offer: short enough that the reason can be read, which is cut to a line with it."""
+    return f"Not sent before: {why}"
+
+
 def outcome_unknown_since(at: str) -> str:
     return f"Tried on {at}, without a clear answer from Intercom."
 

@@ -27,6 +27,9 @@ logger = logging.getLogger(__name__)
 
 
 def main() -> None:
+    # What a command has to say it says to the person in front of it. Without a handler the bare codes of
+    # warnings would stand between; those that are no person's, `release` and `worker`, configure the log.
+    logging.getLogger().addHandler(logging.NullHandler())
     try:
         commands(prog_name="python -m canvas_app")
     except SettingsError as error:

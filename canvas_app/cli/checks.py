@@ -13,10 +13,12 @@ from sqlalchemy.engine import Connection, Engine
 from canvas_app import engine as durable
 from canvas_app import health, store
 from canvas_app.cli.findings import Finding
+from canvas_app.interviews import links as personal_links
 from canvas_app.interviews import studies
+from canvas_app.interviews.states import LINK_STATES
 from canvas_app.interviews.tables import deliveries, interviews, workers
 from canvas_app.koji import links as koji_links
-from canvas_app.settings import DEFAULT_STUDY, Settings, Study, documented_fields
+from canvas_app.settings import DEFAULT_STUDY, Settings, Study
 
 # How far two clocks may be apart, in seconds. A webhook's signature may be 300 seconds old.
 CLOCK_TOLERANCE: Final = 30.0
@@ -52,6 +54,7 @@ def look(settings: Settings, engine: Engine) -> Iterator[Finding]:
             yield Finding(
                 "note", text, "Restart the worker, which seals it with the newest, before you drop it."
             )
+        yield from _signed_links(connection, settings)
 
 
 def clock(apart: float, whose: str) -> Finding:
@@ -93,13 +96,42 @@ def _unfinished(connection: Connection) -> Iterator[Finding]:
         yield Finding("note", text, "Look at the card in their conversations, and say what you see.")
 
 
+def _signed_links(connection: Connection, settings: Settings) -> Iterator[Finding]:
+    """Personal links are signed once: they work for as long as the key that has signed them is listed."""
+    if not settings.secret_key:
+        return
+    open_ones = interviews.c.state.in_((*LINK_STATES, "planned")), interviews.c.purged_at.is_(None)
+    tokens = connection.execute(sa.select(interviews.c.link_token).where(*open_ones)).scalars().all()
+    newest = settings.secret_key[:1]
+    others = [token for token in tokens if personal_links.read_token(token, newest) is None]
+    lost = sum(personal_links.read_token(token, settings.secret_key) is None for token in others)
+    if older := len(others) - lost:
+        text = f"{older} personal link(s) that may still be opened are signed with an older SECRET_KEY."
+        yield Finding("note", text, "Keep it listed until they are over, OPEN_DAYS after they were sent.")
+    if lost:
+        text = f"{lost} personal link(s) do not work: the SECRET_KEY that has signed them is not listed."
+        yield Finding("WRONG", text, "Put that SECRET_KEY back behind the newest.")
+
+
 def _study(settings: Settings, study: Study) -> Iterator[Finding]:
     if study.secrets_lost:
         text = f"A secret of the study {study.slug} was sealed with a SECRET_KEY that is not listed any more."
         remedy = "Put that SECRET_KEY back behind the newest, or give the study its key and secret anew."
         yield Finding("WRONG", text, remedy)
-    elif study.api_key is None and study.enabled and study.slug != DEFAULT_STUDY:
-        yield Finding("MISSING", f"The study {study.slug} has no key.", documented_fields()["KOJI_API_KEY"])
+    elif study.enabled and study.slug != DEFAULT_STUDY:
+        if study.api_key is None:
+            yield Finding(
+                "MISSING",
+                f"The study {study.slug} has no key.",
+                health.remedy("koji_token_refused", "koji", study=study.slug),
+            )
+        if study.webhook_secret is None:
+            text = (
+                f"The study {study.slug} has no webhook secret of its own: its results are taken only if "
+                "Koji signs them with another study's."
+            )
+            remedy = f"python -m canvas_app studies edit {study.slug} --webhook-secret-from prompt"
+            yield Finding("note", text, remedy)
     if study.link_template is None or not study.enabled:
         return
     try:

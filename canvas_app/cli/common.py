@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ParamSpec, TypeVar
@@ -154,14 +154,20 @@ def progress(label: str, total: int | None = None) -> Iterator[Progress]:
         )
 
 
-def show_table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-    """A table at a terminal; elsewhere one line a row, with two spaces between what stands in it."""
+def show_table(columns: Sequence[str], rows: Sequence[Sequence[str]], *, whole: Collection[str] = ()) -> None:
+    """A table at a terminal; elsewhere one line a row, with two spaces between what stands in it.
+
+    Nothing is cut off in a narrow terminal. The columns that are ``whole`` are not folded either: what stands
+    in them is there to be copied.
+    """
     if is_terminal():
         from rich.console import Console
         from rich.table import Table
         from rich.text import Text
 
-        table = Table(*columns, header_style="bold")
+        table = Table(header_style="bold")
+        for name in columns:
+            table.add_column(name, overflow="fold", no_wrap=name in whole)
         for row in rows:
             table.add_row(*map(Text, row))
         Console().print(table)

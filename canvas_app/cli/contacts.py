@@ -59,6 +59,8 @@ def export_contacts(closed_since: timedelta | None, tag: str | None, ids: Path |
         raise click.UsageError("Say which contacts: one of --closed-since, --tag and --ids.")
     if not out.parent.is_dir():
         raise click.BadParameter("its folder is not there", param_hint="--out")
+    # Before Intercom is read for minutes.
+    spreadsheets.must_be_free(out)
     settings = load_settings()
     with database(settings) as engine, progress("Reading Intercom") as bar:
         export = _Export(directory(settings, engine), bar)
@@ -102,11 +104,7 @@ class _Export:
         self._bar.expect(len(contact_ids))
         for contact_id in contact_ids:
             self._bar.advance(1)
-            contact = self._fetched(contact_id)
-            if contact is None:
-                self.left_out[_NOT_FOUND] += 1
-            else:
-                self._take(contact)
+            self._take(contact_id)
 
     def tagged(self, name: str) -> None:
         tag_id = self._tags.get(name.strip().casefold())
@@ -116,23 +114,26 @@ class _Export:
             self._bar.expect(page.total)
             for contact in page.respondents:
                 self._bar.advance(1)
-                self._take(contact)
+                self._take(contact.id, contact)
 
-    def _fetched(self, contact_id: str) -> Respondent | None:
+    def _take(self, contact_id: str, contact: Respondent | None = None) -> None:
+        """Take a contact, or whom they were merged into, also while they were being read."""
         for _ in range(2):
             try:
-                return patiently(self.intercom.respondent, contact_id)
+                self._add(contact or patiently(self.intercom.respondent, contact_id))
             except ContactMerged as merged:
                 if merged.canonical_id is None:
-                    return None
-                contact_id = merged.canonical_id
+                    break
+                contact_id, contact = merged.canonical_id, None
             except PermanentError as error:
-                if error.status == 404:
-                    return None
-                raise
-        return None
+                if error.status != 404:
+                    raise
+                break
+            else:
+                return
+        self.left_out[_NOT_FOUND] += 1
 
-    def _take(self, contact: Respondent) -> None:
+    def _add(self, contact: Respondent) -> None:
         if contact.id in self._seen:
             return
         self._seen.add(contact.id)

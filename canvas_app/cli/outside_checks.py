@@ -25,6 +25,7 @@ from canvas_app.settings import INTERCOM_API_URLS, Settings, Study
 
 # An interview that nobody has: Koji looks at the key first, and at the id then.
 _UNKNOWN_INTERVIEW: Final = "00000000-0000-4000-8000-000000000000"
+_WRITTEN_FOR: Final = Settings.model_fields["intercom_version"].default
 _READABLE: Final[tuple[Literal["contacts", "conversations"], ...]] = ("contacts", "conversations")
 
 
@@ -36,22 +37,32 @@ def look(settings: Settings, engine: Engine) -> Iterator[Finding]:
     yield from _links(settings, engine)
 
 
-def _tried(what: str, call: Callable[[], Finding | None]) -> Finding | None:
-    """What a check finds, or why it could not be made."""
+def _tried(
+    what: str, call: Callable[[], Finding | None], otherwise: str, *, study: str | None = None
+) -> Finding | None:
+    """What a check finds, or why it could not be made.
+
+    ``otherwise`` is what to do about a refusal that says nothing of it itself, ``study`` the slug of the one
+    whose key it takes.
+    """
     try:
         return call()
     except LaterError as error:
         return Finding("DOWN", f"{what}: {error}", "Try again in a while.")
     except CredentialsError as error:
         wire: Literal["koji", "intercom"] = "koji" if error.reason.startswith("koji") else "intercom"
-        return Finding("WRONG", f"{what}: {error}", health.remedy(error.reason, wire))
+        return Finding("WRONG", f"{what}: {error}", health.remedy(error.reason, wire, study=study))
     except (WireError, NotConfigured) as error:
-        return Finding("WRONG", f"{what}: {in_words(error)}")
+        return Finding("WRONG", f"{what}: {in_words(error)}", otherwise)
 
 
 def _intercom(settings: Settings, intercom: IntercomDirectory) -> Iterator[Finding]:
     found: list[tuple[Me, float | None]] = []
-    failed = _tried("Intercom", lambda: found.append(intercom.me_and_clock()))
+    otherwise = (
+        "Is it Intercom that answers, and in this version? Look at INTERCOM_API_URL and INTERCOM_VERSION: "
+        f"{health.set_command(settings)}INTERCOM_VERSION={_WRITTEN_FOR}"
+    )
+    failed = _tried("Intercom", lambda: found.append(intercom.me_and_clock()), otherwise)
     if not found:
         yield failed or Finding("DOWN", "Intercom did not answer.")
         return
@@ -67,9 +78,9 @@ def _intercom(settings: Settings, intercom: IntercomDirectory) -> Iterator[Findi
         ("The admin", lambda: _admin(intercom, settings, me)),
     ]
     for what, call in asked:
-        if (finding := _tried(what, call)) is not None:
+        if (finding := _tried(what, call, otherwise)) is not None:
             yield finding
-    yield from _attributes(intercom)
+    yield from _attributes(intercom, otherwise)
     yield Finding("note", "Permissions to write are told by the first write: none can be tried harmlessly.")
 
 
@@ -106,10 +117,12 @@ def _admin(intercom: IntercomDirectory, settings: Settings, me: Me) -> Finding:
     return Finding("WRONG", text, "Set it to a teammate's id, or leave it out for the token's own.")
 
 
-def _attributes(intercom: IntercomDirectory) -> Iterator[Finding]:
+def _attributes(intercom: IntercomDirectory, otherwise: str) -> Iterator[Finding]:
     present: dict[str, provisions.Found] = {}
     failed = _tried(
-        "Reading attributes", lambda: present.update(provisions.compare(intercom.contact_attributes()))
+        "Reading attributes",
+        lambda: present.update(provisions.compare(intercom.contact_attributes())),
+        otherwise,
     )
     if failed is not None:
         yield failed
@@ -144,7 +157,9 @@ def _koji(settings: Settings, engine: Engine) -> Iterator[Finding]:
     for study in enabled:
         # One without a key is told of without a call.
         if study.api_key is not None:
-            finding = _tried(f"The study {study.slug}", functools.partial(try_key, study))
+            otherwise = "Is it Koji that answers? Look at KOJI_API_URL."
+            call = functools.partial(try_key, study)
+            finding = _tried(f"The study {study.slug}", call, otherwise, study=study.slug)
             if finding is not None:
                 yield finding
 
@@ -152,12 +167,12 @@ def _koji(settings: Settings, engine: Engine) -> Iterator[Finding]:
 def _links(settings: Settings, engine: Engine) -> Iterator[Finding]:
     with store.reading(engine) as connection:
         known = [
-            (study, _known_link(connection, study))
+            (study, *_known_link(connection, study))
             for study in studies.listed(connection, settings)
             if study.enabled
         ]
     with http_outcomes.make_http_client() as http:
-        for study, link in known:
+        for study, link, is_open in known:
             if link is None:
                 text = f"No personal link of the study {study.slug} is known yet, so none was opened."
                 yield Finding("note", text)
@@ -165,22 +180,32 @@ def _links(settings: Settings, engine: Engine) -> Iterator[Finding]:
                 text = f"A personal link of the study {study.slug} leads to no host of KOJI_LINK_HOSTS."
                 yield Finding("WRONG", text, "Add its host to KOJI_LINK_HOSTS if it is Koji's.")
             else:
-                yield _opened(http, study, link)
+                yield _opened(http, study, link, is_open=is_open)
 
 
-def _known_link(connection: sa.Connection, study: Study) -> str | None:
-    """The newest personal link that a customer was given, else one that was imported."""
+def _known_link(connection: sa.Connection, study: Study) -> tuple[str | None, bool]:
+    """The newest personal link of the study, and whether it is one that somebody may still open.
+
+    First one that a customer was given and has not answered, then one that was imported for somebody who was
+    not asked yet, at last one whose interview is over.
+    """
+    is_open = interviews.c.state.in_(("sent", "opened"))
     given = (
         sa.select(interviews.c.koji_link)
         .where(interviews.c.study == study.slug, interviews.c.koji_link.is_not(None))
         .order_by(interviews.c.created_at.desc())
         .limit(1)
     )
-    ready = sa.select(imported_links.c.link).where(imported_links.c.study == study.slug).limit(1)
-    return connection.execute(given).scalar() or connection.execute(ready).scalar()
+    ready = (
+        sa.select(imported_links.c.link)
+        .where(imported_links.c.study == study.slug, imported_links.c.interview_id.is_(None))
+        .limit(1)
+    )
+    link = connection.execute(given.where(is_open)).scalar() or connection.execute(ready).scalar()
+    return (link, True) if link else (connection.execute(given).scalar(), False)
 
 
-def _opened(http: httpx.Client, study: Study, link: str) -> Finding:
+def _opened(http: httpx.Client, study: Study, link: str, *, is_open: bool) -> Finding:
     what = f"The newest personal link of the study {study.slug}"
     try:
         # HEAD first: nobody has opened an interview by it.
@@ -193,5 +218,7 @@ def _opened(http: httpx.Client, study: Study, link: str) -> Finding:
         return Finding("ok", f"{what} opens.")
     if answer.status_code in (401, 403, 429):
         return Finding("note", f"{what} answers {answer.status_code} to a program.", "Open it in a browser.")
-    remedy = "Open it in a browser. If it was answered long ago this may be right; else look at the template."
+    if not is_open and answer.status_code < 500:
+        return Finding("note", f"{what} answers {answer.status_code}. Its interview is over.")
+    remedy = "Open it in a browser; if it leads nowhere there too, look at the link template."
     return Finding("WRONG", f"{what} answers {answer.status_code}.", remedy)

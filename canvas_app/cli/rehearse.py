@@ -26,6 +26,7 @@ from canvas_app.interviews import rehearsal, rulestore
 from canvas_app.interviews.rehearsal import Line
 from canvas_app.interviews.rulebook import Rule
 from canvas_app.interviews.services import Services
+from canvas_app.plaintext import one_line
 
 
 @click.command("dry-run")
@@ -80,7 +81,8 @@ def _tell(lines: Sequence[Line], *, only_asked: bool) -> None:
         (
             f"{line.happened_at:%Y-%m-%d %H:%M}",
             line.rule.slug,
-            line.contact_name or line.contact_email or line.contact_id,
+            # A visitor says what they are called.
+            one_line(line.contact_name, 60) or one_line(line.contact_email, 60) or line.contact_id,
             line.conversation_id,
             "yes" if line.no is None else "no",
             _why(line),

@@ -96,7 +96,7 @@ def erase(contact: str, emails: tuple[str, ...], offline: bool, yes: bool) -> No
                 click.confirm("Erase it? This cannot be undone.", abort=True)
             if not offline:
                 _clear_attributes(settings, engine, known.contacts)
-        # Somebody of whom the ledger knows nothing may be named by what has come in and is not worked on yet.
+        # Also where nothing was found: something about them may have come in since.
         rows = _erase(engine, known)
     click.echo(
         f"Erased: {rows} row(s) emptied or deleted." if rows else "Nothing is known about this contact."
@@ -118,6 +118,7 @@ def _look(engine: Engine, contact_id: str | None, emails: Sequence[str]) -> _Kno
             ("interviews", _count(connection, interviews, interviews.c.contact_id.in_(ids))),
             ("decisions of rules", _count(connection, decisions, decisions.c.contact_id.in_(ids))),
             ("imported links", _count(connection, imported_links, theirs)),
+            ("deliveries", erasing.deliveries_about(connection, ids, emails)),
         )
     return _Known(tuple(contacts), tuple(emails), counts)
 

@@ -61,7 +61,7 @@ def list_rules() -> None:
         )
         for number, rule in enumerate(rules, start=1)
     ]
-    show_table(("", "", "Rule", "Event", "After", "Study", "What for"), rows)
+    show_table(("", "", "Rule", "Event", "After", "Study", "What for"), rows, whole=("Rule",))
 
 
 @rule_commands.command("show")
@@ -202,15 +202,17 @@ def import_rules(file: Any) -> None:
         text = file.read()
     except UnicodeDecodeError as error:
         raise click.ClickException("The file is not UTF-8. Nothing was changed.") from error
-    with _database() as (settings, connection):
+    with _database(write=False) as (settings, connection):
         known = [study.slug for study in studies.listed(connection, settings)]
-        try:
-            rules = rulefile.read(text, studies=known)
-        except RuleFileError as error:
-            count = len(error.problems)
-            raise click.ClickException(
-                f"{count} mistake{'s' if count != 1 else ''}, and nothing was changed:\n{error}"
-            ) from None
+    try:
+        # Before anything is locked: on SQLite a webhook would have to wait for a long file.
+        rules = rulefile.read(text, studies=known)
+    except RuleFileError as error:
+        count = len(error.problems)
+        raise click.ClickException(
+            f"{count} mistake{'s' if count != 1 else ''}, and nothing was changed:\n{error}"
+        ) from None
+    with _database() as (_, connection):
         new = sum(rulestore.save(connection, rule) for rule in rules)
         rulestore.put_in_order(connection, [rule.slug for rule in rules])
     click.echo(f"{new} new, {len(rules) - new} changed.")

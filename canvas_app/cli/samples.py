@@ -150,13 +150,27 @@ def _rated(subject: Subject) -> dict[str, Any]:
     return _conversation(subject, conversation_rating=rating)
 
 
-def _tagged(subject: Subject) -> dict[str, Any]:
-    return {
-        "type": "contact_tag",
-        "created_at": subject.now,
-        "tag": {"type": "tag", "id": "1", "name": "sample"},
-        "contact": _contact(subject),
-    }
+_TAG: Final = {"type": "tag", "id": "1", "name": "sample"}
+
+
+def _tagged(role: str) -> Body:
+    def item(subject: Subject) -> dict[str, Any]:
+        contact = {**_contact(subject), "role": role}
+        return {"type": "contact_tag", "created_at": subject.now, "tag": _TAG, "contact": contact}
+
+    return item
+
+
+def _tagged_part(subject: Subject) -> dict[str, Any]:
+    return _conversation(subject, tags_added={"type": "tag.list", "tags": [_TAG]})
+
+
+def _gone(how: str) -> Body:
+    return lambda subject: {"type": "contact", "id": subject.contact_id, "external_id": None, how: True}
+
+
+def _merged(subject: Subject) -> dict[str, Any]:
+    return {**_contact(subject), "merged_from": {"type": "contact", "id": "sample-merged-contact"}}
 
 
 def _ping(_subject: Subject) -> dict[str, Any]:
@@ -223,7 +237,12 @@ SAMPLES: Final[Mapping[str, Sample]] = {
     "koji-ping": _from_koji(lambda _subject: {"event": "ping"}),
     "intercom-closed": _from_intercom("conversation.admin.closed", _conversation),
     "intercom-rating": _from_intercom("conversation.rating.added", _rated),
-    "intercom-tag": _from_intercom("contact.user.tag.created", _tagged),
+    "intercom-tag": _from_intercom("contact.user.tag.created", _tagged("user")),
+    "intercom-lead-tag": _from_intercom("contact.lead.tag.created", _tagged("lead")),
+    "intercom-part-tag": _from_intercom("conversation_part.tag.created", _tagged_part),
+    "intercom-merged": _from_intercom("contact.merged", _merged),
+    "intercom-archived": _from_intercom("contact.archived", _gone("archived")),
+    "intercom-deleted": _from_intercom("contact.deleted", _gone("deleted")),
     "intercom-ping": _from_intercom("ping", _ping),
     "api": Sample("/api/interviews", "API_TOKEN", _api, _by_token),
 }

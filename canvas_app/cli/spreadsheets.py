@@ -26,6 +26,8 @@ _LONGEST_CELL: Final = 500
 
 # What a spreadsheet takes for a formula: https://owasp.org/www-community/attacks/CSV_Injection
 _FORMULA = re.compile(r"[=+\-@\t\r]")
+# Where the comma is the decimal sign, a spreadsheet splits at semicolons, also in the middle of a value.
+_INNER_FORMULA = re.compile(r"""(;[\s"]*)(?=[=+\-@])""")
 
 # Names of columns as they are written in lower case with spaces; the first that is there counts. Koji's own
 # "id" may be the respondent's, so that it comes last.
@@ -59,7 +61,7 @@ class ImportRow:
 def cell(value: str | None) -> str:
     """A value as one line of text that no spreadsheet takes for a formula."""
     raw = value or ""
-    text = one_line(raw, _LONGEST_CELL)
+    text = _INNER_FORMULA.sub(r"\1'", one_line(raw, _LONGEST_CELL))
     # The first character of what was typed counts too: programs differ in what they skip before they look.
     return f"'{text}" if text and (_FORMULA.match(text) or _FORMULA.match(raw)) else text
 
@@ -78,23 +80,35 @@ def paths_for(out: Path, rows: int) -> list[Path]:
     return [out.with_name(f"{out.stem}-{number}{out.suffix}") for number in range(1, files + 1)]
 
 
+def must_be_free(out: Path) -> None:
+    """Raises ClickException where a file of this name is there: it may hold what somebody still needs."""
+    # Also those of another export of that name, which would be taken for a part of this one.
+    others = out.parent.glob(f"{glob.escape(out.stem)}-[0-9]*{glob.escape(out.suffix)}")
+    if there := next((path for path in [out, *sorted(others)] if path.exists()), None):
+        raise click.ClickException(f"{there} is there already. Move it away, or name another with --out.")
+
+
 def write(out: Path, header: Sequence[str], rows: Sequence[Sequence[str | None]]) -> list[Path]:
     """Write the rows in files of 500, readable for their owner alone; returns their paths.
 
-    Raises ClickException where one is there already: it may hold what somebody still needs.
+    Raises ClickException where one is there already, or cannot be written; then none is left.
     """
+    must_be_free(out)
     paths = paths_for(out, len(rows))
-    # Also those of another export of that name, which would be taken for a part of this one.
-    others = out.parent.glob(f"{glob.escape(out.stem)}-[0-9]*{glob.escape(out.suffix)}")
-    if there := next((path for path in [out, *paths, *sorted(others)] if path.exists()), None):
-        raise click.ClickException(f"{there} is there already. Move it away, or name another with --out.")
+    made: list[Path] = []
     for number, path in enumerate(paths):
-        path.touch(mode=0o600, exist_ok=False)
-        with path.open("w", encoding="utf-8", newline="") as file:
-            writer = csv.writer(file)
-            writer.writerow(header)
-            part = rows[number * MOST_ROWS : (number + 1) * MOST_ROWS]
-            writer.writerows([cell(value) for value in row] for row in part)
+        part = rows[number * MOST_ROWS : (number + 1) * MOST_ROWS]
+        try:
+            path.touch(mode=0o600, exist_ok=False)
+            made.append(path)
+            with path.open("w", encoding="utf-8", newline="") as file:
+                writer = csv.writer(file)
+                writer.writerow(header)
+                writer.writerows([cell(value) for value in row] for row in part)
+        except OSError as error:
+            for begun in made:
+                begun.unlink()
+            raise click.ClickException(f"{path} cannot be written: {error.strerror}.") from error
     return paths
 
 
@@ -178,7 +192,7 @@ def _row(line: int, header: list[str], cells: list[str], hosts: Collection[str])
         return ImportRow(line, problem="it has no link")
     if not koji_links.allowed(link, hosts):
         return ImportRow(line, problem="its link does not lead to an address of KOJI_LINK_HOSTS over https")
-    if email is not None and not _ADDRESS.fullmatch(email):
+    if email is not None and not (_ADDRESS.fullmatch(email) and email.isprintable()):
         return ImportRow(line, problem="its email is no address")
     if external_id is not None and (len(external_id) > 255 or not external_id.isprintable()):
         return ImportRow(line, problem="its external_id is not an id")

@@ -10,23 +10,17 @@ from pathlib import Path
 from typing import Any
 
 import click
-from rich.console import Console
-from rich.table import Table
 from sqlalchemy.engine import Connection
 from sqlalchemy.exc import IntegrityError
 
-from canvas_app import gates, health, store
-from canvas_app.cli.common import load_settings, open_engine
+from canvas_app import health, store
+from canvas_app.cli.common import database, load_settings, show_table
 from canvas_app.errors import NotConfigured, StudyRefused
 from canvas_app.interviews import studies, study_form, wording, words
 from canvas_app.plaintext import one_line
 from canvas_app.settings import DEFAULT_STUDY, Settings, Study
 
 _SOURCES = "prompt, env:NAME, file:PATH or stdin"
-# Of a shorter secret, its last four characters would be too much of it.
-_LONG_ENOUGH_TO_SHOW_ITS_END = 12
-# A table that is read by a program, or goes into a file, is not folded to the width of a terminal.
-_WIDTH_OF_A_FILE = 200
 _PREVIEW_NAME = "Mia"
 
 Command = Callable[..., Any]
@@ -73,25 +67,19 @@ def list_studies() -> None:
     with _reading(settings) as connection:
         every = studies.listed(connection, settings)
         older = studies.sealed_with_older_key(connection, settings)
-    headings = ("Study", "Name", "On", "Mode", "Key", "Webhook secret", "Link template", "Anonymous")
-    table = Table(*headings, "Credits", "Reminder", "Words")
-    for study in every:
-        table.add_row(
+    rows = [
+        (
             study.slug,
             one_line(study.name, 80),
-            _yes(study.enabled),
-            study.mode or "any",
-            _key(study),
+            "on" if study.enabled else "off",
+            f"key {_key(study)}",
             _secret(study, settings),
-            _yes(study.link_template is not None),
-            _yes(study.anonymous),
-            str(study.cost),
-            f"{study.remind_after_days} days" if study.remind_after_days else "off",
-            ", ".join(sorted(study.wording)) or "ours",
+            ", ".join(_traits(study)),
         )
-    width = None if sys.stdout.isatty() else _WIDTH_OF_A_FILE
-    # Names are text: no brackets or colons in them are rich's.
-    Console(file=sys.stdout, width=width, markup=False, emoji=False, highlight=False).print(table)
+        for study in every
+    ]
+    # The cells need no headings, since a line that is no table has none.
+    show_table(("Study", "Name", "", "", "", ""), rows, whole=("Study",))
     for study in every:
         if study.secrets_lost:
             click.echo(
@@ -124,7 +112,7 @@ def add_study(
             studies.save(connection, settings, study)
         except IntegrityError:
             raise StudyRefused([f"slug: somebody else has just added {slug}"]) from None
-    click.echo(f"Added {slug}, with the key {_key(study)}. It is {'off' if off else 'on'}.")
+    click.echo(f"Added {slug}. It is {'off' if off else 'on'}.")
     _tell_next(study, settings)
 
 
@@ -137,14 +125,14 @@ def edit_study(slug: str, *, key_source: str | None, secret_source: str | None, 
     given = _given(fields, key_source, secret_source)
     if not given:
         raise click.UsageError("Name what is to be changed; see: studies edit --help")
-    study = _change(
+    _change(
         settings,
         slug,
         lambda study, others: study_form.changed(study, given, settings=settings, others=others),
     )
     click.echo(f"Changed {slug}.")
     if "api_key" in given:
-        click.echo(f"Its key is {_key(study)} now.")
+        click.echo("It has the new key now.")
 
 
 @study_commands.command("on")
@@ -255,25 +243,18 @@ def _secret_from(source: str, option: str, what: str, *, may_be_empty: bool = Fa
 
 @contextmanager
 def _reading(settings: Settings) -> Iterator[Connection]:
-    engine = open_engine(settings)
-    try:
-        with store.reading(engine) as connection:
-            yield connection
-    finally:
-        engine.dispose()
+    with database(settings) as engine, store.reading(engine) as connection:
+        yield connection
 
 
 @contextmanager
 def _changing(settings: Settings) -> Iterator[Connection]:
     """One transaction; what is refused in it is told as the mistakes that it is."""
-    engine = open_engine(settings)
     try:
-        with store.writing(engine) as connection:
+        with database(settings) as engine, store.writing(engine) as connection:
             yield connection
     except (StudyRefused, NotConfigured) as error:
         raise click.ClickException(str(error)) from None
-    finally:
-        engine.dispose()
 
 
 def _change(settings: Settings, slug: str, change: Callable[[Study, list[Study]], Study]) -> Study:
@@ -298,24 +279,31 @@ def _found(study: Study | None, slug: str) -> Study:
 
 
 def _key(study: Study) -> str:
-    """Enough of the key to tell it from another, and too little to use it."""
+    """Whether there is a key. Nothing of it is ever shown again, not even its end."""
     if study.api_key is None:
-        return "cannot be read" if study.secrets_lost else "none"
-    if len(study.api_key) >= _LONG_ENOUGH_TO_SHOW_ITS_END:
-        return f"…{study.api_key[-4:]}"
-    return f"#{gates.fingerprint('shown', study.api_key)[:8]}"
+        return "cannot be read" if study.secrets_lost else "missing"
+    return "set"
 
 
 def _secret(study: Study, settings: Settings) -> str:
-    if study.slug == DEFAULT_STUDY:
-        return _yes(bool(settings.koji_webhook_secret))
-    if study.webhook_secret is None:
-        return "cannot be read" if study.secrets_lost else "no"
-    return "yes"
+    own = settings.koji_webhook_secret if study.slug == DEFAULT_STUDY else study.webhook_secret
+    if not own and study.secrets_lost:
+        return "webhook secret cannot be read"
+    return "webhook secret" if own else "no webhook secret"
 
 
-def _yes(value: object) -> str:
-    return "yes" if value else "no"
+def _traits(study: Study) -> Iterator[str]:
+    """What else a study is, in words that need no heading."""
+    yield f"{study.mode} mode" if study.mode else "any mode"
+    yield f"{study.cost} credit{'' if study.cost == 1 else 's'}"
+    if study.anonymous:
+        yield "anonymous"
+    if study.link_template is not None:
+        yield "link template"
+    if study.remind_after_days:
+        yield f"reminder after {study.remind_after_days} days"
+    if study.wording:
+        yield f"words for {' '.join(sorted(study.wording))}"
 
 
 def _tell_next(study: Study, settings: Settings) -> None:

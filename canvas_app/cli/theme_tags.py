@@ -6,7 +6,7 @@ import click
 import sqlalchemy as sa
 
 from canvas_app import store
-from canvas_app.cli.common import load_settings, open_engine
+from canvas_app.cli.common import database, load_settings
 from canvas_app.interviews import rules
 from canvas_app.interviews.tables import theme_tags
 
@@ -19,10 +19,8 @@ def theme_tag_commands() -> None:
 @theme_tag_commands.command("list")
 def list_theme_tags() -> None:
     """Show the tags that themes may become."""
-    engine = open_engine(load_settings())
-    with store.reading(engine) as connection:
+    with database(load_settings()) as engine, store.reading(engine) as connection:
         slugs = connection.execute(sa.select(theme_tags.c.slug).order_by(theme_tags.c.slug)).scalars().all()
-    engine.dispose()
     for slug in slugs:
         click.echo(f"koji_{slug}")
     if not slugs:
@@ -36,10 +34,8 @@ def add_theme_tag(theme: str) -> None:
     slug = rules.tag_slug(theme.removeprefix("koji_"))
     if not slug:
         raise click.BadParameter("it holds no letter or digit that a tag could be named by")
-    engine = open_engine(load_settings())
-    with store.writing(engine) as connection:
+    with database(load_settings()) as engine, store.writing(engine) as connection:
         store.insert_ignoring_conflicts(connection, theme_tags, {"slug": slug})
-    engine.dispose()
     click.echo(f"Interviews with this theme are tagged koji_{slug}.")
 
 
@@ -47,9 +43,7 @@ def add_theme_tag(theme: str) -> None:
 @click.argument("theme")
 def remove_theme_tag(theme: str) -> None:
     """Let THEME no longer become a tag. Tags that are in Intercom already stay."""
-    engine = open_engine(load_settings())
-    with store.writing(engine) as connection:
+    with database(load_settings()) as engine, store.writing(engine) as connection:
         slug = rules.tag_slug(theme.removeprefix("koji_"))
         removed = connection.execute(sa.delete(theme_tags).where(theme_tags.c.slug == slug)).rowcount
-    engine.dispose()
     click.echo("Removed." if removed else "It was not on the list.")

@@ -22,8 +22,9 @@ _SECONDS = 15.0
 _MOST_CHARACTERS = 2_000
 
 
-@click.command()
-@click.argument("kind", type=click.Choice(list(SAMPLES)))
+# Each kind on a line of its own: click would break them at their hyphens.
+@click.command(epilog="\n  ".join(["\b\nKIND is one of:", *SAMPLES]))
+@click.argument("kind", metavar="KIND", type=click.Choice(list(SAMPLES)))
 @click.option("--url", help="Where the app runs. By default PUBLIC_URL, else this machine.")
 @click.option("--workspace", metavar="ID", help="The Intercom workspace it comes from.")
 @click.option("--contact", metavar="ID", help="The Intercom contact it is about.")
@@ -54,7 +55,15 @@ def trigger(
     answer = _send(base, sample, raw_body(sample, subject), settings)
     click.echo(f"POST {base}{sample.path}\n{answer.status_code} {answer.reason_phrase}")
     click.echo(_pretty(answer))
-    if (hint := _hint(answer, sample, settings)) is not None:
+    hint = _hint(answer, sample, settings)
+    if answer.is_success and kind == "koji-ping":
+        hint = "A ping is answered whoever signs it. What tries the secret is: trigger koji-completed"
+    elif answer.is_success and kind.startswith("canvas-") and workspace is None:
+        hint = (
+            f'This was of the workspace "{subject.workspace_id}", which is nobody\'s. '
+            "For a card of yours name --workspace, --contact and --conversation."
+        )
+    if hint is not None:
         click.echo(hint, err=True)
     if not answer.is_success:
         sys.exit(1)

@@ -171,9 +171,11 @@ def _respondent(data: Mapping[str, object]) -> Respondent | None:
 
 
 def _company(data: Mapping[str, object]) -> Company | None:
-    if not isinstance(data.get("data"), list):
+    # Intercom's description calls the list "companies", and its samples "data".
+    companies = data.get("data", data.get("companies"))
+    if not isinstance(companies, list):
         return None
-    for item in reading.mappings(data["data"]):
+    for item in reading.mappings(companies):
         plan = reading.text(reading.mapping(item.get("plan")).get("name"))
         return Company(name=reading.text(item.get("name")), plan=plan)
     return Company()

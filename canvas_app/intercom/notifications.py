@@ -188,7 +188,7 @@ def _conversation_of_part(part: dict[str, Any]) -> dict[str, Any]:
         found = _CONVERSATION_URL.search(address)
         conversation_id = found[1] if found else None
     author = mapping(part.get("author"))
-    who = _id(author.get("id"), _CONTACT_ID) if author.get("type") in _PEOPLE else None
+    who = _id(author.get("id"), _CONTACT_ID) if text(author.get("type")) in _PEOPLE else None
     return {"conversation_id": conversation_id, "contact_ids": (who,) if who else ()}
 
 

@@ -12,7 +12,7 @@ from sqlalchemy.engine import Connection, Engine
 
 from canvas_app import store
 from canvas_app.engine import Jobs
-from canvas_app.interviews import frequency, ledger, links, studies
+from canvas_app.interviews import decisions, frequency, ledger, links, studies
 from canvas_app.interviews.ledger import Ask, Interview
 from canvas_app.interviews.seen import Person, Seen, unchanged
 from canvas_app.interviews.states import REPLACEABLE_STATES
@@ -115,7 +115,7 @@ def _ask(
     if request.credits is None:
         study = studies.find(connection, settings, request.study)
         request = replace(request, credits=None if study is None else study.cost)
-    ledger.expire(connection, open_days=settings.open_days, now=now, ask=request)
+    expire(connection, jobs, settings, request, now)
     replacing = (
         confirmed is not None
         and request.anyway
@@ -153,10 +153,19 @@ def _ask(
         raise _Undone(Asked(last, created=False, hindrance="asked_recently"))
     if created.state != "planned":
         # What was to be sent later would only be another one.
-        ledger.skip_planned(connection, person.workspace_id, person.contact_id, now=now, reason="replaced")
+        decisions.skip_planned(connection, person.workspace_id, person.contact_id, now=now, reason="replaced")
     delay = 0.0 if request.delay is None else request.delay.total_seconds()
     enqueue_send(connection, jobs, created, attempt=1, delay=delay)
     return Asked(created, created=True)
+
+
+def expire(connection: Connection, jobs: Jobs, settings: Settings, request: Ask, now: datetime) -> None:
+    """End the contact's interview whose time is over, so that another can be asked for.
+
+    Its link goes before the new one's job begins: a Series that waits for the new one would find the old one.
+    """
+    for ended in ledger.expire(connection, open_days=settings.open_days, now=now, ask=request):
+        enqueue_clear_link(connection, jobs, ledger.existing(connection, ended))
 
 
 def send_before(settings: Settings, origin: str, begins_at: datetime) -> datetime:

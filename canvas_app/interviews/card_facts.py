@@ -49,13 +49,17 @@ def read(
 ) -> CardFacts:
     """What the card about a contact shows: this conversation's newest interview, else the contact's newest.
 
-    One of this conversation that ended without an answer does not hide what has happened elsewhere since.
+    One of this conversation that ended without an answer does not hide what has happened elsewhere since, and
+    one of which nothing was ever sent hides nothing: it is there only where there is no other.
     ``token_fingerprint`` is that of the access token in use. ``gate_keys``: the gates whose pause is told,
     beside those of the studies in the database.
     """
     theirs = sa.and_(interviews.c.workspace_id == workspace_id, interviews.c.contact_id == contact_id)
     in_this = interviews.c.conversation_id == conversation_id
-    newest_in_this = sa.select(sa.func.max(interviews.c.created_at)).where(theirs, in_this).correlate(None)
+    skipped = interviews.c.state == "skipped"
+    newest_in_this = (
+        sa.select(sa.func.max(interviews.c.created_at)).where(theirs, in_this, ~skipped).correlate(None)
+    )
     here = sa.and_(
         in_this,
         interviews.c.state.not_in(ENDED_WITHOUT_ANSWER),
@@ -63,7 +67,7 @@ def read(
     )
     row = connection.execute(
         ledger.selected.where(theirs)
-        .order_by(sa.case((here, 0), else_=1), interviews.c.created_at.desc())
+        .order_by(sa.case((here, 0), (skipped, 2), else_=1), interviews.c.created_at.desc())
         .limit(1)
     ).first()
     newest_id = sa.select(interviews.c.id).where(theirs).order_by(interviews.c.created_at.desc()).limit(1)

@@ -13,7 +13,7 @@ from sqlalchemy.engine import Connection
 
 from canvas_app import log, store
 from canvas_app.engine import Jobs
-from canvas_app.errors import NotConfigured, WireError
+from canvas_app.errors import NotConfigured, PermanentError, WireError
 from canvas_app.interviews import ledger, outcomes, rules, workspace
 from canvas_app.interviews.ask import BY_HAND, partition
 from canvas_app.interviews.ledger import Interview
@@ -25,10 +25,18 @@ logger = logging.getLogger(__name__)
 
 
 def remember(services: Services, interview: Interview, conversation_id: str) -> None:
-    """Write down, before the message, whether the conversation is closed. Raises the wires' errors."""
+    """Write down, before the message, whether the conversation is closed. Raises the wires' errors.
+
+    Raises PermanentError where another program has named a conversation in which the contact is not: the
+    link, and the name in the greeting, are theirs.
+    """
     if interview.origin in BY_HAND or interview.was_closed is not None:
         return
-    closed = services.intercom.get_conversation(conversation_id).state == "closed"
+    conversation = services.intercom.get_conversation(conversation_id)
+    there = conversation.contact_ids
+    if interview.origin == "api" and there and interview.contact_id not in there:
+        raise PermanentError(reason="conversation_of_another")
+    closed = conversation.state == "closed"
     with store.writing(services.engine) as connection:
         ledger.change(connection, interview.id, only_from=("sending",), was_closed=closed)
 

@@ -15,7 +15,8 @@ from sqlalchemy.exc import IntegrityError
 from canvas_app import hmacs, languages, store
 from canvas_app.errors import ContactMerged, LaterError, PermanentError
 from canvas_app.intercom.models import Contact
-from canvas_app.interviews import erase, frequency, ledger, outcomes
+from canvas_app.interviews import decisions, erase, frequency, ledger, outcomes
+from canvas_app.interviews.ask import expire
 from canvas_app.interviews.ledger import Ask, Interview
 from canvas_app.interviews.outcomes import Outcome
 from canvas_app.interviews.seen import Person
@@ -100,7 +101,7 @@ def _become(services: Services, interview: Interview, contact: Contact) -> Outco
         if contact.id != interview.contact_id:
             settings = services.settings
             ask = Ask(person.workspace_id, person.contact_id, None, interview.study, interview.origin)
-            ledger.expire(connection, open_days=settings.open_days, now=now, ask=ask)
+            expire(connection, services.jobs, settings, ask, now)
             last = frequency.last_asked(connection, person, other_than=interview.id)
             reason = None
             if ledger.open_one(connection, person.workspace_id, person.contact_id) is not None:
@@ -112,7 +113,7 @@ def _become(services: Services, interview: Interview, contact: Contact) -> Outco
                     connection, interview.id, "skipped", only_from=SENDING_STATES, now=now, reason=reason
                 )
                 return outcomes.stop(reason)
-            ledger.skip_planned(
+            decisions.skip_planned(
                 connection, person.workspace_id, person.contact_id, now=now, reason="replaced"
             )
         ledger.change(

@@ -76,6 +76,17 @@ def turn(
     )
 
 
+def skip_planned(
+    connection: Connection, workspace_id: str, contact_id: str, *, now: datetime, reason: str
+) -> None:
+    """What is planned for this contact is not sent, and its decision tells why."""
+    planned = ledger.planned_one(connection, workspace_id, contact_id)
+    if planned is None:
+        return
+    if ledger.move(connection, planned.id, "skipped", only_from=("planned",), now=now, reason=reason):
+        turn(connection, planned.id, "skipped", reason)
+
+
 def newest(
     connection: Connection,
     *,

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection, Engine
@@ -26,6 +27,9 @@ End = Literal["done", "ignored", "failed"]
 # What an attempt may have to do again, each with a budget of its own.
 Counter = Literal["waits", "fills", "tries"]
 
+# Beside the event, in a delivery's content.
+_SIGNED_FOR: Final = "signed_for"
+
 
 @dataclass(frozen=True, slots=True)
 class Delivery:
@@ -36,16 +40,26 @@ class Delivery:
     # Set once its content has been merged into this interview's result.
     interview_id: str | None
     received_at: datetime
+    # The studies with whose own secrets it is signed; None where it may be about any study.
+    signed_for: tuple[str, ...] | None = None
 
 
-def keep(engine: Engine, jobs: Jobs, event: KojiEvent, raw: bytes, *, door: Door = "koji") -> bool:
+def keep(
+    engine: Engine,
+    jobs: Jobs,
+    event: KojiEvent,
+    raw: bytes,
+    *,
+    door: Door = "koji",
+    signed_for: Sequence[str] | None = None,
+) -> bool:
     """Store an event about an interview and the job that forwards it. False when it was stored before.
 
-    One that was given up is taken up again when it is delivered anew.
+    One that was given up is taken up again when it is delivered anew. ``signed_for``: see :class:`Delivery`.
     """
     key = _key(event, raw)
     handled = event.kind != "other"
-    content = content_of(event) if handled else None
+    content = content_of(event) | {_SIGNED_FOR: signed_for and list(signed_for)} if handled else None
     with store.writing(engine) as connection:
         now = store.now(connection)
         attempt = 1
@@ -141,7 +155,14 @@ def load(connection: Connection, delivery_id: str) -> Delivery | None:
     row = connection.execute(sa.select(deliveries).where(deliveries.c.id == delivery_id)).first()
     if row is None or row.state != "stored" or row.content is None or row.door == "intercom":
         return None
-    return Delivery(row.id, KojiEvent.model_validate(row.content), row.interview_id, row.received_at)
+    signed_for = row.content.get(_SIGNED_FOR)
+    return Delivery(
+        row.id,
+        KojiEvent.model_validate(row.content),
+        row.interview_id,
+        row.received_at,
+        None if signed_for is None else tuple(signed_for),
+    )
 
 
 def load_event(connection: Connection, delivery_id: str) -> Event | None:
@@ -150,6 +171,19 @@ def load_event(connection: Connection, delivery_id: str) -> Event | None:
     if row is None or row.state != "stored" or row.content is None or row.door != "intercom":
         return None
     return Event.model_validate(row.content)
+
+
+def heard_at(connection: Connection, delivery_id: str) -> datetime:
+    """When it came in."""
+    query = sa.select(deliveries.c.received_at).where(deliveries.c.id == delivery_id)
+    received_at: datetime = connection.execute(query).scalar_one()
+    return received_at
+
+
+def is_stored(connection: Connection, delivery_id: str) -> bool:
+    """Whether there is still something to be done about it; until the transaction ends it stays so."""
+    this = sa.and_(deliveries.c.id == delivery_id, stored)
+    return connection.execute(sa.select(deliveries.c.id).where(this).with_for_update()).first() is not None
 
 
 def assign(connection: Connection, delivery_id: str, interview_id: str) -> None:
@@ -306,5 +340,9 @@ def _key(event: KojiEvent, raw: bytes) -> str:
     """
     own = event.delivery_id or hashlib.sha256(raw).hexdigest()
     result = event.result
-    about = result.koji_interview_id or result.metadata.get("interview_ref") or result.external_id or "-"
+    about = result.koji_interview_id or result.metadata.get("interview_ref")
+    if about is None and result.external_id is not None:
+        # The contact's own id would stay here after they are erased.
+        about = hashlib.sha256(result.external_id.encode()).hexdigest()
+    about = about or "-"
     return f"{event.kind}:{about[:128]}:{own}"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Collection
 from typing import Final
 
 import sqlalchemy as sa
@@ -70,18 +71,29 @@ def _follow(services: Services, event: Event, contact_id: str) -> Outcome:
         former, living = [*former, contact_id], merged.canonical_id
     except PermanentError as error:
         if error.reason == "not_found":
-            return outcomes.stop("contact_missing")
+            return _erase_all(services, event, [*former, contact_id])
         raise
     former = former or services.intercom.merged_into(living)
     with store.writing(services.engine) as connection:
-        ours = _known_here(connection, workspace_id, former)
-        for old_id in ours:
+        ours = known_here(connection, workspace_id, former) - {living}
+        for old_id in sorted(ours):
             erase.follow_contact(connection, workspace_id, old_id, living)
     log.event(logger, logging.INFO, "contact_followed", contacts=len(ours))
     return outcomes.done("followed" if ours else "nobody_followed")
 
 
-def _known_here(connection: Connection, workspace_id: str, ids: list[str]) -> list[str]:
+def _erase_all(services: Services, event: Event, ids: list[str]) -> Outcome:
+    """Whom they have become is gone by now: that word may have come first, and named the one alone."""
+    with store.reading(services.engine) as connection:
+        ours = known_here(connection, event.workspace_id, ids)
+    if not ours:
+        return outcomes.stop("contact_missing")
+    for id_ in sorted(ours):
+        _erase(services, event, id_)
+    return outcomes.done("erased")
+
+
+def known_here(connection: Connection, workspace_id: str, ids: Collection[str]) -> set[str]:
     """Those of these contacts of whom there is anything here; a long history is mostly others."""
     found: set[str] = set()
     for table in (interviews, decisions):
@@ -91,4 +103,4 @@ def _known_here(connection: Connection, workspace_id: str, ids: list[str]) -> li
         found |= set(connection.execute(query.distinct()).scalars())
     imported = sa.select(imported_links.c.external_id).where(imported_links.c.external_id.in_(ids))
     found |= {id_ for id_ in connection.execute(imported.distinct()).scalars() if id_}
-    return sorted(found)
+    return found

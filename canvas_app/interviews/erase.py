@@ -22,6 +22,7 @@ from canvas_app.errors import ContactMerged, PermanentError
 from canvas_app.interviews import contact_attributes, ledger, workspace
 from canvas_app.interviews.ask import partition
 from canvas_app.interviews.contact_attributes import LINK_READY_AT, LINK_URL
+from canvas_app.interviews.decisions import turn
 from canvas_app.interviews.purge import about_nobody, nothing_personal
 from canvas_app.interviews.services import Services
 from canvas_app.interviews.states import OPEN_STATES, State
@@ -62,10 +63,15 @@ def erase_contact(
         rows += _not_found_yet(connection, workspace_id, contact_id, addresses)
         # The deliveries first: they are found by what the interviews still say.
         changed = _erase_deliveries(connection, rows, [contact_id], addresses, now)
+        # What a rule was writing at that moment: it has ended before its delivery could be emptied.
+        theirs &= interviews.c.id.not_in([row.id for row in rows])
+        rows += connection.execute(sa.select(interviews).where(theirs).with_for_update()).all()
         for row in rows:
             connection.execute(
                 sa.update(interviews).where(interviews.c.id == row.id).values(_emptied(row, now))
             )
+            if row.state == "planned":
+                turn(connection, row.id, "skipped", ERASED)
         ids = [row.id for row in rows]
         changed += len(ids)
         changed += _erase_decisions(connection, workspace_id, contact_id)
@@ -155,13 +161,17 @@ def follow_contact(connection: Connection, workspace_id: str, old_id: str, new_i
     now = store.now(connection)
     planned = _in_states(connection, workspace_id, (old_id, new_id), ("planned",))
     if len(planned) > 1:
-        _end(connection, [row.id for row in planned if row.contact_id == old_id], "skipped", now)
+        not_sent = [row.id for row in planned if row.contact_id == old_id]
+        _end(connection, not_sent, "skipped", now)
+        for id_ in not_sent:
+            turn(connection, id_, "skipped", MERGED_AWAY)
     connection.execute(
         sa.update(interviews)
         .where(interviews.c.workspace_id == workspace_id, interviews.c.contact_id == old_id)
         .values(contact_id=new_id)
     )
     _follow_decisions(connection, workspace_id, old_id, new_id)
+    _follow_deliveries(connection, old_id, new_id)
     connection.execute(
         sa.update(imported_links).where(imported_links.c.external_id == old_id).values(external_id=new_id)
     )
@@ -179,6 +189,13 @@ def _emptied(row: sa.Row[Any], now: datetime) -> dict[str, Any]:
     return values
 
 
+def deliveries_about(connection: Connection, contact_ids: Sequence[str], emails: Collection[str]) -> int:
+    """How many deliveries erasing these contacts would empty, among them those that wait to be worked on."""
+    rows = connection.execute(sa.select(interviews).where(interviews.c.contact_id.in_(contact_ids))).all()
+    about, _ = _about(rows, contact_ids, sorted(_addresses(emails)))
+    return connection.execute(sa.select(sa.func.count()).select_from(deliveries).where(about)).scalar_one()
+
+
 def _erase_deliveries(
     connection: Connection,
     rows: Sequence[sa.Row[Any]],
@@ -187,6 +204,24 @@ def _erase_deliveries(
     now: datetime,
 ) -> int:
     """Empty the deliveries about the contact, and end those that are still to be worked on."""
+    about, named = _about(rows, contact_ids, addresses)
+    found = connection.execute(
+        sa.select(deliveries.c.id, deliveries.c.state, named.label("named")).where(about)
+    ).all()
+    for row in found:
+        values: dict[str, Any] = {"content": None}
+        if row.named:
+            values["dedupe_key"] = row.id
+        if row.state == "stored":
+            values |= {"state": "ignored", "reason": ERASED, "finished_at": now}
+        connection.execute(sa.update(deliveries).where(deliveries.c.id == row.id).values(values))
+    return len(found)
+
+
+def _about(
+    rows: Sequence[sa.Row[Any]], contact_ids: Sequence[str], addresses: Collection[str]
+) -> tuple[sa.ColumnElement[bool], sa.ColumnElement[bool]]:
+    """Which deliveries are about the contact, and which of them are named after them."""
     ids = [row.id for row in rows]
     koji_ids = {row.koji_interview_id for row in rows if row.koji_interview_id}
     conversations = {row.conversation_id for row in rows if row.conversation_id}
@@ -205,18 +240,7 @@ def _erase_deliveries(
         *(_holds(key, f":{one}:") for one in (*contact_ids, *koji_ids)),
         *(key.endswith(f":{one}", autoescape=True) for one in (*contact_ids, *koji_ids)),
     )
-    about = sa.or_(deliveries.c.interview_id.in_(ids), *said, named)
-    found = connection.execute(
-        sa.select(deliveries.c.id, deliveries.c.state, named.label("named")).where(about)
-    ).all()
-    for row in found:
-        values: dict[str, Any] = {"content": None}
-        if row.named:
-            values["dedupe_key"] = row.id
-        if row.state == "stored":
-            values |= {"state": "ignored", "reason": ERASED, "finished_at": now}
-        connection.execute(sa.update(deliveries).where(deliveries.c.id == row.id).values(values))
-    return len(found)
+    return sa.or_(deliveries.c.interview_id.in_(ids), *said, named), named
 
 
 def _holds(column: sa.ColumnElement[Any], text: str) -> sa.ColumnElement[bool]:
@@ -279,3 +303,20 @@ def _follow_decisions(connection: Connection, workspace_id: str, old_id: str, ne
     # An event that concerned both has a decision about each: what was decided about the former stays for
     # counting.
     _erase_decisions(connection, workspace_id, old_id)
+
+
+def _follow_deliveries(connection: Connection, old_id: str, new_id: str) -> None:
+    """Let what is still to be worked on, or has failed, name who remains: by the former name nobody would
+    find it any more."""
+    said = _holds(sa.cast(deliveries.c.content, sa.Text), f'"{old_id}"')
+    for row in connection.execute(sa.select(deliveries.c.id, deliveries.c.content).where(said)).all():
+        content = _renamed(row.content, old_id, new_id)
+        connection.execute(sa.update(deliveries).where(deliveries.c.id == row.id).values(content=content))
+
+
+def _renamed(value: Any, old_id: str, new_id: str) -> Any:
+    if isinstance(value, dict):
+        return {name: _renamed(item, old_id, new_id) for name, item in value.items()}
+    if isinstance(value, list):
+        return [_renamed(item, old_id, new_id) for item in value]
+    return new_id if value == old_id else value

@@ -61,7 +61,7 @@ def take_in(services: Services, delivery_id: str) -> TakenIn:
         delivery = deliveries.load(connection, delivery_id)
         if delivery is None:
             return _taken(None, "stop", "nothing_to_do")
-        interview = ledger.for_result(connection, **ledger.addressees(delivery.event.result), lock=True)
+        interview = interview_of(connection, services, delivery, lock=True)
         if interview is None:
             # It may be about an interview whose start is not recorded yet.
             waits = deliveries.count(connection, delivery_id, "waits")
@@ -140,6 +140,23 @@ def settle(services: Services, delivery_id: str, attempt: int, taken: TakenIn, o
     )
 
 
+def interview_of(
+    connection: Connection, services: Services, delivery: Delivery, *, lock: bool = False
+) -> Interview | None:
+    """The interview that a delivery is about; never one of a study whose own secret has not signed it."""
+    named = ledger.addressees(delivery.event.result)
+    not_meant = studies.not_meant(connection, services.settings, delivery.signed_for)
+    interview = ledger.for_result(connection, **named, not_of=not_meant, lock=lock)
+    if interview is None and not_meant:
+        other = ledger.for_result(connection, **named)
+        if other is not None:
+            # Somebody should look: a secret was entered for the wrong study, or is in wrong hands.
+            log.event(
+                logger, logging.WARNING, "signed_for_another_study", delivery=delivery.id, interview=other.id
+            )
+    return interview
+
+
 def _taken(
     interview_id: str | None,
     verdict: Literal["write", "record", "stop", "later"],
@@ -214,7 +231,7 @@ def _merge(connection: Connection, services: Services, interview: Interview, del
 def _keep(connection: Connection, services: Services, before: Interview, result: KojiResult) -> Interview:
     """Write a merged result down. What is in Intercom already has to be written anew if it has changed."""
     if _study(connection, services, before).anonymous:
-        # Koji may not know that the study is meant to be so.
+        # For good, also where the study is marked otherwise later. Koji may not know that it is meant so.
         result = result.model_copy(update={"identity": "anonymous", "email": None})
     if rules.FAILED_GATE in (result_of(before).status, result.status):
         result = result.model_copy(update={"status": rules.FAILED_GATE})

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import uuid
+from collections.abc import Collection
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any, Final, Literal, TypedDict
@@ -230,21 +231,6 @@ def open_one(connection: Connection, workspace_id: str, contact_id: str) -> Inte
     )
 
 
-def skip_planned(
-    connection: Connection, workspace_id: str, contact_id: str, *, now: datetime, reason: str
-) -> None:
-    """What is planned for this contact is not sent."""
-    connection.execute(
-        sa.update(interviews)
-        .where(
-            interviews.c.workspace_id == workspace_id,
-            interviews.c.contact_id == contact_id,
-            interviews.c.state == "planned",
-        )
-        .values(state="skipped", reason=reason, state_since=now, remind_at=None)
-    )
-
-
 def newest_of(connection: Connection, workspace_id: str, contact_id: str) -> Interview | None:
     """The contact's newest interview, whatever became of it."""
     return _one(connection, interviews.c.workspace_id == workspace_id, interviews.c.contact_id == contact_id)
@@ -349,17 +335,20 @@ def for_result(
     koji_interview_id: str | None,
     external_id: str | None,
     workspace_id: str | None = None,
+    not_of: Collection[str] = (),
     lock: bool = False,
 ) -> Interview | None:
     """The interview a result belongs to: by our reference, then Koji's id, then the contact.
 
     A contact's id alone fits the newest interview whose link the customer can have; one that Koji knows under
-    another id is not it. One whose personal data was removed is nobody's any more.
+    another id is not it. One whose personal data was removed is nobody's any more. ``not_of``: slugs of
+    studies whose interviews are not meant.
     """
     if ref is not None and (found := get(connection, ref, lock=lock)) is not None:
-        return found if found.purged_at is None else None
+        return found if found.purged_at is None and found.study not in not_of else None
+    meant = interviews.c.study.not_in(not_of) if not_of else sa.true()
     if koji_interview_id is not None:
-        found = _one(connection, interviews.c.koji_interview_id == koji_interview_id, lock=lock)
+        found = _one(connection, interviews.c.koji_interview_id == koji_interview_id, meant, lock=lock)
         if found is not None:
             return found
     if external_id is None:
@@ -368,6 +357,7 @@ def for_result(
         interviews.c.contact_id == external_id,
         interviews.c.state.in_(MAY_HAVE_REACHED_CUSTOMER),
         interviews.c.purged_at.is_(None),
+        meant,
     ]
     if workspace_id is not None:
         conditions.append(interviews.c.workspace_id == workspace_id)
@@ -378,8 +368,8 @@ def for_result(
 
 def expire(
     connection: Connection, *, open_days: int, now: datetime, ask: Ask | None = None, most: int = 100
-) -> int:
-    """End interviews that were not answered in time, at the moment when their time was over; how many.
+) -> list[str]:
+    """End interviews that were not answered in time, at the moment when their time was over; their ids.
 
     With ``ask`` only those of its contact, so that another can be asked for.
     """
@@ -401,7 +391,7 @@ def expire(
     for row in rows:
         over_at = as_of(of_row(row), now, open_days=open_days).state_since
         move(connection, row.id, "expired", only_from=EXPIRING_STATES, now=over_at)
-    return len(rows)
+    return [row.id for row in rows]
 
 
 def newer_result_exists(connection: Connection, interview: Interview) -> bool:

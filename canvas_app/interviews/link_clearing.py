@@ -7,7 +7,6 @@ was forgotten. A newer interview's link is never taken away.
 from __future__ import annotations
 
 import logging
-from dataclasses import replace
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
@@ -41,12 +40,12 @@ def clear(services: Services, interview_id: str) -> Outcome:
     try:
         workspace.must_match(workspace.known(services), interview.workspace_id)
         try:
-            remark = _clear(services, interview)
+            remark = _clear(services, interview, interview.contact_id)
         except ContactMerged as merged:
             if merged.canonical_id is None:
                 raise
             # What is said of it in the ledger, the jobs that need it put right.
-            remark = _clear(services, replace(interview, contact_id=merged.canonical_id))
+            remark = _clear(services, interview, merged.canonical_id)
     except PermanentError as error:
         if error.status != 404:
             return outcomes.of_error(error)
@@ -128,18 +127,33 @@ def _may_stand_there(interview: Interview) -> bool:
     return interview.link_attribute_at is not None and interview.link_attribute_cleared_at is None
 
 
-def _clear(services: Services, interview: Interview) -> str | None:
+def _clear(services: Services, interview: Interview, contact_id: str) -> str | None:
     with store.reading(services.engine) as connection:
         if _newer_link_exists(connection, interview):
+            # Where that one never came to be written, it takes away what stands there when it ends.
             return "newer_link"
-    contact = services.intercom.get_contact(interview.contact_id)
-    if contact.custom_attributes.get(LINK_URL) != delivering.personal_url(services, interview):
+        dead = _dead(connection, interview, contact_id)
+    contact = services.intercom.get_contact(contact_id)
+    there = contact.custom_attributes.get(LINK_URL)
+    if there not in {delivering.personal_url(services, one) for one in dead}:
         # Cleared before, or somebody else's by now.
         return "not_there"
     # What tells a Series that the link is there goes first.
-    contact_attributes.empty(services.intercom, interview.contact_id, LINK_READY_AT)
-    contact_attributes.empty(services.intercom, interview.contact_id, LINK_URL)
+    contact_attributes.empty(services.intercom, contact_id, LINK_READY_AT)
+    contact_attributes.empty(services.intercom, contact_id, LINK_URL)
     return None
+
+
+def _dead(connection: Connection, interview: Interview, contact_id: str) -> list[Interview]:
+    """The contact's interviews whose link may have been written and leads nowhere: this one, and others."""
+    ended = sa.and_(
+        interviews.c.workspace_id == interview.workspace_id,
+        interviews.c.contact_id.in_((interview.contact_id, contact_id)),
+        interviews.c.link_attribute_at.is_not(None),
+        interviews.c.state.not_in(LINK_STATES),
+    )
+    rows = connection.execute(ledger.selected.where(sa.or_(ended, interviews.c.id == interview.id))).all()
+    return [ledger.of_row(row) for row in rows]
 
 
 def _newer_link_exists(connection: Connection, interview: Interview) -> bool:

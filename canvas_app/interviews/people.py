@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from canvas_app import languages
 from canvas_app.errors import ContactMerged, PermanentError
+from canvas_app.intercom.models import Contact
 from canvas_app.interviews.services import Services
 
 
@@ -25,12 +27,7 @@ class Known:
 def look(services: Services, contact_id: str) -> Known | None:
     """The contact, None when there is none any more. Raises the wires' errors."""
     try:
-        contact = services.intercom.get_contact(contact_id)
-    except ContactMerged as merged:
-        if merged.canonical_id is None:
-            raise
-        # Once: a chain of merges is Intercom's own to resolve.
-        contact = services.intercom.get_contact(merged.canonical_id)
+        contact = _get(services, contact_id)
     except PermanentError as error:
         if error.reason == "not_found":
             return None
@@ -40,10 +37,21 @@ def look(services: Services, contact_id: str) -> Known | None:
     return Known(
         id=contact.id,
         role=contact.role,
-        language=contact.language and contact.language[:35],
+        # A visitor's browser may say anything there.
+        language=languages.tag(contact.language),
         unsubscribed=contact.unsubscribed,
         blocked=contact.blocked,
         name=contact.name,
         email=contact.email,
         tags=frozenset(tag.name for tag in tags),
     )
+
+
+def _get(services: Services, contact_id: str) -> Contact:
+    try:
+        return services.intercom.get_contact(contact_id)
+    except ContactMerged as merged:
+        if merged.canonical_id is None:
+            raise
+        # Once: a chain of merges is Intercom's own to resolve.
+        return services.intercom.get_contact(merged.canonical_id)

@@ -15,11 +15,13 @@ from sqlalchemy.engine import Connection
 from sqlalchemy.exc import IntegrityError
 
 from canvas_app import store
-from canvas_app.errors import NotConfigured, WireError
+from canvas_app.errors import NotConfigured, PermanentError, WireError
+from canvas_app.intercom.models import Conversation
 from canvas_app.interviews import (
     ask,
     contacts,
     decisions,
+    erase,
     frequency,
     hours,
     ledger,
@@ -34,6 +36,7 @@ from canvas_app.interviews import (
 )
 from canvas_app.interviews.ledger import Interview
 from canvas_app.interviews.outcomes import Outcome
+from canvas_app.interviews.people import Known
 from canvas_app.interviews.rulebook import Facts, No, Rule
 from canvas_app.interviews.seen import Person
 from canvas_app.interviews.services import Services
@@ -57,17 +60,21 @@ def look_again(services: Services, interview: Interview) -> Outcome:
             # It may be there already: that is to be found out, whatever would speak against it now.
             return outcomes.done()
         now = store.now(connection)
-    if interview.state == "planned" and interview.not_before is not None and interview.not_before > now:
-        return outcomes.later(NOT_YET, (interview.not_before - now).total_seconds())
+    due = interview.not_before if interview.state == "planned" else None
+    if due is not None and due > now:
+        return outcomes.later(NOT_YET, (due - now).total_seconds())
     try:
-        opens_at = _opens_at(services, interview, now)
+        begins_at = opens_at(services, interview, now)
         no = _against(services, interview)
     except (WireError, NotConfigured) as error:
         return outcomes.of_error(error)
+    if no is None and due is not None and now - due > GIVEN_UP_AFTER:
+        # No worker was there to look at it for a day: the moment is over.
+        no = No("too_late")
     if no is not None:
         return _skip(services, interview, no)
-    if opens_at > now:
-        return _wait_for_opening(services, interview, opens_at, opens_at - now)
+    if begins_at > now:
+        return _wait_for_opening(services, interview, begins_at, begins_at - now)
     if interview.state != "planned":
         return outcomes.done()
     try:
@@ -79,22 +86,26 @@ def look_again(services: Services, interview: Interview) -> Outcome:
     return outcomes.done() if no is None else _skip(services, interview, no)
 
 
-def objection(services: Services, interview: Interview) -> str | None:
-    """What speaks against this contact hearing from us now, as a reason code. Raises the wires' errors."""
-    no = _against(services, interview)
-    return None if no is None else no.reason
-
-
 def against_contact(services: Services, interview: Interview) -> No | None:
     """What the contact themselves have against it, asked anew. Raises the wires' errors."""
-    ours = workspace.known(services)
-    workspace.must_match(ours, interview.workspace_id)
-    person = people.look(services, interview.contact_id)
-    if person is None:
-        return No("contact_gone")
-    return rulebook.against_person(
-        Facts(tags=person.tags, unsubscribed=person.unsubscribed, blocked=person.blocked)
-    )
+    return _against_person(_look(services, interview))
+
+
+def against_conversation(conversation: Conversation) -> No | None:
+    """What a conversation has against a link in it that is one person's."""
+    tags, participants = frozenset(conversation.tag_names), len(conversation.contact_ids)
+    return rulebook.against_person(Facts(tags=tags, participants=participants))
+
+
+def opens_at(services: Services, interview: Interview, now: datetime) -> datetime:
+    """When it may be sent: now, or where the rule keeps business hours, when they begin."""
+    with store.reading(services.engine) as connection:
+        rule, _ = _rule(connection, interview)
+    wanted = rule.conditions.business_hours if rule is not None else None
+    if wanted is None:
+        return now
+    zone = hours.zone_of(workspace.known(services).timezone)
+    return hours.next_opening(hours.parse(wanted), now, zone)
 
 
 def skip(
@@ -114,7 +125,39 @@ def _against(services: Services, interview: Interview) -> No | None:
     if no is not None or contacts.is_unknown(interview):
         # Who is not known yet is asked about once they are.
         return no
-    return against_contact(services, interview)
+    person = _look(services, interview)
+    if person is not None and person.id != interview.contact_id:
+        # Who lives on in another contact may have been asked as that one.
+        with store.writing(services.engine) as connection:
+            erase.follow_contact(connection, interview.workspace_id, interview.contact_id, person.id)
+            interview = ledger.existing(connection, interview.id)
+            now = store.now(connection)
+            no = _against_by_ledger(connection, services, interview, now, rule)
+    no = no or _against_person(person)
+    goes_there = rule is not None or interview.deliver == "conversation"
+    if no is not None or interview.conversation_id is None or not goes_there:
+        return no
+    try:
+        conversation = services.intercom.get_conversation(interview.conversation_id)
+    except PermanentError as error:
+        if error.reason == "not_found":
+            return No("conversation_missing")
+        raise
+    return against_conversation(conversation)
+
+
+def _look(services: Services, interview: Interview) -> Known | None:
+    ours = workspace.known(services)
+    workspace.must_match(ours, interview.workspace_id)
+    return people.look(services, interview.contact_id)
+
+
+def _against_person(person: Known | None) -> No | None:
+    if person is None:
+        return No("contact_gone")
+    return rulebook.against_person(
+        Facts(tags=person.tags, unsubscribed=person.unsubscribed, blocked=person.blocked)
+    )
 
 
 def _rule(
@@ -138,7 +181,7 @@ def _against_by_ledger(
     found = limits.history(
         connection,
         Person(interview.workspace_id, interview.contact_id),
-        # Whoever names a conversation through the API means it.
+        # As below: through the API it is named on purpose.
         interview.conversation_id if rule is not None else None,
         now=now,
         open_days=services.settings.open_days,
@@ -147,17 +190,6 @@ def _against_by_ledger(
     # What is planned for later stands in nobody's way.
     found = replace(found, planned=False)
     return rulebook.against_history(found, sent_at=now, ask_again_days=services.settings.ask_again_days)
-
-
-def _opens_at(services: Services, interview: Interview, now: datetime) -> datetime:
-    """When it may be sent: now, or where the rule keeps business hours, when they begin."""
-    with store.reading(services.engine) as connection:
-        rule, _ = _rule(connection, interview)
-    wanted = rule.conditions.business_hours if rule is not None else None
-    if wanted is None:
-        return now
-    zone = hours.zone_of(workspace.known(services).timezone)
-    return hours.next_opening(hours.parse(wanted), now, zone)
 
 
 def _skip(services: Services, interview: Interview, no: No) -> Outcome:
@@ -202,6 +234,7 @@ def _begin(connection: Connection, services: Services, interview_id: str) -> No 
         # Nobody has looked since its time was over.
         over_at = ledger.as_of(open_one, now, open_days=services.settings.open_days).state_since
         ledger.move(connection, open_one.id, "expired", only_from=(open_one.state,), now=over_at)
+        ask.enqueue_clear_link(connection, services.jobs, open_one)
     ledger.move(
         connection,
         interview.id,

@@ -55,7 +55,7 @@ def expire(services: Services) -> int:
     """Unanswered interviews expire, also where nobody looks at them."""
     with store.writing(services.engine) as connection:
         now = store.now(connection)
-        return ledger.expire(connection, open_days=services.settings.open_days, now=now, most=_MOST)
+        return len(ledger.expire(connection, open_days=services.settings.open_days, now=now, most=_MOST))
 
 
 def end_abandoned_sends(services: Services) -> int:
@@ -135,7 +135,7 @@ def _revive_result(
     if delivery is None:
         return
     if given_up:
-        interview = ledger.for_result(connection, **ledger.addressees(delivery.event.result))
+        interview = forward.interview_of(connection, services, delivery)
         forward.give_up(connection, delivery_id, interview, "given_up", store.now(connection))
         return
     where = deliveries.partition_of(connection, delivery.event, key)

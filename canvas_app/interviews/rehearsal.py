@@ -52,10 +52,11 @@ class Line:
 
 @dataclass(frozen=True, slots=True)
 class _Asked:
-    """Somebody was asked, or would have been."""
+    """Somebody was asked, or would have been: decided at one moment, and sent ``at`` another."""
 
     contact_id: str
     conversation_id: str | None
+    decided_at: datetime
     at: datetime
     rule: str | None = None
     credits: int = 0
@@ -115,11 +116,13 @@ class _Stage:
         asked = False
         for rule in rules:
             at = event.happened_at or datetime.now(UTC)
-            sent_at = rulebook.sent_at(rule, at, self._timezone)
-            no = No("another_rule") if asked else self._against(event, conversation, person, rule, sent_at)
+            sent_at = rulebook.sent_at(rule, at, at, self._timezone)
+            no: No | None = No("another_rule")
+            if not asked:
+                no = self._against(event, conversation, person, rule, at, sent_at)
             if no is None:
                 asked = True
-                self._remember(event, rule, sent_at)
+                self._remember(event, rule, at, sent_at)
             yield Line(
                 happened_at=at,
                 rule=rule,
@@ -137,6 +140,7 @@ class _Stage:
         conversation: Conversation,
         person: Known | None,
         rule: Rule,
+        at: datetime,
         sent_at: datetime,
     ) -> No | None:
         if person is None:
@@ -150,7 +154,7 @@ class _Stage:
         ]
         return (
             rulebook.against_history(
-                self._history(event, conversation, sent_at),
+                self._history(event, conversation, at, sent_at),
                 sent_at=sent_at,
                 ask_again_days=self._settings.ask_again_days,
             )
@@ -162,25 +166,29 @@ class _Stage:
             )
         )
 
-    def _history(self, event: Event, conversation: Conversation, sent_at: datetime) -> History:
-        moments = [
-            one.at for one in self._asked if one.contact_id == event.contact_ids[0] and one.at <= sent_at
-        ]
+    def _history(self, event: Event, conversation: Conversation, at: datetime, sent_at: datetime) -> History:
+        theirs = [one for one in self._asked if one.contact_id == event.contact_ids[0]]
         return History(
-            asked_at=max(moments, default=None),
-            asked_in_conversation=any(one.conversation_id == conversation.id for one in self._asked),
+            planned=any(one.decided_at <= at < one.at for one in theirs),
+            asked_at=max((one.at for one in theirs if one.at <= sent_at), default=None),
+            # What was truly asked later may be what followed from this very event.
+            asked_in_conversation=any(
+                one.conversation_id == conversation.id and one.decided_at <= at for one in self._asked
+            ),
         )
 
-    def _remember(self, event: Event, rule: Rule, sent_at: datetime) -> None:
+    def _remember(self, event: Event, rule: Rule, at: datetime, sent_at: datetime) -> None:
         cost = self._studies[rule.study].cost
-        self._asked.append(_Asked(event.contact_ids[0], event.conversation_id, sent_at, rule.slug, cost))
+        self._asked.append(_Asked(event.contact_ids[0], event.conversation_id, at, sent_at, rule.slug, cost))
 
 
 def _asked_before(connection: Connection) -> list[_Asked]:
     """Who was truly asked; by which rule does not matter, since the rules are played anew."""
     rows = connection.execute(sa.select(interviews).where(frequency.REACHED))
     found = [ledger.Interview(**row._mapping) for row in rows]  # noqa: SLF001 - SQLAlchemy's documented name
-    return [_Asked(one.contact_id, one.conversation_id, frequency.asked_at(one)) for one in found]
+    return [
+        _Asked(one.contact_id, one.conversation_id, one.created_at, frequency.asked_at(one)) for one in found
+    ]
 
 
 def _conversations(

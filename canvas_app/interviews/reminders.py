@@ -22,7 +22,6 @@ from canvas_app.interviews import (
     once,
     outcomes,
     planning,
-    rulebook,
     studies,
     wording,
     words,
@@ -31,7 +30,6 @@ from canvas_app.interviews import (
 from canvas_app.interviews.ask import partition
 from canvas_app.interviews.ledger import Interview
 from canvas_app.interviews.outcomes import Outcome
-from canvas_app.interviews.rulebook import Facts
 from canvas_app.interviews.services import Services
 from canvas_app.interviews.states import STATES
 from canvas_app.interviews.tables import interviews
@@ -88,7 +86,8 @@ def remind(services: Services, interview_id: str) -> Outcome:
     with store.reading(services.engine) as connection:
         interview = ledger.get(connection, interview_id)
         study = interview and studies.find(connection, services.settings, interview.study)
-    if interview is None or not _to_be_reminded(interview):
+        now = store.now(connection)
+    if interview is None or not _to_be_reminded(services, interview, now):
         return outcomes.stop("not_to_be_reminded")
     if not study or not study.enabled or study.remind_after_days is None:
         return outcomes.stop("reminder_off")
@@ -107,6 +106,10 @@ def settle(services: Services, interview_id: str, outcome: Outcome) -> None:
             now = store.now(connection)
             ledger.change(connection, interview_id, only_from=STATES, reminded_at=now, remind_at=None)
             closing.enqueue(connection, services.jobs, ledger.existing(connection, interview_id))
+    elif outcome["reason"] == planning.NOT_YET:
+        with store.writing(services.engine) as connection:
+            opens_at = store.now(connection) + timedelta(seconds=outcome["after"] or 0.0)
+            ledger.change(connection, interview_id, only_from=("sent",), remind_at=opens_at)
     elif outcome["kind"] not in ("later", "credentials"):
         with store.writing(services.engine) as connection:
             ledger.change(connection, interview_id, only_from=STATES, remind_at=None)
@@ -131,8 +134,10 @@ def _enqueue(connection: Connection, services: Services, interview: Interview, n
     )
 
 
-def _to_be_reminded(interview: Interview) -> bool:
-    return interview.state == "sent" and interview.opened_at is None and interview.reminded_at is None
+def _to_be_reminded(services: Services, interview: Interview, now: datetime) -> bool:
+    # Its time may be over, and nobody have looked since: the link leads nowhere then.
+    current = ledger.as_of(interview, now, open_days=services.settings.open_days)
+    return current.state == "sent" and current.opened_at is None and current.reminded_at is None
 
 
 def _remind(services: Services, interview: Interview, conversation_id: str) -> Outcome:
@@ -140,14 +145,17 @@ def _remind(services: Services, interview: Interview, conversation_id: str) -> O
     public_url = interview.public_url or settings.public_url
     if public_url is None:
         raise NotConfigured(["PUBLIC_URL"])
+    with store.reading(services.engine) as connection:
+        claimed = once.is_claimed(connection, interview.id, "reminder")
+        now = store.now(connection)
+    opens_at = planning.opens_at(services, interview, now)
+    if opens_at > now and not claimed:
+        return outcomes.later(planning.NOT_YET, (opens_at - now).total_seconds())
     no = planning.against_contact(services, interview)
     if no is not None:
         return outcomes.stop(no.reason)
     conversation = services.intercom.get_conversation(conversation_id)
-    of_the_conversation = Facts(
-        tags=frozenset(conversation.tag_names), participants=len(conversation.contact_ids)
-    )
-    no = rulebook.against_person(of_the_conversation)
+    no = planning.against_conversation(conversation)
     if no is not None:
         return outcomes.stop(no.reason)
     with store.writing(services.engine) as connection:
@@ -180,9 +188,9 @@ def _remind(services: Services, interview: Interview, conversation_id: str) -> O
             conversation_id, admin_id=author, body=body, begin_by=begin_by
         ),
         is_there=is_there,
-        forbidden=lambda connection, _now: (
+        forbidden=lambda connection, now: (
             None
-            if _to_be_reminded(ledger.existing(connection, interview.id, lock=True))
+            if _to_be_reminded(services, ledger.existing(connection, interview.id, lock=True), now)
             else "not_to_be_reminded"
         ),
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
+import unicodedata
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Annotated, Any, Final, Literal, get_args
@@ -57,6 +58,10 @@ Reason = Literal[
     "contact_gone",
     "conversation_missing",
     "answered_meanwhile",
+    # Time
+    "event_too_old",
+    "too_late",
+    "not_decided",
 ]
 REASONS: Final[tuple[Reason, ...]] = get_args(Reason)
 
@@ -72,6 +77,8 @@ _OWN_TAG = re.compile(r"koji_[a-z]+_sentiment")
 _DELAY = re.compile(r"([0-9]{1,8}) *(second|minute|hour|day|week)s?")
 _SECONDS: Final = {"week": 604_800, "day": 86_400, "hour": 3_600, "minute": 60, "second": 1}
 LONGEST_DELAY: Final = timedelta(days=90)
+# What could not be decided about for so long is asked about no more.
+HEARD_WITHIN: Final = timedelta(hours=24)
 _SLUG = r"^[a-z0-9][a-z0-9_-]{0,63}$"
 
 
@@ -111,8 +118,17 @@ def _several(value: Any) -> Any:
     return (value,) if isinstance(value, str) else value
 
 
+def _no_controls(value: str) -> str:
+    """A terminal would obey some of them, and PostgreSQL takes no text with a zero."""
+    if any(unicodedata.category(char) == "Cc" and char not in "\n\t" for char in value):
+        raise ValueError("holds a control character")
+    return value
+
+
+# What people read, on one line or on several.
+_Text = Annotated[str, AfterValidator(_no_controls)]
 TagNames = Annotated[
-    tuple[Annotated[str, Field(min_length=1, max_length=120)], ...], BeforeValidator(_several)
+    tuple[Annotated[_Text, Field(min_length=1, max_length=120)], ...], BeforeValidator(_several)
 ]
 
 
@@ -148,9 +164,9 @@ class Rule(_Strict):
     """When ``event`` happens and the conditions hold, ask with ``study`` after ``delay`` seconds."""
 
     slug: Annotated[str, Field(pattern=_SLUG)]
-    title: Annotated[str, Field(min_length=1, max_length=120)]
+    title: Annotated[_Text, Field(min_length=1, max_length=120)]
     event: RuleEvent
-    description: Annotated[str, Field(max_length=1000)] = ""
+    description: Annotated[_Text, Field(max_length=1000)] = ""
     study: Annotated[str, Field(min_length=1, max_length=64)] = "default"
     delay: Annotated[
         Annotated[int, Field(ge=0, le=int(LONGEST_DELAY.total_seconds()), strict=True)],
@@ -275,6 +291,11 @@ def against_share(rule: Rule, workspace_id: str, contact_id: str) -> No | None:
     return No("not_in_share", f"{rule.limits.share} per cent are asked")
 
 
+def against_age(heard_at: datetime, now: datetime) -> No | None:
+    """Whether the moment is over: an event that could not be decided about for a day leads to nothing."""
+    return No("event_too_old") if now - heard_at > HEARD_WITHIN else None
+
+
 def against_week(limits: Limits, *, interviews: int, credits_: int, cost: int) -> No | None:
     """Whether one more is too much, after so many in the seven days before it."""
     most, budget = limits.interviews_per_week, limits.credits_per_week
@@ -285,9 +306,9 @@ def against_week(limits: Limits, *, interviews: int, credits_: int, cost: int) -
     return None
 
 
-def sent_at(rule: Rule, now: datetime, timezone: str | None) -> datetime:
-    """When a message that is decided on now is sent."""
-    moment = now + timedelta(seconds=rule.delay)
+def sent_at(rule: Rule, heard_at: datetime, now: datetime, timezone: str | None) -> datetime:
+    """When a message that is decided on now is sent. Its delay counts from when the event was heard of."""
+    moment = max(heard_at + timedelta(seconds=rule.delay), now)
     wanted = rule.conditions.business_hours
     if wanted is None:
         return moment

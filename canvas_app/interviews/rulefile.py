@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 import tomllib
-from collections import Counter
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
@@ -19,7 +18,12 @@ _RULE: Final = re.compile(r"\s*\[\[\s*rules\s*\]\]")
 _TABLE: Final = re.compile(r"\s*\[\s*rules\s*\.\s*([A-Za-z0-9_-]+)\s*\]")
 _OTHER_TABLE: Final = re.compile(r"""\s*\[{1,2}\s*["']?([A-Za-z0-9_-]+)""")
 _KEY: Final = re.compile(r"""\s*["']?([A-Za-z0-9_-]+)["']?((?:\s*\.\s*["']?[A-Za-z0-9_-]+["']?)*)\s*=""")
+# Longer than any number that means something here; Python reads none of more than 4300 digits.
+_LONG_NUMBER: Final = re.compile(r"[0-9_]{4300}")
 _AT_LINE: Final = re.compile(r" \(at (?:line ([0-9]+), column [0-9]+|end of document)\)$")
+
+# A thousand rules and more. What is longer is no rule file, and would take long to be read.
+LONGEST: Final = 1_000_000
 
 _Place = tuple[int | str, ...]
 
@@ -33,7 +37,9 @@ class Problem:
     message: str
 
     def __str__(self) -> str:
-        return f"line {self.line}: {self.field} {self.message}".replace(":  ", ": ")
+        said = f"line {self.line}: {self.field} {self.message}".replace(":  ", ": ")
+        # A key of the file may hold what a terminal would obey.
+        return "".join(char if char.isprintable() else repr(char)[1:-1] for char in said)
 
 
 class RuleFileError(Exception):
@@ -46,10 +52,7 @@ class RuleFileError(Exception):
 
 def read(text: str, *, studies: Collection[str]) -> list[Rule]:
     """The rules of a file, in its order. ``studies`` are those that there are. Raises RuleFileError."""
-    try:
-        document = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
-        raise RuleFileError([_unreadable(text, str(error))]) from None
+    document = _document(text)
     lines = _Lines(text)
     problems = [
         Problem(lines.of((name,)), name, "is not known here; a file holds [[rules]]")
@@ -71,6 +74,23 @@ def read(text: str, *, studies: Collection[str]) -> list[Rule]:
     if problems:
         raise RuleFileError(problems)
     return rules
+
+
+def _document(text: str) -> dict[str, Any]:
+    if len(text) > LONGEST:
+        raise RuleFileError([Problem(1, "", f"is longer than {LONGEST:,} characters")])
+    try:
+        return tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        problem = _unreadable(text, str(error))
+    except RecursionError:
+        problem = Problem(1, "", "is nested too deeply")
+    except ValueError:
+        # The one that Python's own reader of numbers raises.
+        found = _LONG_NUMBER.search(text)
+        line = text.count("\n", 0, found.start()) + 1 if found else 1
+        problem = Problem(line, "", "holds a number that is too long")
+    raise RuleFileError([problem])
 
 
 def write(rules: Sequence[Rule]) -> str:
@@ -107,14 +127,14 @@ def _problems(table: dict[str, Any], studies: Collection[str]) -> list[tuple[_Pl
 
 def _twice(tables: list[dict[str, Any]], lines: _Lines) -> list[Problem]:
     slugs = [table.get("slug") for table in tables]
-    counted = Counter(slug for slug in slugs if isinstance(slug, str))
-    seen: set[object] = set()
+    seen: set[str] = set()
     problems = []
     for number, slug in enumerate(slugs):
-        if slug in seen and counted[str(slug)] > 1:
+        if not isinstance(slug, str):
+            continue
+        if slug in seen:
             problems.append(Problem(lines.of((number, "slug")), "slug", "is that of a rule further up"))
-        if isinstance(slug, str):
-            seen.add(slug)
+        seen.add(slug)
     return problems
 
 
@@ -165,7 +185,7 @@ class _Lines:
         here: _Place = ()
         rule = -1
         quote = ""
-        for number, line in enumerate(text.splitlines(), start=1):
+        for number, line in enumerate(text.split("\n"), start=1):
             if not quote:
                 if _RULE.match(line):
                     rule += 1

@@ -7,7 +7,7 @@ https://www.koji.so/docs/api-authentication. Keys and secrets are sealed in the 
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Final
 
@@ -99,12 +99,48 @@ def gate_keys(connection: Connection, settings: Settings) -> dict[str, Wire]:
     return gates.keys_of(settings) | dict.fromkeys(own, "koji")
 
 
+def by_gate(connection: Connection, settings: Settings) -> dict[str, str]:
+    """The slug of the study whose key passes a gate; of several with one key the environment's, or one."""
+    rows = connection.execute(
+        sa.select(studies.c.gate_key, studies.c.slug)
+        .where(studies.c.enabled, studies.c.gate_key.is_not(None))
+        .order_by(studies.c.slug.desc())
+    ).all()
+    default = settings.default_study.api_key
+    return {row.gate_key: row.slug for row in rows} | (
+        {gates.key_of("koji", default): DEFAULT_STUDY} if default else {}
+    )
+
+
 def webhook_secrets(connection: Connection, settings: Settings) -> list[str]:
     """Every secret that a webhook of Koji's may be signed with, the environment's first.
 
     Of studies that are off, too: their results may still come.
     """
     return _webhook_secrets(listed(connection, settings), settings)
+
+
+def signed_for(
+    connection: Connection, settings: Settings, fits: Callable[[Sequence[str]], bool]
+) -> list[str]:
+    """The studies of the database whose own secrets fit a webhook."""
+    every = listed(connection, settings)
+    return [study.slug for study in every if fits(_own_webhook_secrets(study))]
+
+
+def not_meant(connection: Connection, settings: Settings, signed: Sequence[str] | None) -> list[str]:
+    """The studies that a webhook cannot be about which is signed with the secrets of these alone.
+
+    They have a secret of their own, so that Koji signs what is about them with that. None: it may be about
+    any study.
+    """
+    if signed is None:
+        return []
+    every = listed(connection, settings)
+    own = {study.slug for study in every if _own_webhook_secrets(study)}
+    if settings.koji_webhook_secret:
+        own.add(DEFAULT_STUDY)
+    return sorted(own.difference(signed))
 
 
 def missing(every: Sequence[Study], settings: Settings) -> list[str]:
@@ -197,8 +233,12 @@ def _slugs(found: Iterable[str]) -> list[str]:
 
 
 def _webhook_secrets(every: Sequence[Study], settings: Settings) -> list[str]:
-    own = [secret.strip() for study in every for secret in (study.webhook_secret or "").split(",")]
-    return [*settings.koji_webhook_secret, *filter(None, own)]
+    own = [secret for study in every for secret in _own_webhook_secrets(study)]
+    return [*settings.koji_webhook_secret, *own]
+
+
+def _own_webhook_secrets(study: Study) -> list[str]:
+    return [secret.strip() for secret in (study.webhook_secret or "").split(",") if secret.strip()]
 
 
 def _with(default: Study, row: Mapping[Any, Any]) -> Study:

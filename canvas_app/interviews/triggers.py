@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import logging
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
@@ -68,6 +69,7 @@ class _Scene:
     """Everything that all rules weigh about one event."""
 
     event: Event
+    heard_at: datetime
     ours: Workspace
     occasion: Occasion
     person: Known
@@ -85,13 +87,14 @@ def decide(services: Services, delivery_id: str) -> Outcome:
     with store.reading(services.engine) as connection:
         enabled = rulestore.enabled_for(connection, EVENTS[event.kind])
         former = decisions.so_far(connection, delivery_id)
+        heard_at = deliveries.heard_at(connection, delivery_id)
     if not enabled:
         return outcomes.stop("no_rule")
     try:
         ours = workspace.known(services)
         if ours.workspace_id != event.workspace_id:
             return outcomes.stop("other_workspace")
-        return _decide(services, delivery_id, event, ours, enabled, former)
+        return _decide(services, delivery_id, event, ours, enabled, former, heard_at)
     except (WireError, NotConfigured) as error:
         return outcomes.of_error(error)
 
@@ -110,13 +113,13 @@ def settle(services: Services, delivery_id: str, attempt: int, outcome: Outcome)
                 tries = deliveries.count(connection, delivery_id, "tries")
                 pause = rules.result_pause(tries, outcome["after"], chance=services.chance())
             if pause is None:
-                deliveries.finish(connection, delivery_id, "failed", reason, now)
+                _give_up(connection, delivery_id, reason, now)
             else:
                 deliveries.enqueue_react(
                     connection, services.jobs, delivery_id, attempt=attempt + 1, delay=pause
                 )
         elif kind == "permanent":
-            deliveries.finish(connection, delivery_id, "failed", reason, now)
+            _give_up(connection, delivery_id, reason, now)
         else:
             end: deliveries.End = "done" if kind == "done" else "ignored"
             deliveries.finish(connection, delivery_id, end, reason, now)
@@ -131,6 +134,19 @@ def settle(services: Services, delivery_id: str, attempt: int, outcome: Outcome)
     )
 
 
+def _give_up(connection: Connection, delivery_id: str, reason: str | None, now: datetime) -> None:
+    """End an event that could not be decided about; every rule's record says so."""
+    event = deliveries.load_event(connection, delivery_id)
+    if event is not None and event.kind in EVENTS:
+        # Who it is about may not even be known.
+        occasion = Occasion(delivery_id, event.workspace_id, NOBODY, None)
+        former = decisions.so_far(connection, delivery_id)
+        for rule in rulestore.enabled_for(connection, EVENTS[event.kind]):
+            if rule.slug not in former:
+                decisions.record_no(connection, occasion, rule.slug, No("not_decided", reason))
+    deliveries.finish(connection, delivery_id, "failed", reason, now)
+
+
 def _decide(
     services: Services,
     delivery_id: str,
@@ -138,6 +154,7 @@ def _decide(
     ours: Workspace,
     enabled: list[Rule],
     former: dict[str, decisions.Verdict],
+    heard_at: datetime,
 ) -> Outcome:
     conversation: Conversation | None = None
     contact_ids = event.contact_ids
@@ -152,24 +169,25 @@ def _decide(
         return _all_say_no(services, occasion, open_rules, No("another_rule"))
     # What our own database knows comes first: most events need no call to Intercom then.
     longest = timedelta(seconds=max((rule.delay for rule in open_rules), default=0))
-    no = _our_own_doing(services, event, ours) or _against_all(services, occasion, longest)
+    nobody = Occasion(delivery_id, event.workspace_id, NOBODY, None)
+    no = _our_own_doing(services, event, ours) or _against_all(services, occasion, heard_at, longest)
     if no is not None:
-        return _all_say_no(services, occasion, open_rules, no)
+        # Of whom there is nothing here, Intercom was not asked: they may be gone, and have been erased.
+        return _all_say_no(services, occasion if _is_known(services, occasion) else nobody, open_rules, no)
     person = people.look(services, occasion.contact_id)
     if person is None:
         # Whoever is gone from Intercom is not kept here either.
-        nobody = Occasion(delivery_id, event.workspace_id, NOBODY, None)
         return _all_say_no(services, nobody, open_rules, No("contact_gone"))
     if person.id != occasion.contact_id:
         occasion = Occasion(delivery_id, event.workspace_id, person.id, event.conversation_id)
-        no = _against_all(services, occasion, longest)
+        no = _against_all(services, occasion, heard_at, longest)
         if no is not None:
             return _all_say_no(services, occasion, open_rules, no)
     if event.conversation_id is not None and conversation is None:
         conversation = _conversation(services, event.conversation_id)
         if conversation is None:
             return _all_say_no(services, occasion, open_rules, No("conversation_missing"))
-    scene = _Scene(event, ours, occasion, person, facts_of(event, person, conversation))
+    scene = _Scene(event, heard_at, ours, occasion, person, facts_of(event, person, conversation))
     return _first_yes(services, scene, open_rules)
 
 
@@ -181,8 +199,7 @@ def _first_yes(services: Services, scene: _Scene, open_rules: list[Rule]) -> Out
             return _all_say_no(
                 services, scene.occasion, open_rules[number + 1 :], No("another_rule"), "asked"
             )
-        with store.writing(services.engine) as connection:
-            decisions.record_no(connection, scene.occasion, rule.slug, no)
+        _record_no(services, scene.occasion, [rule], no)
     return outcomes.done("not_asked")
 
 
@@ -264,8 +281,8 @@ def _closed_by_us(connection: Connection, event: Event) -> bool:
     return connection.execute(query.limit(1)).first() is not None
 
 
-def _against_all(services: Services, occasion: Occasion, longest: timedelta) -> No | None:
-    """What the ledger has against every rule alike: also against that with the longest delay."""
+def _against_all(services: Services, occasion: Occasion, heard_at: datetime, longest: timedelta) -> No | None:
+    """What time and ledger have against every rule alike: also against that with the longest delay."""
     with store.reading(services.engine) as connection:
         now = store.now(connection)
         found = limits.history(
@@ -275,8 +292,8 @@ def _against_all(services: Services, occasion: Occasion, longest: timedelta) -> 
             now=now,
             open_days=services.settings.open_days,
         )
-    return rulebook.against_history(
-        found, sent_at=now + longest, ask_again_days=services.settings.ask_again_days
+    return rulebook.against_age(heard_at, now) or rulebook.against_history(
+        found, sent_at=heard_at + longest, ask_again_days=services.settings.ask_again_days
     )
 
 
@@ -300,7 +317,7 @@ def _ask(services: Services, scene: _Scene, rule: Rule) -> No | None:
     with store.reading(services.engine) as connection:
         cost = studies.existing(connection, settings, rule.study).cost
         now = store.now(connection)
-    sent_at = rulebook.sent_at(rule, now, scene.ours.timezone)
+    sent_at = rulebook.sent_at(rule, scene.heard_at, now, scene.ours.timezone)
     delay = sent_at - now if sent_at > now else None
 
     def guard(connection: Connection, _now: datetime) -> None:
@@ -322,6 +339,9 @@ def _ask(services: Services, scene: _Scene, rule: Rule) -> No | None:
             raise _Refused(no)
 
     def record(connection: Connection, interview: Interview) -> None:
+        # Last, as whoever erases the contact locks it after the interviews, and then looks for new ones.
+        if not deliveries.is_stored(connection, occasion.delivery_id):
+            raise _Refused(No("contact_gone"))
         planned = interview.state == "planned"
         decisions.record_yes(connection, occasion, rule.slug, interview.id, planned=planned)
 
@@ -355,7 +375,18 @@ def _ask(services: Services, scene: _Scene, rule: Rule) -> No | None:
 def _all_say_no(
     services: Services, occasion: Occasion, open_rules: list[Rule], no: No, end: str = "not_asked"
 ) -> Outcome:
-    with store.writing(services.engine) as connection:
-        for rule in open_rules:
-            decisions.record_no(connection, occasion, rule.slug, no)
+    _record_no(services, occasion, open_rules, no)
     return outcomes.done(end)
+
+
+def _record_no(services: Services, occasion: Occasion, rules_: Sequence[Rule], no: No) -> None:
+    with store.writing(services.engine) as connection:
+        # Whoever erases the contact meanwhile ends the delivery.
+        if deliveries.is_stored(connection, occasion.delivery_id):
+            for rule in rules_:
+                decisions.record_no(connection, occasion, rule.slug, no)
+
+
+def _is_known(services: Services, occasion: Occasion) -> bool:
+    with store.reading(services.engine) as connection:
+        return bool(departures.known_here(connection, occasion.workspace_id, [occasion.contact_id]))

@@ -29,6 +29,7 @@ def receive() -> Response:
         return _pong()
     raw = web.body()
     harmless = events.harmless(raw)
+    signed_for: list[str] | None = None
     try:
         _verify(raw, here.settings.koji_webhook_secret)
     except (SignatureRefused, NotConfigured) as refusal:
@@ -38,11 +39,11 @@ def receive() -> Response:
             return _pong(harmless)
         if refusal.reason not in _MAY_BE_ANOTHER_STUDYS:
             raise
-        _verify_by_studies(raw)
+        signed_for = _verify_by_studies(raw)
     event = harmless or events.parse(raw)
     if event.kind == "ping" or (harmless and event.challenge):
         return _pong(event)
-    stored = deliveries.keep(here.engine, here.jobs, event, raw)
+    stored = deliveries.keep(here.engine, here.jobs, event, raw, signed_for=signed_for)
     return jsonify({"status": "stored" if stored else "seen_before"})
 
 
@@ -51,11 +52,13 @@ def _verify(raw: bytes, secrets: Sequence[str]) -> None:
     signatures.verify(raw, header, secrets, now=time.time())
 
 
-def _verify_by_studies(raw: bytes) -> None:
-    """Koji's webhooks belong to a project, so that each study may have a secret of its own."""
+def _verify_by_studies(raw: bytes) -> list[str]:
+    """Koji's webhooks belong to a project, so that each study may have a secret of its own, which speaks of
+    its interviews alone. Returns the studies that it is signed for."""
     here = web.current()
     with store.reading(here.engine) as connection:
         secrets = studies.webhook_secrets(connection, here.settings)
+        signed_for = studies.signed_for(connection, here.settings, lambda own: _fits(raw, own))
     try:
         _verify(raw, secrets)
     except (SignatureRefused, NotConfigured):
@@ -66,6 +69,15 @@ def _verify_by_studies(raw: bytes) -> None:
             # then the right SECRET_KEY may be set; a 401 would be the last word.
             raise SecretLost from None
         raise
+    return signed_for
+
+
+def _fits(raw: bytes, secrets: Sequence[str]) -> bool:
+    try:
+        _verify(raw, secrets)
+    except (SignatureRefused, NotConfigured):
+        return False
+    return True
 
 
 def _pong(event: KojiEvent | None = None) -> Response:

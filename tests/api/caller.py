@@ -53,11 +53,19 @@ class Caller:
         content_type: str | None = None,
         key: str | None = None,
         method: str = "POST",
+        query: dict[str, str] | None = None,
     ) -> TestResponse:
         headers = self.headers | ({} if key is None else {"Idempotency-Key": key})
         client = self.world.app.test_client()
         return checked(
-            client.open(ASKED, method=method, data=data, content_type=content_type, headers=headers)
+            client.open(
+                ASKED,
+                method=method,
+                data=data,
+                content_type=content_type,
+                headers=headers,
+                query_string=query or {},
+            )
         )
 
     def status(self, interview_id: str) -> TestResponse:

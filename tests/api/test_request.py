@@ -67,6 +67,29 @@ def test_an_empty_field_is_a_missing_one(absent: str | None) -> None:
     assert found == parse(contact_id=CONTACT)
 
 
+def test_what_says_nothing_about_a_person_may_stand_in_the_address() -> None:
+    body = json.dumps({"contact_id": CONTACT, "study": "s1"}).encode()
+    query = [("deliver", "attribute"), ("delay", "60"), ("study", "s2"), ("other", "x"), ("delay", "")]
+    found = reading.parse(body, "application/json", query)
+    assert found == parse(contact_id=CONTACT, study="s1", deliver="attribute", delay=60)
+    # The body counts for more.
+    again = reading.parse(json.dumps({"contact_id": CONTACT, "deliver": "none"}).encode(), "", query)
+    assert (again.deliver, again.study) == ("none", "s2")
+
+
+def test_nobody_is_named_in_the_address() -> None:
+    with pytest.raises(FieldsRefused, match="contact_id"):
+        reading.parse(b"{}", "application/json", [("contact_id", CONTACT), ("email", "mia@example.com")])
+
+
+def test_what_stands_in_the_address_twice_or_wrong_is_refused() -> None:
+    body = json.dumps({"contact_id": CONTACT}).encode()
+    with pytest.raises(FieldsRefused, match="more than once"):
+        reading.parse(body, "application/json", [("study", "s1"), ("study", "s2")])
+    with pytest.raises(FieldsRefused, match="deliver must be one of"):
+        reading.parse(body, "application/json", [("deliver", "pigeon")])
+
+
 def test_no_delay_is_no_delay() -> None:
     assert parse(contact_id=CONTACT, delay=0).delay is None
     assert parse(contact_id=CONTACT, delay="0").delay is None
@@ -140,6 +163,33 @@ def test_a_body_that_is_not_json(raw: bytes, reason: str) -> None:
     with pytest.raises(BodyRefused) as caught:
         reading.parse(raw, "application/json")
     assert caught.value.reason == reason
+
+
+@pytest.mark.parametrize(
+    ("raw", "content_type"),
+    [
+        (b'{"contact_id": "a1", "contact_id": "b2"}', "application/json"),
+        (b'{"contact_id": "a1", "x": 1, "x": 2, "contact_id": ["b2"]}', "application/json"),
+        (b"contact_id=a1&x=1&contact_id=b2", "application/x-www-form-urlencoded"),
+    ],
+)
+def test_a_field_that_comes_twice_and_differs_is_refused(
+    sqlite_world: World, raw: bytes, content_type: str
+) -> None:
+    """Nobody can know which of two customers is meant."""
+    answer = connected(sqlite_world).send(raw, content_type=content_type)
+    assert refusal(answer) == (422, "fields_invalid")
+    assert "contact_id is there more than once, with different values." in answer.get_json()["message"]
+
+
+def test_a_field_that_comes_twice_and_is_the_same_does_no_harm(sqlite_world: World) -> None:
+    caller = connected(sqlite_world)
+    form = "application/x-www-form-urlencoded"
+    assert (
+        caller.send(b"contact_id=a1&contact_id=a1&contact_id=&x=1&x=2", content_type=form).status_code == 201
+    )
+    raw = b'{"contact_id": "b2", "x": {"contact_id": "a"}, "contact_id": "b2"}'
+    assert caller.send(raw, content_type="application/json").status_code == 201
 
 
 def test_a_byte_order_mark_does_no_harm() -> None:

@@ -8,12 +8,16 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+import responses
 import sqlalchemy as sa
+from flask import Flask
+from sqlalchemy.engine import Engine
 
 from canvas_app import store
 from canvas_app.interviews import studies, workspace
 from canvas_app.interviews.tables import api_requests, interviews, workspaces
-from tests.api.caller import TOKEN, Caller, connected, refusal
+from canvas_app.settings import Settings
+from tests.api.caller import ASKED, TOKEN, Caller, connected, refusal
 from tests.support.world import CONTACT, CONVERSATION, PUBLIC_URL, World
 
 
@@ -236,6 +240,14 @@ class TestStatus:
     def test_an_unknown_id_is_404(self, caller: Caller, id_: str) -> None:
         caller.ask(contact_id=CONTACT)
         assert refusal(caller.status(id_)) == (404, "interview_not_found")
+
+    @pytest.mark.parametrize("path", ["%00", "a%00b", f"{'f' * 31}%00"])
+    def test_an_id_with_a_zero_byte_is_404_on_both_databases(
+        self, app: Flask, engine: Engine, settings: Settings, outside: responses.RequestsMock, path: str
+    ) -> None:
+        caller = connected(World(app=app, engine=engine, settings=settings, outside=outside))
+        answer = app.test_client().get(f"{ASKED}/{path}", headers=caller.headers)
+        assert refusal(answer) == (404, "interview_not_found")
 
     def test_nothing_of_another_workspace_is_told(self, caller: Caller, world: World) -> None:
         id_ = caller.ask(contact_id=CONTACT).get_json()["interview_id"]

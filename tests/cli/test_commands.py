@@ -1,10 +1,15 @@
 from __future__ import annotations
 
+import logging
+import shlex
+import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
+from typing import NoReturn
 
 import pytest
 import sqlalchemy as sa
+from sqlalchemy.exc import OperationalError
 
 from canvas_app import cli, gates, leases, migrate, store
 from canvas_app.errors import CredentialsError
@@ -207,6 +212,44 @@ def test_malformed_settings_end_every_command_with_their_list(
         "OPEN_DAYS",
     ]
     assert "planted" not in said
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        "theme-tags add Pricing",
+        "theme-tags remove Pricing",
+        "studies off default",
+        "studies edit default --name Other",
+        "rules add later --title Later --event conversation.admin.closed",
+    ],
+)
+def test_a_database_that_goes_away_meanwhile_is_told_in_words(
+    environment: pytest.MonkeyPatch, command: str
+) -> None:
+    environment.setenv("SECRET_KEY", "planted-secret-key")
+
+    def locked(_engine: sa.Engine) -> NoReturn:
+        raise OperationalError("BEGIN IMMEDIATE", {}, sqlite3.OperationalError("database is locked"))
+
+    environment.setattr(store, "writing", locked)
+    answer = run(*shlex.split(command))
+    assert answer.exit_code == 1
+    assert answer.output == "Error: The database cannot be reached. Look at DATABASE_URL.\n"
+
+
+def test_no_bare_code_of_the_log_stands_between_what_a_command_says(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("sys.argv", ["canvas_app", "--help"])
+    root = logging.getLogger()
+    # As in a process of its own, in which nobody has configured a log.
+    monkeypatch.setattr(root, "handlers", [])
+    with pytest.raises(SystemExit):
+        cli.main()
+    capsys.readouterr()
+    logging.getLogger("canvas_app.gates").warning("wire_paused")
+    assert capsys.readouterr().err == ""
 
 
 def test_every_command_says_what_it_is_for() -> None:

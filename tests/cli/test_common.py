@@ -67,6 +67,20 @@ def test_a_table_is_drawn_at_a_terminal_and_is_lines_elsewhere(
     assert "What" in drawn
 
 
+def test_a_narrow_terminal_cuts_nothing_off(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(common, "is_terminal", lambda: True)
+    monkeypatch.setenv("COLUMNS", "40")
+    common.show_table(
+        ("Rule", "Event"), [("major-issue-resolved", "conversation.admin.closed")], whole=("Rule",)
+    )
+    drawn = capsys.readouterr().out
+    assert "major-issue-resolved" in drawn
+    assert "…" not in drawn
+    assert max(map(len, drawn.splitlines())) <= 40
+
+
 def test_a_bar_is_shown_at_a_terminal_alone(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -37,6 +37,9 @@ def contact(number: int, **changes: Any) -> dict[str, Any]:
     }
 
 
+HAS_COMPANY = {"type": "list", "data": [{"type": "company", "id": "9"}]}
+
+
 def is_there(terminal: Terminal, *people: dict[str, Any]) -> None:
     for person in people:
         terminal.outside.get(f"{INTERCOM}/contacts/{person['id']}", json=person)
@@ -63,10 +66,9 @@ def searches(terminal: Terminal, path: str) -> list[dict[str, Any]]:
 
 def test_listed_contacts_become_a_file_that_koji_takes(terminal: Terminal, tmp_path: Path) -> None:
     terminal.tags()
-    company = {"type": "list", "data": [{"type": "company", "id": "9"}]}
     is_there(
         terminal,
-        contact(1, companies=company, custom_attributes={"plan": "Free"}, language_override="de"),
+        contact(1, companies=HAS_COMPANY, custom_attributes={"plan": "Free"}, language_override="de"),
         contact(2, role="lead", custom_attributes={"plan": "Free"}, name="=HYPERLINK(1)", email=None),
     )
     terminal.outside.get(
@@ -164,6 +166,45 @@ def test_contacts_with_a_tag_are_read_page_by_page_and_split_after_500(
     files = [tmp_path / "contacts-1.csv", tmp_path / "contacts-2.csv"]
     assert [len(rows_of(path)) for path in files] == [500, 120]
     assert {row["external_id"] for path in files for row in rows_of(path)} == {f"c{n}" for n in range(620)}
+
+
+@pytest.mark.parametrize("named", ["data", "companies"])
+def test_a_company_is_read_under_either_of_intercoms_names_for_the_list(
+    terminal: Terminal, tmp_path: Path, named: str
+) -> None:
+    terminal.tags()
+    is_there(terminal, contact(1, companies=HAS_COMPANY))
+    companies = {"type": "list", named: [{"id": "9", "name": "Blue Sun"}]}
+    terminal.outside.get(f"{INTERCOM}/contacts/c1/companies", json=companies)
+    out = tmp_path / "contacts.csv"
+    answer = run("export-contacts", "--ids", listed(tmp_path, "c1"), "--out", str(out))
+    assert answer.exit_code == 0, answer.output
+    assert [row["company"] for row in rows_of(out)] == ["Blue Sun"]
+
+
+def test_who_is_deleted_or_merged_while_it_reads_does_not_end_it(terminal: Terminal, tmp_path: Path) -> None:
+    terminal.tags(Beta="71")
+    people = [contact(1, companies=HAS_COMPANY), contact(2, companies=HAS_COMPANY), contact(4)]
+    terminal.outside.post(f"{INTERCOM}/contacts/search", json={"data": people, "total_count": 3})
+    gone = {"type": "error.list", "errors": [{"code": "not_found", "message": "Not Found"}]}
+    terminal.outside.get(f"{INTERCOM}/contacts/c1/companies", status=404, json=gone)
+    link = {"Link": '<https://api.intercom.io/contacts/c3>; rel="canonical"'}
+    terminal.outside.get(f"{INTERCOM}/contacts/c2/companies", status=410, headers=link, json=gone)
+    is_there(terminal, contact(3))
+    out = tmp_path / "contacts.csv"
+    answer = run("export-contacts", "--tag", "beta", "--out", str(out))
+    assert answer.exit_code == 0, answer.output
+    assert [row["external_id"] for row in rows_of(out)] == ["c3", "c4"]
+    assert "Left out: 1 not found" in answer.output
+
+
+def test_a_file_that_is_there_is_told_before_anything_is_read(terminal: Terminal, tmp_path: Path) -> None:
+    out = tmp_path / "contacts.csv"
+    out.write_text("precious")
+    answer = run("export-contacts", "--tag", "beta", "--out", str(out))
+    assert answer.exit_code == 1
+    assert "is there already" in answer.output
+    assert len(terminal.outside.calls) == 0
 
 
 def test_an_unknown_tag_is_told(terminal: Terminal, tmp_path: Path) -> None:

@@ -14,7 +14,9 @@ import sqlalchemy as sa
 
 from canvas_app import leases, store
 from canvas_app.engine import Jobs
-from canvas_app.interviews import studies
+from canvas_app.interviews import ledger, links, studies
+from canvas_app.interviews.ledger import Interview
+from canvas_app.interviews.states import STATES
 from canvas_app.interviews.tables import deliveries, imported_links
 from canvas_app.settings import Settings, Study
 from tests.cli.conftest import Terminal, run
@@ -88,7 +90,12 @@ ERRORS = {"type": "error.list", "errors": [{"code": "intercom_version_invalid", 
         (
             "me",
             lambda t: t.outside.get(f"{INTERCOM}/me", status=400, json=ERRORS),
-            ["WRONG  Intercom: Intercom answered 400 (intercom_version_invalid)"],
+            ["WRONG  Intercom: Intercom answered 400 (intercom_version_invalid)", "INTERCOM_VERSION=2.16"],
+        ),
+        (
+            "me",
+            lambda t: t.outside.get(f"{INTERCOM}/me", status=404, json={}),
+            ["WRONG  Intercom: Intercom answered 404", "INTERCOM_API_URL"],
         ),
         (
             "me",
@@ -128,6 +135,11 @@ ERRORS = {"type": "error.list", "errors": [{"code": "intercom_version_invalid", 
             lambda t: t.outside.get(UNKNOWN, status=401, json={}),
             ["WRONG  The study default: Koji answered 401", "Get a valid value for KOJI_API_KEY"],
         ),
+        (
+            "koji",
+            lambda t: t.outside.get(UNKNOWN, status=400, json={}),
+            ["WRONG  The study default: Koji answered 400", "KOJI_API_URL"],
+        ),
     ],
 )
 def test_what_is_not_well_is_told_with_what_to_do(
@@ -142,8 +154,11 @@ def test_what_is_not_well_is_told_with_what_to_do(
     assert "planted" not in answer.output
 
 
-def link_of(terminal: Terminal, link: str = "https://koji.so/interview/planted-link") -> None:
-    write(terminal.engine, state="sent", koji_link=link)
+def link_of(
+    terminal: Terminal, link: str = "https://koji.so/interview/planted-link", state: str = "sent"
+) -> Interview:
+    token = links.make_token("planted", terminal.settings.secret_key)
+    return write(terminal.engine, state=state, koji_link=link, link_token=token)
 
 
 @pytest.mark.parametrize(
@@ -162,6 +177,28 @@ def test_a_known_link_is_opened(terminal: Terminal, status: int, code: int, word
     answer = run("doctor")
     assert (answer.exit_code, words in answer.output) == (code, True), answer.output
     assert "planted" not in answer.output
+
+
+def test_the_link_of_an_interview_that_is_open_is_the_one_that_has_to_open(terminal: Terminal) -> None:
+    healthy(terminal)
+    day = timedelta(days=1)
+    token = links.make_token("planted", terminal.settings.secret_key)
+    link = "https://koji.so/interview/planted-link"
+    write(terminal.engine, state="sent", age=day, koji_link=link, link_token=token)
+    write(terminal.engine, contact_id="c2", state="expired", koji_link="https://koji.so/interview/over")
+    terminal.outside.head("https://koji.so/interview/planted-link")
+    answer = run("doctor")
+    assert answer.exit_code == 0, answer.output
+    assert "newest personal link of the study default opens" in answer.output
+
+
+def test_that_a_link_is_over_once_its_interview_is_makes_nothing_unwell(terminal: Terminal) -> None:
+    healthy(terminal)
+    write(terminal.engine, state="written_back", koji_link="https://koji.so/interview/over")
+    terminal.outside.head("https://koji.so/interview/over", status=410)
+    answer = run("doctor")
+    assert answer.exit_code == 0, answer.output
+    assert "note  The newest personal link of the study default answers 410." in answer.output
 
 
 def test_a_link_that_takes_no_head_is_got(terminal: Terminal) -> None:
@@ -214,6 +251,23 @@ def test_every_study_that_is_on_has_its_key_tried(terminal: Terminal) -> None:
     assert keys == ["Bearer planted-koji-key", "Bearer other-key"]
 
 
+def test_a_studys_own_key_that_koji_refuses_is_mended_where_it_was_entered(terminal: Terminal) -> None:
+    add_study(terminal)
+    terminal.outside.get(UNKNOWN, status=401, json={})
+    healthy(terminal, "koji")
+    told = run("doctor").output.partition("WRONG  The study churn: ")[2]
+    assert "studies edit churn --key-from prompt" in told.partition("WRONG")[0]
+
+
+def test_a_study_without_a_webhook_secret_of_its_own_is_noted(terminal: Terminal) -> None:
+    leases.take(terminal.engine)
+    add_study(terminal)
+    answer = run("doctor", "--offline")
+    assert answer.exit_code == 0, answer.output
+    assert "note  The study churn has no webhook secret of its own" in answer.output
+    assert "studies edit churn --webhook-secret-from prompt" in answer.output
+
+
 def test_a_secret_that_cannot_be_opened_any_more_is_told(terminal: Terminal) -> None:
     leases.take(terminal.engine)
     add_study(terminal, Settings.load({}, database_url=terminal.settings.database_url, secret_key="gone"))
@@ -233,6 +287,30 @@ def test_a_secret_that_an_older_key_still_opens_is_told(
     assert "note  A secret of the study churn is sealed with an older SECRET_KEY" in answer.output
 
 
+@pytest.mark.parametrize("state", ["planned", "queued", "sent", "opened", "unknown"])
+def test_a_personal_link_that_an_older_key_has_signed_is_told_while_it_may_be_opened(
+    terminal: Terminal, environment: pytest.MonkeyPatch, state: str
+) -> None:
+    leases.take(terminal.engine)
+    interview = link_of(terminal, state=state)
+    assert "personal link" not in run("doctor", "--offline").output
+    environment.setenv("SECRET_KEY", "planted-newest,planted-secret-key")
+    answer = run("doctor", "--offline")
+    assert answer.exit_code == 0, answer.output
+    assert (
+        "note  1 personal link(s) that may still be opened are signed with an older SECRET" in answer.output
+    )
+    # What the operator is kept from.
+    environment.setenv("SECRET_KEY", "planted-newest")
+    answer = run("doctor", "--offline")
+    assert answer.exit_code == 1
+    assert "WRONG  1 personal link(s) do not work" in answer.output
+    assert "Put that SECRET_KEY back behind the newest" in answer.output
+    with store.writing(terminal.engine) as connection:
+        ledger.move(connection, interview.id, "cancelled", only_from=STATES, now=NOW)
+    assert run("doctor", "--offline").exit_code == 0
+
+
 def test_what_another_study_makes_up_for_is_not_missing(
     terminal: Terminal, environment: pytest.MonkeyPatch
 ) -> None:
@@ -248,6 +326,7 @@ def test_what_another_study_makes_up_for_is_not_missing(
     ("values", "words"),
     [
         ({"api_key": None}, "MISSING  The study churn has no key."),
+        ({"api_key": None}, "python -m canvas_app studies edit churn --key-from prompt"),
         ({"link_template": "https://elsewhere.example/{contact_id}"}, "leads to no host of KOJI_LINK_HOSTS"),
         ({"link_template": "https://koji.so/{nonsense}"}, "leads to no host of KOJI_LINK_HOSTS"),
     ],
@@ -283,7 +362,7 @@ def test_the_queue_is_counted_and_a_job_that_nobody_takes_is_told(
 
 def test_what_has_failed_and_what_is_not_known_is_counted(terminal: Terminal) -> None:
     leases.take(terminal.engine)
-    write(terminal.engine, state="unknown")
+    link_of(terminal, state="unknown")
     values: dict[str, Any] = dict.fromkeys(("attempt", "waits", "fills", "tries"), 0)
     values |= {
         "id": "d",

@@ -85,6 +85,21 @@ class TestErase:
         assert answer.exit_code == 1
         assert read(terminal.engine, row.id) == row
 
+    def test_what_has_come_in_about_somebody_unknown_is_not_dropped_without_being_asked(
+        self, terminal: Terminal
+    ) -> None:
+        """A mistyped id may be a word of a result that waits to be written."""
+        counters = dict.fromkeys(("attempt", "waits", "fills", "tries"), 1)
+        content = {"kind": "analysis_ready", "result": {"external_id": "c9", "identity": "named"}}
+        about = {"id": "d" * 32, "door": "koji", "dedupe_key": "k", "event": "e", "state": "stored"}
+        insert(terminal, deliveries, **about, content=content, received_at=NOW, **counters)
+        answer = run("erase", "named", input="n\n")
+        assert answer.exit_code == 1
+        assert "deliveries  1" in answer.output
+        with store.reading(terminal.engine) as connection:
+            assert connection.execute(sa.select(deliveries.c.state)).scalar_one() == "stored"
+        assert "Erased: 1 row(s)" in run("erase", "c9", "--yes").output
+
     def test_an_address_finds_everybody_who_has_it(self, terminal: Terminal) -> None:
         for number in range(2):
             write(terminal.engine, **(PLANTED | {"contact_id": f"planted-{number}"}))

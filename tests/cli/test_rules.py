@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import tomllib
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ from canvas_app import cli, store
 from canvas_app.interviews import readymade, rulestore
 from canvas_app.interviews.rulebook import Rule
 from canvas_app.interviews.tables import decisions, metadata
+from tests.scenarios.test_rules import add_interview
 from tests.support.events import (
     BOT,
     BY_CONTACT,
@@ -149,6 +151,19 @@ def test_a_file_with_mistakes_lists_all_of_them_and_changes_nothing(world: World
     assert "not UTF-8" in refused("import", str(file))
 
 
+def test_while_a_file_is_read_nobody_has_to_wait_for_the_database(
+    world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def read(_text: str, *, studies: list[str]) -> list[Rule]:
+        with store.writing(world.engine) as connection:
+            connection.execute(sa.delete(decisions))
+        return []
+
+    monkeypatch.setattr("canvas_app.interviews.rulefile.read", read)
+    (tmp_path / "rules.toml").write_text("")
+    assert done("import", str(tmp_path / "rules.toml")) == "0 new, 0 changed.\n"
+
+
 def test_release_writes_the_ready_made_rules_and_leaves_what_was_changed(world: World) -> None:
     assert CliRunner().invoke(cli.commands, ["release"]).exit_code == 0
     assert len(order(world)) == 5
@@ -273,6 +288,49 @@ def test_a_dry_run_obeys_weekly_limits_and_the_order_of_rules(
     assert "as many interviews this week as it may" in shown
     assert "Another rule has asked already." in shown
     assert "yes" in done("dry-run", "--only-asked")
+
+
+def test_a_dry_run_shows_names_without_what_a_terminal_would_obey(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("canvas_app.cli.rehearse.make_services", lambda *_: world.services)
+    done(*LOW)
+    past(world)
+    intercom_has_contact(
+        world, contact_id="c1", name="\x1b[2J\x07Mia\n2033-01-01  low", email="m@example.com"
+    )
+    shown = done("dry-run", "--rule", "low")
+    assert "  [2JMia 2033-01-01 low  " in shown
+
+
+def test_a_dry_run_counts_what_it_would_have_planned(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    world.deploy(ask_again_days=30)
+    monkeypatch.setattr("canvas_app.cli.rehearse.make_services", lambda *_: world.services)
+    done("add", "later", "--title", "L", "--event", "conversation.admin.closed", "--delay", "3 days")
+    done(*LOW)
+    done("on", "later", "low")
+    past(world)
+    shown = done("dry-run")
+    asked = [line.split() for line in shown.splitlines() if "  yes  " in line]
+    # Closed, and then rated: nobody is asked by both rules.
+    assert sorted(line[line.index("yes") - 1] for line in asked) == ["601", "603", "605"]
+    assert "Another interview is planned for the customer already." in shown
+
+
+def test_a_dry_run_of_what_a_rule_has_truly_asked_about_says_so_too(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world.deploy(ask_again_days=30)
+    monkeypatch.setattr("canvas_app.cli.rehearse.make_services", lambda *_: world.services)
+    done(*LOW, "--rating-at-most", "3")
+    past(world)
+    then = datetime.fromtimestamp(2_000_000_105, UTC)
+    add_interview(
+        world, contact_id="c1", conversation_id="601", rule="low", created_at=then, sent_at=then, state="sent"
+    )
+    shown = done("dry-run", "--rule", "low")
+    [line] = [line for line in shown.splitlines() if "  yes  " in line]
+    assert "601" in line
 
 
 def test_a_dry_run_leaves_out_what_the_past_does_not_tell(world: World) -> None:

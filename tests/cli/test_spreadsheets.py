@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import csv
 from pathlib import Path
+from typing import Any
 
 import click
 import pytest
@@ -57,6 +58,35 @@ def test_no_file_is_written_over_or_beside_another_export(tmp_path: Path, there:
     assert len(list(tmp_path.iterdir())) == 1
 
 
+@pytest.mark.parametrize("delimiter", [",", ";", "\t"])
+def test_no_value_begins_a_cell_of_its_own_whatever_a_spreadsheet_splits_at(
+    tmp_path: Path, delimiter: str
+) -> None:
+    """Where the comma is the decimal sign, it splits at semicolons."""
+    path = tmp_path / "c.csv"
+    spreadsheets.write(path, ("name", "email"), [('Mia";=1+1;" Chen', 'm; "=2+2"; +3')])
+    with path.open(encoding="utf-8", newline="") as file:
+        cells = [cell for row in csv.reader(file, delimiter=delimiter) for cell in row]
+    assert not any(cell.strip().startswith(("=", "+")) for cell in cells)
+
+
+@pytest.mark.parametrize("fault", [PermissionError(13, "Permission denied"), OSError(28, "No space left")])
+def test_what_cannot_be_written_is_told_and_leaves_nothing_behind(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fault: OSError
+) -> None:
+    written = Path.open
+
+    def refuse(path: Path, *arguments: Any, **options: Any) -> Any:
+        if path.name == "c-2.csv":
+            raise fault
+        return written(path, *arguments, **options)
+
+    monkeypatch.setattr(Path, "open", refuse)
+    with pytest.raises(click.ClickException, match=fault.strerror):
+        spreadsheets.write(tmp_path / "c.csv", ("name",), [("Mia",)] * 501)
+    assert list(tmp_path.iterdir()) == []
+
+
 def read(tmp_path: Path, text: str | bytes) -> list[spreadsheets.ImportRow]:
     path = tmp_path / "links.csv"
     path.write_bytes(text.encode() if isinstance(text, str) else text)
@@ -109,7 +139,8 @@ def test_broken_rows_are_told_by_line_and_the_good_ones_are_read(tmp_path: Path)
         "\n"
         f",c8,,{LINK}&9\n"
         f",c9,,{LINK}&12,more\n"
-        f",c10,'+mia@example.com,{LINK}&13",
+        f",c10,'+mia@example.com,{LINK}&13\n"
+        f",c11,a\0b@example.com,{LINK}&15",
     )
     good = {row.line: row for row in rows if row.problem is None}
     assert {line: row.external_id for line, row in good.items()} == {2: "c1", 10: "c7", 14: "c10"}
@@ -124,9 +155,10 @@ def test_broken_rows_are_told_by_line_and_the_good_ones_are_read(tmp_path: Path)
         9: "cannot be read",
         12: "in line 10",
         13: "more cells",
+        15: "no address",
     }.items():
         assert word in told[line]
-    assert len(told) == 8
+    assert len(told) == 9
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import Any
 
 import httpx
@@ -10,6 +11,8 @@ import pytest
 
 from canvas_app.cli import common
 from canvas_app.cli.samples import SAMPLES, Subject, raw_body
+from canvas_app.cli.setup import TOPICS
+from canvas_app.intercom import notifications
 from canvas_app.interviews.tables import deliveries
 from canvas_app.koji import events
 from tests.cli.conftest import SETTINGS, Terminal, run
@@ -43,6 +46,47 @@ def test_the_app_takes_each_sample(app_runs: World, kind: str) -> None:
     answer = run("trigger", kind)
     assert answer.exit_code == 0, answer.output
     assert answer.output.startswith(f"POST {PUBLIC_URL}{SAMPLES[kind].path}\n200 OK\n{{")
+
+
+def test_there_is_a_sample_of_every_topic_that_is_to_be_ticked() -> None:
+    samples = [sample for sample in SAMPLES.values() if sample.path == "/webhooks/intercom"]
+    parsed = [notifications.parse(raw_body(sample, Subject())) for sample in samples]
+    assert {event.topic for event in parsed} == {"ping", *TOPICS}
+    for event in parsed:
+        assert event.kind == "ping" or event.contact_ids == ("sample-contact",)
+        assert bool(event.tags_added) == ("tag" in event.topic)
+        assert bool(event.merged_ids) == (event.topic == "contact.merged")
+
+
+def test_that_a_contact_is_gone_erases_them(app_runs: World) -> None:
+    sent_and_ready(app_runs)
+    about = ("--workspace", "ws1", "--contact", app_runs.interview().contact_id)
+    assert run("trigger", "intercom-deleted", *about).exit_code == 0
+    app_runs.run_jobs()
+    assert app_runs.interview().purged_at is not None
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (("koji-ping",), "What tries the secret is: trigger koji-completed"),
+        (("canvas-initialize",), 'of the workspace "sample"'),
+        (("canvas-initialize", "--workspace", "ws1"), None),
+        (("koji-completed",), None),
+    ],
+)
+def test_what_an_answer_does_not_tell_is_said(
+    app_runs: World, arguments: tuple[str, ...], words: str | None
+) -> None:
+    answer = run("trigger", *arguments)
+    assert answer.exit_code == 0
+    assert (words in answer.stderr) if words else answer.stderr == ""
+
+
+def test_the_kinds_stand_in_the_help_and_not_in_the_usage() -> None:
+    answer = run("trigger", "--help")
+    assert answer.output.startswith("Usage: commands trigger [OPTIONS] KIND\n")
+    assert set(SAMPLES) <= set(re.split(r"[,.\s]+", answer.output))
 
 
 def test_a_sample_is_another_delivery_each_time(app_runs: World) -> None:

@@ -1,10 +1,13 @@
 from __future__ import annotations
 
 import json
+import re
 from datetime import UTC, datetime
 from typing import Any
 
 import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
 
 from canvas_app.errors import BodyRefused
 from canvas_app.intercom.notifications import Event, parse
@@ -189,3 +192,30 @@ def test_a_tag_s_name_is_cut_and_holds_what_is_printable_alone() -> None:
 def test_what_is_no_notification_is_refused(raw: bytes) -> None:
     with pytest.raises(BodyRefused):
         parse(raw)
+
+
+_NAMES = re.findall(
+    r"\w+",
+    "type id contacts contact user conversation_parts part_type author tags body tags_added tag name links"
+    " conversation_rating rating merged_from merge_history source_contact_id conversation_web created_at"
+    " conversation_id conversation source",
+)
+_LEAVES = (
+    st.none() | st.booleans() | st.integers() | st.sampled_from(["admin", "user", "close", "501", "", "c1"])
+)
+_VALUES = st.recursive(
+    _LEAVES,
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(_NAMES), inner, max_size=5),
+    max_leaves=20,
+)
+
+
+@given(
+    st.sampled_from(["conversation.admin.closed", "conversation.rating.added", "contact.user.tag.created"])
+    | st.sampled_from(["conversation_part.tag.created", "contact.deleted", "contact.merged"]),
+    st.dictionaries(st.sampled_from(_NAMES), _VALUES, max_size=6),
+)
+@example("conversation_part.tag.created", {"author": {"type": []}})
+def test_whatever_an_item_is_like_it_is_read_and_kept_as_it_was_read(topic: str, item: Any) -> None:
+    event = read(notification(topic, item))
+    assert Event.model_validate(event.model_dump(mode="json")) == event

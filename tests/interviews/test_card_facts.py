@@ -63,7 +63,7 @@ def test_one_that_ended_without_an_answer_does_not_hide_what_happened_elsewhere_
 ) -> None:
     before = write(engine, age=4 * DAY, state="written_back", conversation_id="502")
     ended = write(engine, age=3 * DAY, state="failed")
-    for state in ENDED_WITHOUT_ANSWER:
+    for state in set(ENDED_WITHOUT_ANSWER) - {"skipped"}:
         with store.writing(engine) as connection:
             ledger.change(connection, ended.id, only_from=STATES, state=state)
         assert shown(engine, "501", "502") == [ended.id, before.id]
@@ -79,6 +79,18 @@ def test_one_that_ended_without_an_answer_is_not_hidden_by_an_older_result(engin
     write(engine, age=2 * DAY, state="written_back")
     ended = write(engine, age=DAY, state="failed")
     assert shown(engine, "501", "502") == [ended.id, ended.id]
+
+
+def test_one_that_a_limit_said_no_to_hides_nothing(engine: Engine) -> None:
+    # Another program asked for it, and nothing was sent: there may be an open one that can be withdrawn.
+    skipped = write(engine, state="skipped")
+    assert shown(engine, "501", "502") == [skipped.id, skipped.id]
+    elsewhere = write(engine, age=3 * DAY, state="written_back", conversation_id="502")
+    assert shown(engine, "501", "502", "503") == [elsewhere.id] * 3
+    here = write(engine, age=2 * DAY, state="sent")
+    assert shown(engine, "501", "502", "503") == [here.id, elsewhere.id, here.id]
+    with store.reading(engine) as connection:
+        assert looked_up(connection).newest_id == skipped.id, "an offer is bound to it all the same"
 
 
 def test_the_card_reads_this_tokens_workspace_and_the_newest_sign_of_a_worker(engine: Engine) -> None:

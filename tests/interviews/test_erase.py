@@ -204,6 +204,27 @@ def test_what_is_under_way_ends_and_what_has_ended_stays_as_it_is(engine: Engine
         assert after.reason == erase.ERASED
 
 
+def test_what_a_rule_writes_at_that_moment_is_erased_too(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fill(world)
+    empty = erase._erase_deliveries
+
+    def and_meanwhile(connection: sa.Connection, *args: Any) -> int:
+        changed = empty(connection, *args)
+        with store.reading(world.engine) as other:
+            row = dict(other.execute(sa.select(interviews).limit(1)).mappings().one())
+        # Whoever had the delivery locked has written it, and committed.
+        row |= {"id": "f" * 32, "link_token": "new", "state": "sent", "request_key": None, **PLANTED}
+        connection.execute(sa.insert(interviews).values(**row))
+        return changed
+
+    monkeypatch.setattr(erase, "_erase_deliveries", and_meanwhile)
+    erase_planted(world, emails=["Planted.Second@example.com "])
+    assert find_everywhere(world.engine, ["planted"]) == []
+    assert read(world.engine, "f" * 32).state == "cancelled"
+
+
 def test_a_planned_and_a_queued_interview_are_not_sent(world: World) -> None:
     world.vendors_are_well()
     world_ask(world)
@@ -234,6 +255,16 @@ def test_a_result_that_is_on_its_way_is_written_nowhere_and_leaves_nothing(world
     assert notes(world) == []
     assert attributes(world) == []
     assert find_everywhere(world.engine, ["mia@", "Mia Chen", "koji.so/t/1"]) == []
+
+
+def test_a_late_result_that_names_nothing_but_the_contact_leaves_nothing(world: World) -> None:
+    sent_and_ready(world)
+    erase.erase_contact(world.engine, world.services.jobs, WORKSPACE, CONTACT)
+    data = {"external_id": CONTACT, "respondent_email": "mia@example.com", "sentiment": "negative"}
+    world.koji_event({"event": "interview.analysis_ready", "data": data})
+    for _ in range(5):
+        world.run_jobs(delayed=True)
+    assert find_everywhere(world.engine, [CONTACT, "mia@"]) == []
 
 
 def test_an_answer_that_koji_gives_while_the_contact_is_erased_is_not_kept(world: World) -> None:

@@ -89,6 +89,20 @@ def test_an_answer_to_an_anonymous_study_is_anonymous(world: World, monkeypatch:
     assert {name for name, value in (interview.result or {}).items() if value} <= KEPT_OF_ANONYMOUS
 
 
+def test_an_answer_to_an_anonymous_study_keeps_nothing_that_could_be_written_later(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The customer was promised it: whoever marks the study otherwise afterwards does not take that back."""
+    with monkeypatch.context() as marked:
+        marked.setattr(Settings, "default_study", property(anonymous_study))
+        receive(world)
+    kept = world.interview().result or {}
+    assert (kept["sentiment"], kept["themes"], kept["transcript_url"]) == (None, [], None)
+    receive(world, "quality_scored", quality_score=5)
+    assert (world.interview().state, world.interview().reason) == ("not_written", "anonymous")
+    assert writes(world) == 0
+
+
 def test_once_anonymous_a_result_stays_anonymous(world: World) -> None:
     receive(world, respondent_email=None)
     receive(world, "quality_scored", quality_score=5)

@@ -121,7 +121,7 @@ def test_an_attempt_ends_once(engine: Engine) -> None:
 
 
 def for_result(engine: Engine, *, lock: bool = False, **given: str | None) -> str | None:
-    values = {"ref": None, "koji_interview_id": None, "external_id": None, **given}
+    values: dict[str, Any] = {"ref": None, "koji_interview_id": None, "external_id": None, **given}
     with store.writing(engine) as connection:
         found = ledger.for_result(connection, lock=lock, **values)
     return found.id if found else None

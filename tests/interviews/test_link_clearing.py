@@ -100,6 +100,32 @@ def test_a_newer_interviews_link_is_left_alone_also_before_intercom_shows_it(wor
     assert read(world.engine, newer.id).link_attribute_cleared_at is None
 
 
+@pytest.mark.parametrize("first", ["old", "newer"])
+def test_an_old_link_in_whose_place_none_came_is_taken_away_with_the_newer_one(
+    world: World, first: str
+) -> None:
+    old = written(world)
+    world.submit("send", conversation={"id": "888"})
+    newer = world.interview()
+    with store.writing(world.engine) as connection:
+        now = store.now(connection)
+        ledger.change(connection, newer.id, only_from=STATES, link_attribute_at=now)
+    intercom_has(world, link(old))
+    world.intercom_takes("attributes")
+    if first == "old":
+        # It may come any moment, and is left alone.
+        assert link_clearing.clear(world.services, old.id) == outcomes.done("newer_link")
+    with store.writing(world.engine) as connection:
+        ledger.move(connection, newer.id, "failed", only_from=STATES, now=now, reason="too_late")
+    assert link_clearing.clear(world.services, newer.id) == outcomes.done()
+    assert puts(world) == [{READY: None}, {URL: None}]
+    intercom_has(world, None)
+    assert link_clearing.clear(world.services, old.id) in (
+        outcomes.stop("nothing_to_clear"),
+        outcomes.done("not_there"),
+    )
+
+
 @pytest.mark.parametrize("state", STATES)
 def test_it_is_cleared_in_every_state_in_which_the_link_leads_nowhere(
     sqlite_world: World, state: State

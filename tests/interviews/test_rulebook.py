@@ -167,7 +167,7 @@ def test_the_week_s_limits(
 )
 def test_when_a_message_is_sent(delay: int, business_hours: bool, sent_at: datetime) -> None:
     made = rule(delay=delay, conditions={"business_hours": business_hours})
-    assert rulebook.sent_at(made, NOW, "Europe/Berlin") == sent_at
+    assert rulebook.sent_at(made, NOW, NOW, "Europe/Berlin") == sent_at
 
 
 @pytest.mark.parametrize(

@@ -135,6 +135,58 @@ def test_what_is_no_toml_is_told_with_its_line(text: str, line: int) -> None:
     assert "is not TOML" in str(problem)
 
 
+@pytest.mark.parametrize(
+    ("text", "line", "said"),
+    [
+        ("a = 1\nx = " + "[" * 50_000, 1, "is nested too deeply"),
+        ("a = 1\nx = " + "{a=" * 50_000, 1, "is nested too deeply"),
+        ("a = 1\nx = " + "1" * 5_000, 2, "holds a number that is too long"),
+        ("a = 1\nx = [\n" + "1_" * 5_000 + "1]", 3, "holds a number that is too long"),
+        ("#" + " " * 1_000_000, 1, "is longer than 1,000,000 characters"),
+    ],
+    ids=["lists", "tables", "number", "number-in-list", "long"],
+)
+def test_what_no_rule_file_holds_is_told_too(text: str, line: int, said: str) -> None:
+    [problem] = problems(text)
+    assert str(problem) == f"line {line}: {said}"
+
+
+@pytest.mark.parametrize("slug", ["[1]", "{ a = 1 }", "1", "true", "2026-11-26", "1.5"])
+def test_a_slug_of_another_type_is_a_mistake_like_any_other(slug: str) -> None:
+    text = GOOD.replace('"low-rating"', slug)
+    assert [str(problem) for problem in problems(text + text)] == [
+        "line 3: slug input should be a valid string",
+        "line 17: slug input should be a valid string",
+    ]
+
+
+@pytest.mark.parametrize("field", ["title", "description", "conditions.tag", "conditions.tag_not"])
+@pytest.mark.parametrize("character", ["\\u0000", "\\u001B"])
+def test_no_control_character_comes_from_a_file_to_a_terminal_or_a_database(
+    field: str, character: str
+) -> None:
+    text = f"""
+[[rules]]
+slug = "a"
+event = "conversation.rating.added"
+{"" if field == "title" else 'title = "A"'}
+{field} = "x{character}"
+"""
+    [problem] = problems(text)
+    assert (problem.line, problem.field.removesuffix(".[0]")) == (6, field)
+    assert problem.message == "holds a control character"
+
+
+def test_a_field_that_is_not_known_is_named_without_control_characters() -> None:
+    [problem] = problems('"\\u001B[2J" = 1')
+    assert str(problem) == r"line 1: \x1b[2J is not known here; a file holds [[rules]]"
+
+
+def test_lines_are_counted_as_toml_counts_them() -> None:
+    text = "# one\u2028line\x85\n[[rules]]\nslug = 1\r\ntitle = 'T'\nevent = 'x'\n"
+    assert [problem.line for problem in problems(text)] == [3, 5]
+
+
 @pytest.mark.parametrize("text", ["rules = 1", "rules = [1]", "[rules]\nslug = 'a'"])
 def test_rules_are_a_list_of_tables(text: str) -> None:
     [problem] = problems(text)
@@ -142,7 +194,8 @@ def test_rules_are_a_list_of_tables(text: str) -> None:
 
 
 _SLUGS = st.lists(st.from_regex(r"[a-z0-9][a-z0-9_-]{0,20}", fullmatch=True), unique=True, max_size=3)
-_TAGS = st.lists(st.text(min_size=1, max_size=20), min_size=1, max_size=3).map(tuple)
+_TEXT = st.characters(exclude_categories=["Cc", "Cs"])
+_TAGS = st.lists(st.text(_TEXT, min_size=1, max_size=20), min_size=1, max_size=3).map(tuple)
 
 
 @st.composite
@@ -157,8 +210,8 @@ def some_rules(draw: Any) -> list[Rule]:
         made.append(
             Rule(
                 slug=slug,
-                title=draw(st.text(min_size=1, max_size=30)),
-                description=draw(st.text(max_size=60)),
+                title=draw(st.text(_TEXT, min_size=1, max_size=30)),
+                description=draw(st.text(_TEXT | st.sampled_from("\n\t"), max_size=60)),
                 event=draw(st.sampled_from(EVENTS)),
                 study=draw(st.sampled_from(STUDIES)),
                 delay=draw(st.integers(0, 90 * 86_400)),

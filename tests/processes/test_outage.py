@@ -10,15 +10,18 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
+from datetime import timedelta
 from pathlib import Path
 
 import httpx
 import pytest
 
 from canvas_app import migrate, store
+from canvas_app.interviews.rulebook import DO_NOT_ASK
 from canvas_app.koji import signatures
 from canvas_app.settings import Settings
 from tests.processes.stage import BROWSER, Stage, Talk, until, words
+from tests.processes.test_planned import DELAY, plan, row_of, state_of
 from tests.support.postgres import PostgresServer
 
 pytestmark = pytest.mark.slow
@@ -118,6 +121,23 @@ def test_nothing_that_was_acknowledged_is_lost(scene: tuple[Stage, Outage]) -> N
     for log in stage.logs.glob("*.log"):
         assert "Traceback" not in log.read_text(), log
     assert stage.intercom.canvas_problems == []
+
+
+def test_a_planned_send_goes_out_once_after_the_database_was_away(scene: tuple[Stage, Outage]) -> None:
+    stage, outage = scene
+    wanted, unwanted = stage.customer(), stage.customer()
+    plan(stage, wanted, unwanted)
+    with outage():
+        # It comes back after the time of both.
+        time.sleep(DELAY)
+        stage.intercom.tag_contact(unwanted.contact, stage.intercom.ensure_tag(DO_NOT_ASK))
+    until("it is sent", lambda: state_of(stage, wanted) == "sent", within=60)
+    until("the other is not", lambda: state_of(stage, unwanted) == "skipped", within=60)
+    stage.until_nothing_is_left_to_do()
+    assert len(stage.links(wanted)) == 1
+    assert stage.links(unwanted) == []
+    row = row_of(stage, wanted)
+    assert row.sent_at - row.created_at >= timedelta(seconds=DELAY)
 
 
 def check_doors(

@@ -22,6 +22,7 @@ from canvas_app.interviews import once
 from canvas_app.interviews.ledger import Interview
 from canvas_app.interviews.tables import interviews, outside_writes
 from canvas_app.settings import Settings
+from tests.api.caller import connected
 from tests.interviews.asks import read
 from tests.support.world import CONTACT, KOJI_ID, World, component, full_settings, texts
 
@@ -643,3 +644,33 @@ def test_every_tap_is_logged_with_its_effect_and_nothing_of_a_person(
         ("other", None, "shown"),
     ]
     assert "Mia" not in json.dumps(taps)
+
+
+class TestWhatALimitSaidNoTo:
+    """Another program or a rule has asked for it; nothing was sent, and the rep can send one all the same."""
+
+    def test_leaves_the_card_that_sends_with_a_line_that_says_why(self, world: World) -> None:
+        connected(world).ask(contact_id=CONTACT, study="nobodys")
+        card = world.initialize()
+        assert "Not sent before: There is no study of this name." in texts(card)
+        world.vendors_are_well()
+        world.submit("send")
+        world.run_jobs()
+        assert world.interview().state == "sent"
+        assert messages(world) == 1
+
+    def test_leaves_the_open_one_to_be_seen_and_withdrawn(self, world: World) -> None:
+        sent = world.send()
+        told = connected(world).ask(contact_id=CONTACT, conversation_id="501").get_json()
+        assert (told["status"], told["reason"]) == ("skipped", "open_interview")
+        assert component(world.initialize(), "withdraw") is not None
+        world.submit("withdraw")
+        world.submit("confirm_withdraw")
+        assert read(world.engine, sent.id).state == "cancelled"
+
+    def test_one_that_was_planned_and_is_cancelled_leaves_the_card_that_sends(self, world: World) -> None:
+        connected(world).ask(contact_id=CONTACT, delay=3600)
+        world.initialize()
+        card = world.submit("cancel_planned")
+        assert "Not sent before: A teammate has cancelled it." in texts(card)
+        assert component(card, "send") is not None

@@ -15,13 +15,16 @@ from tests.support.events import (
     add_rule,
     all_is_well,
     closed,
+    contact_tagged,
+    conversation,
     decided,
     happens,
     intercom_has_contact,
     messages,
     notification,
+    part,
 )
-from tests.support.world import CONTACT, INTERCOM, WORKSPACE, World
+from tests.support.world import CONTACT, CONVERSATION, INTERCOM, OWN_ADMIN, PUBLIC_URL, WORKSPACE, World
 
 NOT_FOUND = {"type": "error.list", "errors": [{"code": "not_found", "message": "Not found"}]}
 
@@ -85,6 +88,44 @@ def test_what_comes_about_them_later_leads_nobody_to_them(world: World) -> None:
     assert CONTACT not in everything(world)
 
 
+@pytest.mark.parametrize("own", ["closing", "message", "tag"])
+def test_what_we_did_ourselves_leads_nobody_to_them_either(world: World, own: str) -> None:
+    add_rule(world)
+    add_rule(world, "tagged", event="contact.tag.created", conditions={"tag": "koji_negative_sentiment"})
+    all_is_well(world)
+    happens(world, closed())
+    happens(world, gone())
+    admin = {"type": "admin", "id": OWN_ADMIN}
+    events = {
+        "closing": closed(by=admin, app_package_code="koji"),
+        "message": closed(body=f"{PUBLIC_URL}/i/x"),
+        "tag": contact_tagged("koji_negative_sentiment"),
+    }
+    happens(world, events[own])
+    assert decided(world)[-1][2] == f"own_{own}"
+    assert CONTACT not in everything(world)
+
+
+def test_who_is_erased_while_a_rule_decides_is_not_asked_and_not_kept(world: World) -> None:
+    add_rule(world)
+    all_is_well(world)
+
+    erased: list[int] = []
+
+    def erased_meanwhile(_request: Any) -> tuple[int, dict[str, str], str]:
+        if not erased:
+            erased.append(erase.erase_contact(world.engine, world.services.jobs, WORKSPACE, CONTACT))
+        return (200, {}, json.dumps(conversation(part("close"))))
+
+    world.outside.remove("GET", f"{INTERCOM}/conversations/{CONVERSATION}")
+    world.outside.add_callback("GET", f"{INTERCOM}/conversations/{CONVERSATION}", erased_meanwhile)
+    happens(world, closed())
+    for planted in (CONTACT, "Mia Chen", "mia@example.com"):
+        assert planted not in everything(world)
+    assert messages(world) == []
+    assert world.count(interviews) == 0
+
+
 def test_an_archived_contact_loses_the_link_in_their_attributes(sqlite_world: World) -> None:
     world = sqlite_world
     add_rule(world)
@@ -123,6 +164,23 @@ def test_a_merged_contact_is_followed(world: World, named: str) -> None:
     assert decided(world)[-1][2] == "open_interview"
 
 
+def test_who_was_merged_and_then_erased_stands_in_no_event_that_has_failed(world: World) -> None:
+    add_rule(world)
+    all_is_well(world)
+    happens(world, closed())
+    world.intercom_event(closed())
+    world._take_job(delayed=False)
+    with store.writing(world.engine) as connection:
+        connection.execute(sa.update(deliveries).values(state="failed").where(deliveries.c.state == "stored"))
+        # It is about another conversation.
+        connection.execute(sa.update(interviews).values(conversation_id="777"))
+    intercom_has_contact(world, contact_id="living")
+    happens(world, merged(merged_from={"id": CONTACT}))
+    happens(world, notification("contact.deleted", {"type": "contact", "id": "living"}))
+    for planted in (CONTACT, "living", "Mia Chen"):
+        assert planted not in everything(world)
+
+
 def test_one_that_is_named_by_what_it_was_is_followed_too(world: World) -> None:
     add_rule(world)
     all_is_well(world)
@@ -131,6 +189,48 @@ def test_one_that_is_named_by_what_it_was_is_followed_too(world: World) -> None:
     world.outside.upsert("GET", f"{INTERCOM}/contacts/{CONTACT}", status=410, json={}, headers=link)
     happens(world, merged(CONTACT))
     assert world.interview().contact_id == "living"
+
+
+def test_who_was_merged_into_somebody_who_is_gone_by_now_is_erased(world: World) -> None:
+    add_rule(world)
+    all_is_well(world)
+    happens(world, closed())
+    world.outside.get(f"{INTERCOM}/contacts/living", status=404, json=NOT_FOUND)
+    happens(world, merged(merged_from={"id": CONTACT}))
+    for planted in (CONTACT, "Mia Chen", "mia@example.com"):
+        assert planted not in everything(world)
+
+
+def test_an_event_about_somebody_who_was_merged_into_one_who_is_gone(sqlite_world: World) -> None:
+    world = sqlite_world
+    add_rule(world)
+    all_is_well(world)
+    link = {"Link": '</contacts/living>; rel="canonical"'}
+    world.outside.upsert("GET", f"{INTERCOM}/contacts/{CONTACT}", status=410, json={}, headers=link)
+    world.outside.get(f"{INTERCOM}/contacts/living", status=404, json=NOT_FOUND)
+    happens(world, closed())
+    assert decided(world) == [("closed", "skipped", "contact_gone")]
+    assert CONTACT not in everything(world)
+
+
+@pytest.mark.parametrize("named", ["itself", "in a circle"])
+def test_a_merge_that_names_the_one_who_remains_changes_nothing_about_them(
+    sqlite_world: World, named: str
+) -> None:
+    world = sqlite_world
+    add_rule(world)
+    all_is_well(world)
+    happens(world, closed())
+    before = world.interview()
+    if named == "itself":
+        happens(world, merged(CONTACT, merged_from={"id": CONTACT}))
+    else:
+        link = {"Link": f'</contacts/{CONTACT}>; rel="canonical"'}
+        world.outside.get(f"{INTERCOM}/contacts/other", status=410, json={}, headers=link)
+        happens(world, merged("other", merged_from={"id": CONTACT}))
+    assert world.interview() == before
+    with store.reading(world.engine) as connection:
+        assert connection.execute(sa.select(decisions.c.contact_id)).scalar_one() == CONTACT
 
 
 def test_of_two_open_interviews_one_stays(world: World) -> None:

@@ -29,6 +29,7 @@ from tests.support.events import (
     messages,
     notification,
     part,
+    tag_list,
 )
 from tests.support.world import CONTACT, CONVERSATION, INTERCOM, KOJI, WORKSPACE, World
 
@@ -95,7 +96,10 @@ def change_rules(world: World, **values: Any) -> None:
 
 def test_it_goes_out_once_when_its_time_has_come(world: World) -> None:
     plan(world)
-    assert world.pending() == [("send", 3 * DAY)]
+    [(name, left)] = world.pending()
+    # It counts from when the event came in, a moment before.
+    assert name == "send"
+    assert 3 * DAY - 5 < left <= 3 * DAY
     # An engine that starts it too early finds that its time has not come.
     world.run_jobs(delayed=True)
     assert messages(world) == []
@@ -126,6 +130,11 @@ def no_contact(world: World) -> None:
     world.outside.upsert("GET", f"{INTERCOM}/contacts/{CONTACT}", status=404, json=error)
 
 
+def no_conversation(world: World) -> None:
+    error = {"type": "error.list", "errors": [{"code": "not_found", "message": "Not found"}]}
+    world.outside.upsert("GET", f"{INTERCOM}/conversations/{CONVERSATION}", status=404, json=error)
+
+
 def change_study(world: World) -> None:
     with store.writing(world.engine) as connection:
         studies.save(connection, world.settings, replace(world.settings.default_study, enabled=False))
@@ -142,6 +151,10 @@ CHANGES: dict[str, Callable[[World], None]] = {
     "answered_meanwhile": lambda world: add_other(
         world, state="written_back", completed_at=datetime.now(UTC), result={}
     ),
+    "group_conversation": lambda world: intercom_has_conversation(
+        world, part("close"), contacts=(CONTACT, "somebody_else")
+    ),
+    "conversation_missing": no_conversation,
     "asked_in_conversation": lambda world: add_other(
         world, contact_id="somebody_else", conversation_id=CONVERSATION
     ),
@@ -157,6 +170,15 @@ def test_what_has_changed_meanwhile_keeps_it_from_going_out(world: World, reason
     skipped(world, reason)
 
 
+def test_the_tag_that_forbids_asking_may_come_to_the_conversation_meanwhile(sqlite_world: World) -> None:
+    world = sqlite_world
+    plan(world)
+    world.let_time_pass(days=3, minutes=1)
+    intercom_has_conversation(world, part("close"), tags=tag_list("koji_do_not_ask"))
+    world.run_jobs(delayed=True)
+    skipped(world, "do_not_ask")
+
+
 def test_what_was_planned_for_who_is_erased_meanwhile_is_not_sent(world: World) -> None:
     plan(world)
     erase.erase_contact(world.engine, world.services.jobs, WORKSPACE, CONTACT)
@@ -166,6 +188,56 @@ def test_what_was_planned_for_who_is_erased_meanwhile_is_not_sent(world: World) 
     world.run_jobs()
     assert (world.interview().state, world.interview().reason) == ("skipped", erase.ERASED)
     assert messages(world) == []
+    # The record is about nobody, and says what became of it.
+    assert decided(world) == [("closed", "skipped", erase.ERASED)]
+
+
+def test_what_a_rep_sends_meanwhile_takes_its_place_and_the_record_says_so(world: World) -> None:
+    plan(world)
+    world.initialize()
+    world.submit("send")
+    world.run_jobs()
+    assert planned_one(world).state == "skipped"
+    assert decided(world) == [("closed", "skipped", "replaced")]
+    assert len(messages(world)) == 1
+
+
+@pytest.mark.parametrize("wanted", ["planned", "sending"])
+def test_who_was_merged_into_somebody_with_an_open_interview_gets_no_second_one(
+    world: World, wanted: str
+) -> None:
+    # And Intercom's word of the merge was lost.
+    if wanted == "planned":
+        plan(world)
+    else:
+        add_rule(world)
+        all_is_well(world)
+        world.outside.upsert("POST", f"{KOJI}/api/v1/interviews/start", status=503, json={})
+        happens(world, closed())
+        assert world.interview().state == "sending"
+        world.koji_starts()
+    world.let_time_pass(days=3 if wanted == "planned" else 0, minutes=1)
+    add_other(world, contact_id="living", state="opened")
+    link = {"Link": '</contacts/living>; rel="canonical"'}
+    world.outside.upsert("GET", f"{INTERCOM}/contacts/{CONTACT}", status=410, json={}, headers=link)
+    intercom_has_contact(world, contact_id="living")
+    world.run_jobs(delayed=True)
+    assert messages(world) == []
+    merged = planned_one(world)
+    assert merged.contact_id == "living"
+    assert (merged.state, merged.reason) == (
+        ("skipped", "open_interview") if wanted == "planned" else ("cancelled", erase.MERGED_AWAY)
+    )
+    assert world.pending() == []
+
+
+def test_of_two_planned_ones_a_merge_leaves_one_and_the_record_says_so(world: World) -> None:
+    plan(world)
+    add_other(world, contact_id="living", state="planned")
+    with store.writing(world.engine) as connection:
+        erase.follow_contact(connection, WORKSPACE, CONTACT, "living")
+    assert planned_one(world).state == "skipped"
+    assert decided(world) == [("closed", "skipped", erase.MERGED_AWAY)]
 
 
 def test_who_was_asked_by_hand_meanwhile_is_not_asked_again(world: World) -> None:
@@ -228,6 +300,13 @@ def test_with_a_dead_token_it_is_looked_at_every_ten_minutes_for_a_day(sqlite_wo
     world.let_time_pass(hours=24, minutes=1)
     world.run_jobs(delayed=True)
     skipped(world, "intercom_token_refused")
+
+
+def test_one_that_no_worker_was_there_for_is_not_sent_days_later(world: World) -> None:
+    plan(world)
+    world.let_time_pass(days=4, minutes=1)
+    world.run_jobs(delayed=True)
+    skipped(world, "too_late")
 
 
 def test_one_that_no_job_is_at_gets_its_job_again_by_the_clock(world: World) -> None:

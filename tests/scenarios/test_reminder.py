@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from dataclasses import replace
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import pytest
 
 from canvas_app import store
 from canvas_app.interviews import once, studies
+from canvas_app.interviews.hours import DAYS
+from tests.scenarios.test_planned import change_rules, day
 from tests.support.events import (
     add_rule,
     all_is_well,
@@ -168,6 +171,38 @@ def test_while_intercom_cannot_it_is_tried_again_by_the_clock(world: World) -> N
     assert len(messages(world)) == 1, "its next turn is in an hour"
     days_later(world, 0.1)
     assert len(messages(world)) == 2
+
+
+def test_a_rule_s_business_hours_hold_for_its_reminder_too(world: World) -> None:
+    add_rule(world)
+    all_is_well(world)
+    quiet(world)
+    change_study(world, remind_after_days=3)
+    happens(world, closed())
+    shows(world)
+    world.run_jobs()
+    change_rules(world, conditions={"business_hours": f"{day(2)} 00:00-23:59"})
+    days_later(world)
+    assert len(messages(world)) == 1
+    due = world.interview().remind_at
+    assert due is not None
+    opens = due.astimezone(ZoneInfo("Europe/Berlin"))
+    assert (opens.hour, opens.minute, DAYS[opens.weekday()]) == (0, 0, day(2))
+    change_rules(world, conditions={"business_hours": "mon-sun 00:00-23:59"})
+    days_later(world, 2)
+    assert len(messages(world)) == 2
+
+
+def test_whose_time_is_over_is_not_reminded_although_nobody_has_looked(sqlite_world: World) -> None:
+    world = sqlite_world
+    sent(world)
+    # It expires once Koji has been asked for the last time, which Koji does not answer.
+    world.outside.upsert("GET", f"{KOJI}/api/v1/interviews/{KOJI_ID}", status=503, json={})
+    world.deploy(open_days=3)
+    days_later(world, 3.01)
+    assert world.interview().state == "sent"
+    assert len(messages(world)) == 1
+    assert world.interview().remind_at is None
 
 
 @pytest.mark.parametrize(("there", "made"), [(True, 2), (False, 3)])

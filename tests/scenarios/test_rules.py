@@ -545,6 +545,28 @@ def test_tags_that_we_put_on_are_not_reacted_to(sqlite_world: World, name: str) 
     not_asked(world, "own_tag", "tagged")
 
 
+@pytest.mark.parametrize(
+    ("browser", "language"), [("pt_br", "pt-BR"), ("de\0", None), ("planted words " * 9, None)]
+)
+def test_of_a_language_is_kept_what_is_one(world: World, browser: str, language: str | None) -> None:
+    # What a browser says it speaks, whoever sits before it decides.
+    add_rule(world)
+    all_is_well(world)
+    intercom_has_contact(world, browser_language=browser)
+    happens(world, closed())
+    asked(world)
+    assert world.interview().language == language
+
+
+def test_a_contact_without_a_name_and_an_address_is_asked(world: World) -> None:
+    add_rule(world)
+    all_is_well(world)
+    intercom_has_contact(world, name=None, email=None, role="lead")
+    happens(world, closed())
+    asked(world)
+    assert (world.interview().contact_name, world.interview().contact_email) == (None, None)
+
+
 # Several rules, repeated jobs, and what goes wrong
 
 
@@ -641,7 +663,35 @@ def test_what_intercom_never_answers_is_given_up_in_the_end(sqlite_world: World)
         world.run_jobs(delayed=True)
     [(state, reason, _)] = deliveries_of(world)
     assert (state, reason) == ("failed", "server_error")
+    assert decided(world) == [("closed", "skipped", "not_decided")]
     assert world.pending() == []
+
+
+def test_what_could_not_be_decided_about_for_a_day_asks_nobody(world: World) -> None:
+    add_rule(world)
+    all_is_well(world)
+    address = f"{INTERCOM}/contacts/{CONTACT}"
+    world.outside.upsert("GET", address, status=503, json={})
+    happens(world, closed())
+    world.let_time_pass(hours=24, minutes=1)
+    intercom_has_contact(world)
+    world.run_jobs(delayed=True)
+    assert decided(world) == [("closed", "skipped", "event_too_old")]
+    assert world.count(interviews) == 0
+
+
+def test_a_delay_counts_from_when_the_event_came_in(world: World) -> None:
+    add_rule(world, delay="12 hours")
+    all_is_well(world)
+    address = f"{INTERCOM}/contacts/{CONTACT}"
+    world.outside.upsert("GET", address, status=503, json={})
+    happens(world, closed())
+    world.let_time_pass(hours=10)
+    intercom_has_contact(world)
+    world.run_jobs(delayed=True)
+    interview = world.interview()
+    assert interview.not_before is not None
+    assert interview.not_before - interview.created_at < timedelta(hours=2, seconds=1)
 
 
 def test_without_a_token_that_is_taken_it_waits_for_one(sqlite_world: World) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -81,6 +82,71 @@ def test_each_study_has_its_own_key_and_its_own_webhooks(world: World) -> None:
         "default": "written_back",
         "exit": "written_back",
     }
+
+
+class TestASecretOfAStudysOwn:
+    """It speaks of the interviews of its study: Koji's webhooks belong to a project."""
+
+    def settled(self, world: World, secret: str, **changes: Any) -> str:
+        """What becomes of the newest interview when a result of it is signed with this secret."""
+        world.intercom_takes("attributes", "tags")
+        assert world.koji_event(world.result(**changes), secret=secret).status_code == 200
+        world.run_jobs()
+        for _ in range(4):
+            # An interview that is not known yet is waited for.
+            world.run_jobs(delayed=True)
+        return str(world.interview().state)
+
+    @pytest.mark.parametrize(
+        "changes",
+        [{}, {"metadata": {}}, {"metadata": {}, "interview_id": None}],
+        ids=["ref", "id", "contact"],
+    )
+    def test_changes_nothing_of_another_studys(self, world: World, changes: dict[str, Any]) -> None:
+        world.add_study("exit")
+        world.send()
+        assert self.settled(world, "whsec_exit", **changes) == "sent"
+        assert world.interview().result is None
+        assert self.settled(world, KOJI_SECRET) == "written_back"
+
+    def test_nor_of_a_studys_with_one_of_its_own(self, world: World) -> None:
+        world.add_study("exit")
+        world.add_study("beta")
+        world.vendors_are_well()
+        world.initialize()
+        choose(world, "beta")
+        world.run_jobs()
+        assert self.settled(world, "whsec_exit") == "sent"
+        assert self.settled(world, "whsec_beta") == "written_back"
+
+    @pytest.mark.parametrize("secret", ["whsec_exit", KOJI_SECRET])
+    def test_where_a_study_has_none_any_that_is_set_will_do(self, world: World, secret: str) -> None:
+        world.add_study("exit")
+        world.add_study("beta", webhook_secret=None)
+        world.vendors_are_well()
+        world.initialize()
+        choose(world, "beta")
+        world.run_jobs()
+        assert self.settled(world, secret) == "written_back"
+
+    def test_may_be_that_of_several(self, world: World) -> None:
+        # Koji's newer pages set webhooks up for a whole workspace.
+        world.add_study("exit", webhook_secret="shared")
+        world.add_study("beta", webhook_secret="shared,older")
+        world.vendors_are_well()
+        world.initialize()
+        choose(world, "beta")
+        world.run_jobs()
+        assert self.settled(world, "shared") == "written_back"
+
+    def test_is_named_in_the_log_where_it_speaks_of_another(
+        self, world: World, log_lines: Callable[[], list[dict[str, Any]]]
+    ) -> None:
+        world.add_study("exit")
+        world.send()
+        self.settled(world, "whsec_exit")
+        told = [line for line in log_lines() if line["event"] == "signed_for_another_study"]
+        assert {line["interview"] for line in told} == {world.interview().id}
 
 
 def test_a_change_of_a_webhook_secret_counts_at_once(world: World) -> None:

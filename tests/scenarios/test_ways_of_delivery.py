@@ -9,11 +9,13 @@ import httpx
 import pytest
 
 from canvas_app import store
+from canvas_app.canvas import reasons
 from canvas_app.interviews import jobs, ledger, once, send
 from tests.api.caller import Caller, connected
 from tests.interviews.results import receive
 from tests.interviews.test_delivering import HOME, begun, found, intercom_takes_message, messages
 from tests.interviews.test_link_clearing import READY, URL
+from tests.support.events import intercom_has_conversation, tag_list
 from tests.support.world import CONTACT, CONVERSATION, INTERCOM, KOJI_LINK, OWN_ADMIN, PUBLIC_URL, World
 
 CONTACT_URL = f"{INTERCOM}/contacts/{CONTACT}"
@@ -95,6 +97,44 @@ def test_a_reply_in_a_closed_conversation_goes_out_and_it_is_closed_again(
     assert "Hi Mia" in reply["body"]
     assert status(caller) == "sent"
     assert len(world.calls("POST", "/parts$")) == 1
+
+
+def test_a_personal_link_is_not_posted_in_a_conversation_of_somebody_else(
+    caller: Caller, mia: Contact
+) -> None:
+    """A tool that mixes up two of its fields would send one customer's link, and name, to another."""
+    world = caller.world
+    reason = "conversation_of_another"
+    intercom_has_conversation(world, contacts=("somebody-else",))
+    caller.ask(contact_id=CONTACT, conversation_id=CONVERSATION)
+    world.run_jobs()
+    interview = world.interview()
+    assert (interview.state, interview.reason) == ("failed", reason)
+    assert world.calls("POST", "/reply$") == []
+    assert reasons.in_words(reason) != f"The reason code is {reason}."
+
+
+@pytest.mark.parametrize(
+    ("there", "reason"),
+    [
+        ({"contacts": (CONTACT, "another")}, "group_conversation"),
+        ({"contacts": (CONTACT,), "tags": tag_list("Koji_do_not_ask")}, "do_not_ask"),
+    ],
+)
+def test_a_conversation_that_others_read_or_that_says_no_gets_no_link(
+    caller: Caller, mia: Contact, there: dict[str, Any], reason: str
+) -> None:
+    world = caller.world
+    intercom_has_conversation(world, **there)
+    caller.ask(contact_id=CONTACT, conversation_id=CONVERSATION)
+    world.run_jobs()
+    assert (world.interview().state, world.interview().reason) == ("skipped", reason)
+    assert world.calls("POST", "/reply$") == []
+    # Where nothing goes into the conversation, it has no say.
+    world.let_time_pass(days=2)
+    caller.ask(contact_id=CONTACT, conversation_id=CONVERSATION, deliver="none")
+    world.run_jobs()
+    assert world.interview().state == "sent"
 
 
 def test_a_message_begins_a_conversation_in_which_the_note_is_left(caller: Caller, mia: Contact) -> None:
@@ -263,6 +303,32 @@ class TestAttribute:
         assert mia.link == newer
         assert mia.attributes[READY]
         assert mia.never_showed_a_wrong_link()
+
+    @pytest.mark.parametrize("deliver", ["none", "attribute"])
+    def test_an_old_link_goes_before_the_next_one_is_made(
+        self, caller: Caller, mia: Contact, deliver: str
+    ) -> None:
+        """A step of a Series that asks for a new one and then waits for it would send the old one."""
+        world = caller.world
+        self.sent(caller)
+        world.let_time_pass(days=15)
+        caller.ask(contact_id=CONTACT, conversation_id="888", deliver=deliver)
+        assert [name for name, _ in world.pending()] == ["clear_link", "send"]
+        seen = len(mia.history)
+        world.run_jobs()
+        assert status(caller) == "sent"
+        assert mia.history[seen + 1][0] is None, "first the old one goes"
+        assert (mia.link is None) == (deliver == "none")
+        assert mia.never_showed_a_wrong_link()
+
+    def test_also_for_one_that_was_planned(self, caller: Caller, mia: Contact) -> None:
+        world = caller.world
+        self.sent(caller)
+        caller.ask(contact_id=CONTACT, deliver="none", conversation_id="888", delay=16 * 86_400)
+        world.let_time_pass(days=16, minutes=1)
+        world.run_jobs(delayed=True)
+        assert status(caller) == "sent"
+        assert self.cleared(mia)
 
     def test_steps_that_are_repeated_change_nothing(self, caller: Caller, mia: Contact) -> None:
         world = caller.world
