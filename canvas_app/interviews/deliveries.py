@@ -15,6 +15,7 @@ from canvas_app.engine import Jobs
 from canvas_app.intercom.notifications import Event
 from canvas_app.interviews import ledger
 from canvas_app.interviews.ask import partition
+from canvas_app.interviews.seen import Note, no_note
 from canvas_app.interviews.tables import deliveries, stored
 from canvas_app.koji.events import KojiEvent
 from canvas_app.koji.results import KojiResult
@@ -38,7 +39,9 @@ class Delivery:
     received_at: datetime
 
 
-def keep(engine: Engine, jobs: Jobs, event: KojiEvent, raw: bytes, *, door: Door = "koji") -> bool:
+def keep(
+    engine: Engine, jobs: Jobs, event: KojiEvent, raw: bytes, *, door: Door = "koji", note: Note = no_note
+) -> bool:
     """Store an event about an interview and the job that forwards it. False when it was stored before.
 
     One that was given up is taken up again when it is delivered anew.
@@ -66,6 +69,7 @@ def keep(engine: Engine, jobs: Jobs, event: KojiEvent, raw: bytes, *, door: Door
         if handled:
             where = partition_of(connection, event, key)
             enqueue_forward(connection, jobs, delivery_id, attempt=attempt, partition=where)
+        note(connection)
     return True
 
 
