@@ -29,7 +29,7 @@ DELIVERS: Final = {
     "none": "by whoever asked",
 }
 _VERDICTS: Final = {"asked": "said yes", "planned": "said yes, for later", "skipped": "said no"}
-_DOORS: Final = {"koji": "Koji", "intercom": "Intercom", "reconcile": "The clock, which asked Koji"}
+_DOORS: Final = {"koji": "Koji", "intercom": "Intercom", "reconcile": "Our clock"}
 _DELIVERY_STATES: Final = {
     "stored": "Being worked on",
     "done": "Taken in",

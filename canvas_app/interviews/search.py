@@ -6,7 +6,7 @@ Each way to pick has an index, see :mod:`canvas_app.interviews.tables`.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
@@ -62,10 +62,17 @@ def page(
     connection: Connection, workspace_id: str, which: Filter, *, after: Place | None = None, most: int
 ) -> Page:
     """The newest interviews behind ``after``."""
-    query = ledger.selected.where(*_conditions(connection, workspace_id, which))
+    columns = interviews.c
+    conditions = _conditions(workspace_id, which)
     if after is not None:
-        query = query.where(behind(interviews.c.created_at, interviews.c.id, after))
-    query = query.order_by(interviews.c.created_at.desc(), interviews.c.id.desc()).limit(most + 1)
+        conditions.append(behind(columns.created_at, columns.id, after))
+    if which.text:
+        # Found first: joined with their rows, the database might rather read all of those.
+        named = _named(connection, workspace_id, which.text, conditions).subquery()
+        ids = sa.select(named.c.id).order_by(named.c.created_at.desc(), named.c.id.desc()).limit(most + 1)
+        conditions = [columns.id.in_(list(connection.execute(ids).scalars()))]
+    query = ledger.selected.where(*conditions)
+    query = query.order_by(columns.created_at.desc(), columns.id.desc()).limit(most + 1)
     rows = tuple(ledger.of_row(row) for row in connection.execute(query))
     if len(rows) <= most:
         return Page(rows, None)
@@ -114,7 +121,8 @@ def behind(moment: sa.Column[Any], id_: sa.Column[Any], place: Place) -> sa.Colu
     )
 
 
-def _conditions(connection: Connection, workspace_id: str, which: Filter) -> list[sa.ColumnElement[bool]]:
+def _conditions(workspace_id: str, which: Filter) -> list[sa.ColumnElement[bool]]:
+    """What the rows say themselves; what :attr:`Filter.text` names is looked up."""
     columns = interviews.c
     found = [columns.workspace_id == workspace_id]
     for column, wanted in (
@@ -129,13 +137,13 @@ def _conditions(connection: Connection, workspace_id: str, which: Filter) -> lis
         found.append(columns.created_at >= which.since)
     if which.before is not None:
         found.append(columns.created_at < which.before)
-    if which.text:
-        found.append(columns.id.in_(_named(connection, workspace_id, which.text)))
     return found
 
 
-def _named(connection: Connection, workspace_id: str, text: str) -> sa.CompoundSelect[tuple[str]]:
-    """The ids of those whose name, address or id is meant: each is looked up in an index of its own."""
+def _named(
+    connection: Connection, workspace_id: str, text: str, conditions: Sequence[sa.ColumnElement[bool]]
+) -> sa.CompoundSelect[tuple[str, datetime]]:
+    """Those whose name, address or id is meant: each is looked up in an index of its own."""
     columns, here = interviews.c, interviews.c.workspace_id == workspace_id
     exact = (
         sa.and_(here, columns.contact_id == text),
@@ -144,7 +152,10 @@ def _named(connection: Connection, workspace_id: str, text: str) -> sa.CompoundS
         columns.id == text.lower(),
     )
     begins = [sa.and_(here, _begins(connection, column, text)) for column in _SEARCHED]
-    return sa.union_all(*(sa.select(columns.id).where(one) for one in (*exact, *begins)))
+    # One that is named in two ways is one.
+    return sa.union(
+        *(sa.select(columns.id, columns.created_at).where(one, *conditions) for one in (*exact, *begins))
+    )
 
 
 def _begins(connection: Connection, column: sa.Column[Any], text: str) -> sa.ColumnElement[bool]:
@@ -154,5 +165,5 @@ def _begins(connection: Connection, column: sa.Column[Any], text: str) -> sa.Col
         return sa.and_(whatever_case >= text, whatever_case < text + _LAST)
     lower = sa.func.lower(column)
     # The operators compare byte by byte, as the index does, whatever the database's language.
-    from_, to = sa.func.lower(sa.literal(text)), sa.func.lower(sa.literal(text)) + _LAST
+    from_, to = sa.func.lower(sa.literal(text)), sa.func.lower(sa.literal(text + _LAST))
     return sa.and_(lower.op("~>=~", is_comparison=True)(from_), lower.op("~<~", is_comparison=True)(to))

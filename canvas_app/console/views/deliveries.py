@@ -21,7 +21,7 @@ from canvas_app.plaintext import one_line
 page("deliveries", "Deliveries", place=30)
 
 _ON_A_PAGE: Final = 50
-_FAILED_ON_TOP: Final = 10
+_FAILED_ON_TOP: Final = 5
 _REFUSED_SHOWN: Final = timedelta(days=7)
 
 _WORDS: Final[dict[str, str]] = {

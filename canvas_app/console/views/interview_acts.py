@@ -77,8 +77,8 @@ SEND_AGAIN: Final = Act(
     "send-again",
     "Send again",
     "Send it",
-    "Another interview is sent in the place of this one, in your name. A worker first looks whether the "
-    "customer still wants to hear from you.",
+    "Another interview is sent in the place of this one. A worker first looks whether the customer still "
+    "wants to hear from you.",
 )
 REMIND: Final = Act(
     "remind",
