@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
+from typing import Final
 from zoneinfo import ZoneInfo
 
 from flask import abort
@@ -18,6 +20,8 @@ from canvas_app.interviews.ledger import Interview
 from canvas_app.interviews.search import Place
 from canvas_app.interviews.seen import Seen
 
+_ID: Final = re.compile(r"[0-9a-f]{32}")
+
 
 @dataclass(frozen=True, slots=True)
 class Period:
@@ -30,6 +34,11 @@ class Period:
 def choices(pairs: Iterable[tuple[str, str]]) -> list[SelectChoice]:
     """What a field of a filter offers: whatever there is, or one of these."""
     return [SelectChoice("", "Any"), *(SelectChoice(value, label) for value, label in pairs)]
+
+
+def existing_id(text: str) -> str:
+    """An id of ours as an address names it. Raises 404 where it cannot be one."""
+    return text if _ID.fullmatch(text) else abort(404)
 
 
 def workspace_id(connection: Connection) -> str | None:

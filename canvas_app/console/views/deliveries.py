@@ -104,7 +104,7 @@ def replay_delivery(delivery_id: str) -> BaseResponse:
     came = replay.delivery(
         here.engine,
         here.jobs,
-        delivery_id,
+        asked.existing_id(delivery_id),
         note=lambda connection: operators.note(
             connection, teammate, "delivery_replayed", subject=delivery_id
         ),
@@ -151,7 +151,7 @@ def replay_figures(replay_id: str) -> Response:
 
 def _run(replay_id: str) -> replays.Replay:
     with store.reading(web.current().engine) as connection:
-        return replays.get(connection, replay_id) or abort(404)
+        return replays.get(connection, asked.existing_id(replay_id)) or abort(404)
 
 
 def _chosen() -> dict[str, str]:

@@ -302,7 +302,7 @@ def _person(interview: Interview) -> Person:
 
 def _existing(connection: Connection, interview_id: str) -> Interview:
     workspace_id = asked.existing_workspace_id(connection)
-    interview = ledger.get(connection, interview_id)
+    interview = ledger.get(connection, asked.existing_id(interview_id))
     if interview is None or interview.workspace_id != workspace_id:
         abort(404)
     return interview

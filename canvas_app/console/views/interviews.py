@@ -183,9 +183,9 @@ def _somebody(interview: Interview) -> str:
 
 def _story(connection: Connection, interview_id: str) -> story.Story:
     settings = web.current().settings
-    return story.read(connection, settings, asked.existing_workspace_id(connection), interview_id) or abort(
-        404
-    )
+    return story.read(
+        connection, settings, asked.existing_workspace_id(connection), asked.existing_id(interview_id)
+    ) or abort(404)
 
 
 def _without_place() -> dict[str, str]:
