@@ -76,7 +76,9 @@ def in_words(reason: str | None) -> str:
     """A reason code for a person; the code itself where there are no words."""
     if reason is None:
         return ""
-    return _WORDS.get(reason) or reasons.in_words(reason) or reason
+    words = _WORDS.get(reason) or reasons.in_words(reason) or reason
+    # Whoever is here is that person.
+    return words.removesuffix(reasons.ASK_OPERATOR).rstrip()
 
 
 def refusal_words(reason: str) -> str:

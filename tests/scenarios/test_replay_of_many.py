@@ -12,6 +12,7 @@ import pytest
 import sqlalchemy as sa
 
 from canvas_app import store
+from canvas_app.intercom import notifications
 from canvas_app.interviews import replays
 from canvas_app.interviews.replays import Which
 from canvas_app.interviews.tables import decisions, deliveries, interviews, outside_writes
@@ -27,6 +28,9 @@ WITH_NOTE = 480
 @pytest.fixture
 def failed(world: World) -> World:
     """A thousand deliveries have failed while Intercom was in trouble; now all is well again."""
+    if world.engine.dialect.name == "sqlite":
+        # What is tried here does not rest on the disk, which would make ten thousand commits slow.
+        sa.event.listen(world.engine, "checkout", lambda it, *_: it.execute("PRAGMA synchronous=OFF"))
     with store.reading(world.engine) as connection:
         moment = store.now(connection) - timedelta(hours=2)
     rows, said, writes = [], [], []
@@ -42,17 +46,18 @@ def failed(world: World) -> World:
         connection.execute(sa.insert(outside_writes), writes)
     outside = world.outside
     world.intercom_knows_us()
-    outside.put(re.compile(rf"{INTERCOM}/contacts/.*"), json={"type": "contact", "id": "any"})
+    # Fewer calls take less time, and tags can be put on twice.
+    world.deploy(tag_contact=False)
     outside.post(f"{INTERCOM}/tags", json={"type": "tag", "id": "81", "name": "any"})
-    outside.post(
-        re.compile(rf"{INTERCOM}/(conversations|contacts)/[^/]+/tags"), json={"type": "tag", "id": "81"}
-    )
+    outside.post(re.compile(rf"{INTERCOM}/conversations/[^/]+/tags"), json={"type": "tag", "id": "81"})
+    outside.put(re.compile(rf"{INTERCOM}/contacts/.*"), json={"type": "contact", "id": "any"})
     outside.post(
         re.compile(rf"{INTERCOM}/conversations/[^/]+/reply"), json={"type": "conversation", "id": "any"}
     )
     return world
 
 
+@pytest.mark.timeout(400)
 def test_the_replay_of_a_thousand_doubles_neither_a_message_nor_a_note(
     failed: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -67,7 +72,7 @@ def test_the_replay_of_a_thousand_doubles_neither_a_message_nor_a_note(
             run = replays.get(connection, id_)
         assert run is not None
         assert run.finished_at is not None
-    assert _states(world) == {"done": RESULTS, "ignored": EVENTS}
+    assert _states(world) == {"done": RESULTS + EVENTS}
     said = _said(world)
     said.subtract(before)
     notes = {talk: number for (kind, talk), number in said.items() if kind == "note" and number}
@@ -109,9 +114,7 @@ def _events_that_have_asked_before(world: World) -> None:
 
 
 def _event() -> dict[str, Any]:
-    from canvas_app.intercom import notifications
-
-    return notifications.parse(closed()).model_dump(mode="json")
+    return notifications.parse(json.dumps(closed()).encode()).model_dump(mode="json")
 
 
 def _begin(world: World) -> str:
@@ -154,6 +157,7 @@ def _answered(number: int, moment: Any) -> dict[str, Any]:
         number,
         workspace_id=WORKSPACE,
         conversation_id=str(10_000 + number),
+        study="default",
         state="failed",
         reason="intercom_refused",
         result=result,
