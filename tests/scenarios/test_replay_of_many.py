@@ -28,9 +28,15 @@ WITH_NOTE = 480
 @pytest.fixture
 def failed(world: World) -> World:
     """A thousand deliveries have failed while Intercom was in trouble; now all is well again."""
-    if world.engine.dialect.name == "sqlite":
-        # What is tried here does not rest on the disk, which would make ten thousand commits slow.
-        sa.event.listen(world.engine, "checkout", lambda it, *_: it.execute("PRAGMA synchronous=OFF"))
+    # What is tried here does not rest on the disk, for which ten thousand commits would wait.
+    hurry = {"sqlite": "PRAGMA synchronous=OFF", "postgresql": "SET synchronous_commit TO off"}
+
+    def connected(it: Any, _record: object) -> None:
+        it.execute(hurry[world.engine.dialect.name])
+        it.commit()
+
+    sa.event.listen(world.engine, "connect", connected)
+    world.engine.dispose()
     with store.reading(world.engine) as connection:
         moment = store.now(connection) - timedelta(hours=2)
     rows, said, writes = [], [], []
