@@ -8,9 +8,9 @@ its tables; what the jobs do, :mod:`canvas_app.worker` puts together.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any, Literal, cast
 
 import sqlalchemy as sa
@@ -42,7 +42,17 @@ class Schedule:
     made_up_for: bool
 
 
-JobName = Literal["send", "forward", "react", "remind", "close_again", "clear_link", "read_workspace"]
+JobName = Literal[
+    "send",
+    "forward",
+    "react",
+    "remind",
+    "close_again",
+    "clear_link",
+    "read_workspace",
+    "replay",
+    "erase",
+]
 
 # Taps are waited for by a person; looking for work costs CPU, so that only their queue is looked at often.
 FAST_QUEUE = "taps"
@@ -149,6 +159,24 @@ def has_no_job_like(connection: Connection, job_ids: sa.ColumnElement[str]) -> s
     begins_so = jobs.c.workflow_uuid.like(job_ids + "%")
     living = sa.select(sa.literal(1)).where(begins_so, jobs.c.status.in_(_LIVING))
     return ~living.exists()
+
+
+def due(connection: Connection, job_ids: Collection[str]) -> dict[str, datetime | None]:
+    """Of these jobs those that wait or run: when their turn comes, None where it has come."""
+    jobs = _table(connection)
+    rows = connection.execute(
+        sa.select(jobs.c.workflow_uuid, jobs.c.status, jobs.c.delay_until_epoch_ms).where(
+            jobs.c.workflow_uuid.in_(list(job_ids)), jobs.c.status.in_(_LIVING)
+        )
+    )
+    return {
+        row.workflow_uuid: (
+            datetime.fromtimestamp(row.delay_until_epoch_ms / 1000, UTC)
+            if row.status == "DELAYED" and row.delay_until_epoch_ms
+            else None
+        )
+        for row in rows
+    }
 
 
 @dataclass(frozen=True, slots=True)

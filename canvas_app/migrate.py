@@ -63,7 +63,12 @@ def current_version(engine: Engine) -> str | None:
 
 
 def include_object(item: Any, name: str | None, kind: str, reflected: bool, _compare_to: Any) -> bool:
-    """Leave the durable engine's tables alone: autogenerate would otherwise propose to drop them."""
+    """Leave the durable engine's tables alone: autogenerate would otherwise propose to drop them.
+
+    So it would our indexes that stand in no table's description, because each database words them in its way.
+    """
+    if kind == "index" and reflected and name is not None:
+        return not name.startswith("ix_interviews_search_")
     if kind == "table" and reflected and name is not None:
         return not durable.is_engine_table(name, getattr(item, "schema", None))
     return True

@@ -19,6 +19,7 @@ from werkzeug.wrappers import Response as BaseResponse
 from canvas_app import log
 from canvas_app.engine import Jobs
 from canvas_app.errors import BodyTooLarge, NotConfigured, Refused
+from canvas_app.interviews.refused import Tally
 from canvas_app.settings import Settings
 
 logger = logging.getLogger(__name__)
@@ -38,6 +39,18 @@ class Web:
     # Refusals since this process started, by door and reason code. Nothing else of a refused request is kept.
     refusals: Counter[str] = field(default_factory=Counter)
     lock: threading.Lock = field(default_factory=threading.Lock)
+    # The same, on its way into the database.
+    tally: Tally = field(default_factory=Tally)
+
+    def count_refusal(self, door: str, reason: str) -> None:
+        with self.lock:
+            self.refusals[f"{door} {reason}"] += 1
+        self.keep_refusal(door, reason)
+
+    def keep_refusal(self, door: str, reason: str) -> None:
+        """Count it in the database. Whoever is refused waits for that, and nobody else does."""
+        self.tally.add(door, reason)
+        self.tally.keep(self.engine)
 
 
 def current() -> Web:
@@ -105,8 +118,7 @@ def _end(response: BaseResponse) -> BaseResponse:
 def _refused(refusal: Refused) -> Response:
     web = current()
     door = request.url_rule.rule if request.url_rule else "?"
-    with web.lock:
-        web.refusals[f"{door} {refusal.reason}"] += 1
+    web.count_refusal(door, refusal.reason)
     log.event(logger, logging.WARNING, "refused", door=door, reason=refusal.reason)
     answer = error(refusal.status, refusal.reason, str(refusal))
     answer.headers.update(refusal.headers)
@@ -114,6 +126,8 @@ def _refused(refusal: Refused) -> Response:
 
 
 def _not_configured(problem: NotConfigured) -> Response:
+    if request.url_rule:
+        current().keep_refusal(request.url_rule.rule, problem.reason)
     log.event(logger, logging.WARNING, "not_configured", missing=",".join(problem.missing))
     return error(503, problem.reason, f"{problem} Set it where the app is deployed; `doctor` tells how.")
 

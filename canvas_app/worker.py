@@ -162,6 +162,16 @@ def register(services: Services) -> dict[str, durable.Tick]:
         log.request_id.set(DBOS.workflow_id)
         jobs.clear_link(_step, services, interview_id, attempt, tries)
 
+    @DBOS.workflow(name="replay")
+    def replay(replay_id: str, batch: int) -> None:
+        log.request_id.set(DBOS.workflow_id)
+        jobs.replay(_step, services, replay_id, batch)
+
+    @DBOS.workflow(name="erase")
+    def erase(interview_id: str) -> None:
+        log.request_id.set(DBOS.workflow_id)
+        jobs.erase(_step, services, interview_id)
+
     @DBOS.workflow(name="read_workspace")
     def read_workspace() -> None:
         log.request_id.set(DBOS.workflow_id)

@@ -18,16 +18,10 @@ from typing import Final
 import click
 
 from canvas_app.koji import links as koji_links
-from canvas_app.plaintext import one_line
+from canvas_app.spreadsheet_cells import as_typed, cell
 
 # Koji takes no more in one file.
 MOST_ROWS: Final = 500
-_LONGEST_CELL: Final = 500
-
-# What a spreadsheet takes for a formula: https://owasp.org/www-community/attacks/CSV_Injection
-_FORMULA = re.compile(r"[=+\-@\t\r]")
-# Where the comma is the decimal sign, a spreadsheet splits at semicolons, also in the middle of a value.
-_INNER_FORMULA = re.compile(r"""(;[\s"]*)(?=[=+\-@])""")
 
 # Names of columns as they are written in lower case with spaces; the first that is there counts. Koji's own
 # "id" may be the respondent's, so that it comes last.
@@ -56,20 +50,6 @@ class ImportRow:
     external_id: str | None = None
     email: str | None = None
     problem: str | None = None
-
-
-def cell(value: str | None) -> str:
-    """A value as one line of text that no spreadsheet takes for a formula."""
-    raw = value or ""
-    text = _INNER_FORMULA.sub(r"\1'", one_line(raw, _LONGEST_CELL))
-    # The first character of what was typed counts too: programs differ in what they skip before they look.
-    return f"'{text}" if text and (_FORMULA.match(text) or _FORMULA.match(raw)) else text
-
-
-def as_typed(value: str) -> str:
-    """What :func:`cell` was given, as far as it tells."""
-    value = value.strip()
-    return value[1:] if value.startswith("'") and _FORMULA.match(value[1:]) else value
 
 
 def paths_for(out: Path, rows: int) -> list[Path]:

@@ -38,11 +38,14 @@ _HARMLESS: Final = frozenset({"console.use_link", "console.sign_out"})
 
 # The pages in the order of the navigation, by endpoint; each module of views adds its own.
 PAGES: Final[list[tuple[str, str]]] = []
+_PLACES: Final[dict[str, int]] = {}
 
 
-def page(endpoint: str, title: str) -> None:
-    """Let a page stand in the navigation."""
+def page(endpoint: str, title: str, *, place: int = 50) -> None:
+    """Let a page stand in the navigation, behind those of a smaller ``place``."""
+    _PLACES[f"console.{endpoint}"] = place
     PAGES.append((f"console.{endpoint}", title))
+    PAGES.sort(key=lambda one: _PLACES[one[0]])
 
 
 def prepare(app: Flask, settings: Settings) -> None:
@@ -115,6 +118,7 @@ def _common() -> dict[str, object]:
         "moment": shown.moments_in(visitor.zone if visitor else None),
         "state_name": shown.state_name,
         "in_words": shown.in_words,
+        "refusal_words": shown.refusal_words,
     }
 
 

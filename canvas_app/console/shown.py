@@ -31,9 +31,59 @@ def state_name(state: str) -> str:
     return STATES.get(state, state)
 
 
+# What a card never says, because nobody sees it there.
+_WORDS: Final = {
+    "unknown_event": "Nothing follows from an event of this kind.",
+    "unknown_topic": "Nothing follows from an event of this kind.",
+    "unknown_interview": "It is about no interview that is known here.",
+    "koji_interview_not_found": "Koji does not know the interview.",
+    "nothing_to_do": "There was nothing (more) to do.",
+    "nothing_new": "It said nothing new.",
+    "nobody_named": "It names nobody.",
+    "no_rule": "No rule is about this.",
+    "erased": "The contact was erased.",
+    "awaiting_analysis": "The analysis is still to come.",
+    "contact_missing": "Intercom no longer has this contact.",
+    "result_incomplete": "Koji was asked for what is missing.",
+    "anonymous": "It was answered anonymously, so that nothing is written to Intercom.",
+    "low_quality": "Its quality is below the bar, so that nothing is written to Intercom.",
+    "followed": "The contact was merged; what is known here follows.",
+}
+_REFUSALS: Final = {
+    "signature_missing": "It was not signed.",
+    "signature_malformed": "Its signature is none.",
+    "signature_mismatch": "It was signed with another secret than ours.",
+    "signature_stale": "It was signed too long ago.",
+    "body_unreadable": "Its content could not be read.",
+    "body_incomplete": "Its content lacks what is needed.",
+    "body_missing": "It had no content.",
+    "body_too_large": "Its content was too large.",
+    "token_missing": "It had no token.",
+    "token_wrong": "Its token is none of ours.",
+    "fields_invalid": "A field of it could not be used.",
+    "id_malformed": "An id in it is none.",
+    "idempotency_key_invalid": "Its Idempotency-Key could not be used.",
+    "idempotency_key_reused": "Its Idempotency-Key was used for something else before.",
+    "interview_not_found": "It asked for an interview that there is not.",
+    "workspace_unknown": "It is not known yet which workspace this is.",
+    "not_configured": "A setting that it needs is missing.",
+    "not_ready": "The app was not ready for it yet.",
+    "secret_lost": "A study's secret cannot be read any more.",
+}
+
+
 def in_words(reason: str | None) -> str:
     """A reason code for a person; the code itself where there are no words."""
-    return reasons.in_words(reason) or reason or ""
+    if reason is None:
+        return ""
+    words = _WORDS.get(reason) or reasons.in_words(reason) or reason
+    # Whoever is here is that person.
+    return words.removesuffix(reasons.ASK_OPERATOR).rstrip()
+
+
+def refusal_words(reason: str) -> str:
+    """Why a request was refused, for a person."""
+    return _REFUSALS.get(reason, f"The reason code is {reason}.")
 
 
 def moments_in(zone: ZoneInfo | None) -> Callable[[datetime | None], str]:

@@ -19,8 +19,10 @@ from canvas_app.interviews.states import REPLACEABLE_STATES
 from canvas_app.interviews.tables import interviews
 from canvas_app.settings import Settings
 
-# The doors at which a person asks for an interview.
+# The doors at which a person asks for an interview and waits for it.
 BY_HAND = frozenset({"card"})
+# An operator asks once more. Nobody waits for that, and what the contact has against it counts.
+CONSOLE = "console"
 # What nobody waits for is tried for a day.
 AUTOMATIC_WITHIN = timedelta(hours=24)
 
@@ -190,7 +192,7 @@ def enqueue_send(
         "send",
         interview.id,
         attempt,
-        job_id=f"send:{interview.id}:{attempt}",
+        job_id=send_job(interview.id, attempt),
         partition=partition(interview.workspace_id, interview.contact_id),
         delay=delay,
         fast=True,
@@ -221,6 +223,11 @@ def enqueue_clear_link(
         # In the queue of the sends, a contact's jobs run one at a time: no new link is written meanwhile.
         fast=True,
     )
+
+
+def send_job(interview_id: str, attempt: int) -> str:
+    """The id of the job that makes an attempt."""
+    return f"send:{interview_id}:{attempt}"
 
 
 def newest_send_job() -> sa.ColumnElement[str]:

@@ -16,6 +16,7 @@ from canvas_app.engine import Jobs
 from canvas_app.intercom.notifications import Event
 from canvas_app.interviews import ledger
 from canvas_app.interviews.ask import partition
+from canvas_app.interviews.seen import Note, no_note
 from canvas_app.interviews.tables import deliveries, stored
 from canvas_app.koji.events import KojiEvent
 from canvas_app.koji.results import KojiResult
@@ -52,6 +53,7 @@ def keep(
     *,
     door: Door = "koji",
     signed_for: Sequence[str] | None = None,
+    note: Note = no_note,
 ) -> bool:
     """Store an event about an interview and the job that forwards it. False when it was stored before.
 
@@ -80,6 +82,7 @@ def keep(
         if handled:
             where = partition_of(connection, event, key)
             enqueue_forward(connection, jobs, delivery_id, attempt=attempt, partition=where)
+        note(connection)
     return True
 
 

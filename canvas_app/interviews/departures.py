@@ -10,9 +10,12 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from canvas_app import log, store
+from canvas_app.engine import Jobs
 from canvas_app.errors import ContactMerged, NotConfigured, PermanentError, WireError
 from canvas_app.intercom.notifications import Event
-from canvas_app.interviews import erase, outcomes, workspace
+from canvas_app.interviews import erase, ledger, outcomes, workspace
+from canvas_app.interviews.ask import partition
+from canvas_app.interviews.ledger import Interview
 from canvas_app.interviews.outcomes import Outcome
 from canvas_app.interviews.services import Services
 from canvas_app.interviews.tables import decisions, imported_links, interviews
@@ -46,8 +49,34 @@ def _erase(services: Services, event: Event, contact_id: str) -> Outcome:
     return outcomes.done("erased")
 
 
+def erase_on_request(services: Services, interview_id: str) -> Outcome:
+    """Erase the contact of an interview, because an operator wants it. May be repeated."""
+    with store.reading(services.engine) as connection:
+        interview = ledger.get(connection, interview_id)
+    if interview is None or interview.purged_at is not None:
+        return outcomes.stop("erased")
+    workspace_id, contact_id = interview.workspace_id, interview.contact_id
+    _clear_link(services, workspace_id, contact_id)
+    rows = erase.erase_contact(services.engine, services.jobs, workspace_id, contact_id)
+    log.event(logger, logging.INFO, "contact_erased", topic="console", rows=rows)
+    return outcomes.done("erased")
+
+
+def enqueue_erase(connection: Connection, jobs: Jobs, interview: Interview) -> None:
+    """Let a worker erase the contact: it has to look through all deliveries, and to ask Intercom."""
+    jobs.enqueue(
+        connection,
+        "erase",
+        interview.id,
+        # The moment makes each request another one: a former one may have failed.
+        job_id=f"erase:{interview.id}:{store.now(connection).isoformat()}",
+        partition=partition(interview.workspace_id, interview.contact_id),
+        fast=True,
+    )
+
+
 def _clear_link(services: Services, workspace_id: str, contact_id: str) -> None:
-    """Who is archived is still there, with our link in their attributes; it leads nowhere any more."""
+    """Who is still there in Intercom has our link in their attributes; it leads nowhere any more."""
     with store.reading(services.engine) as connection:
         if not erase.has_link_attributes(connection, workspace_id, contact_id):
             return

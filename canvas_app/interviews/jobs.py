@@ -15,12 +15,14 @@ from canvas_app import log, store
 from canvas_app.errors import NotConfigured, WireError
 from canvas_app.interviews import (
     closing,
+    departures,
     link_clearing,
     outcomes,
     probing,
     purge,
     reconcile,
     reminders,
+    replays,
     triggers,
     workspace,
     write_back,
@@ -138,6 +140,23 @@ def clear_link(run_step: RunStep, services: Services, interview_id: str, attempt
     except Exception as error:  # noqa: BLE001 - a fault of ours is tried again, and given up as any other
         outcome = _our_fault("clear_link", error)
     run_step("settle", link_clearing.settle, services, interview_id, attempt, tries, outcome)
+
+
+def replay(run_step: RunStep, services: Services, replay_id: str, batch: int) -> None:
+    """Take up again the next of those that an operator wants replayed."""
+    try:
+        run_step("go_on", replays.go_on, services, replay_id, batch)
+    except Exception as error:  # noqa: BLE001 - a fault of ours must not let it stand half done for ever
+        log.failure(logger, "job_failed", error, job="replay")
+        run_step("give_up", replays.give_up, services, replay_id, batch)
+
+
+def erase(run_step: RunStep, services: Services, interview_id: str) -> None:
+    """Erase an interview's contact on an operator's word, who sees whether it was done."""
+    try:
+        run_step("erase", departures.erase_on_request, services, interview_id)
+    except Exception as error:  # noqa: BLE001 - they ask for it once more
+        log.failure(logger, "job_failed", error, job="erase")
 
 
 def read_workspace(run_step: RunStep, services: Services) -> None:

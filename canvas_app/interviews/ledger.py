@@ -86,6 +86,8 @@ class Interview:
     reminded_at: datetime | None
     link_attribute_at: datetime | None
     link_attribute_cleared_at: datetime | None
+    remind_by_hand: bool | None
+    reminder_reason: str | None
     tried_at: datetime | None = None
 
 

@@ -146,6 +146,16 @@ def newest_entries(connection: Connection, *, most: int, before: datetime | None
     query = sa.select(audit).order_by(audit.c.at.desc(), audit.c.id).limit(most)
     if before is not None:
         query = query.where(audit.c.at < before)
+    return _entries(connection, query)
+
+
+def entries_about(connection: Connection, subject: str, *, most: int) -> list[Entry]:
+    """What was changed about this, the oldest first."""
+    query = sa.select(audit).where(audit.c.subject == subject).order_by(audit.c.at, audit.c.id)
+    return _entries(connection, query.limit(most))
+
+
+def _entries(connection: Connection, query: sa.Select[Any]) -> list[Entry]:
     return [
         Entry(row.at, row.teammate_id, row.teammate_name, row.what, row.subject, row.before, row.after)
         for row in connection.execute(query)

@@ -178,6 +178,9 @@ def _against_by_ledger(
         return No("study_off", interview.study)
     if frequency.answered_since(connection, interview):
         return No("answered_meanwhile")
+    if interview.origin == ask.CONSOLE:
+        # An operator has seen when the contact was asked last, and wants it all the same.
+        return None
     found = limits.history(
         connection,
         Person(interview.workspace_id, interview.contact_id),

@@ -19,6 +19,7 @@ from canvas_app.errors import CredentialsError, LaterError, PermanentError
 from canvas_app.http_outcomes import PUT_OFF
 from canvas_app.interviews import ask, deliveries, forward, ledger, rules, send, studies
 from canvas_app.interviews.ledger import Interview, result_of
+from canvas_app.interviews.seen import Note, no_note
 from canvas_app.interviews.services import Services
 from canvas_app.interviews.states import EXPIRING_STATES, State
 from canvas_app.interviews.tables import deliveries as deliveries_table
@@ -226,11 +227,11 @@ def _lead_on(services: Services, interview_id: str) -> bool:
     return True
 
 
-def write_back_once_more(engine: Engine, jobs: Jobs, interview: Interview) -> bool:
+def write_back_once_more(engine: Engine, jobs: Jobs, interview: Interview, *, note: Note = no_note) -> bool:
     """Let what is known of a result take its way to Intercom again, once for each time that the interview
     came to be in this state. False when that was done before."""
     event, raw = _led_on(interview)
-    return deliveries.keep(engine, jobs, event, raw, door=_DOOR)
+    return deliveries.keep(engine, jobs, event, raw, door=_DOOR, note=note)
 
 
 def _led_on(interview: Interview) -> tuple[KojiEvent, bytes]:

@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import logging
 from datetime import datetime, timedelta
-from typing import Final
+from typing import Final, Literal
 
 import sqlalchemy as sa
-from sqlalchemy.engine import Connection
+from sqlalchemy.engine import Connection, Engine
 
 from canvas_app import log, store
+from canvas_app.engine import Jobs
 from canvas_app.errors import NotConfigured, WireError
 from canvas_app.interviews import (
     closing,
@@ -30,6 +31,7 @@ from canvas_app.interviews import (
 from canvas_app.interviews.ask import partition
 from canvas_app.interviews.ledger import Interview
 from canvas_app.interviews.outcomes import Outcome
+from canvas_app.interviews.seen import Note, Person, Seen, no_note, unchanged
 from canvas_app.interviews.services import Services
 from canvas_app.interviews.states import STATES
 from canvas_app.interviews.tables import interviews
@@ -76,9 +78,42 @@ def enqueue_due(services: Services) -> int:
                 .values(remind_at=now + _AGAIN_AFTER if wanted else None)
             )
             if taken.rowcount == 1 and wanted:
-                _enqueue(connection, services, ledger.existing(connection, id_), now)
+                _enqueue(connection, services.jobs, ledger.existing(connection, id_), now)
                 enqueued += 1
     return enqueued
+
+
+def remind_now(
+    engine: Engine, jobs: Jobs, settings: Settings, person: Person, what: Seen, *, note: Note = no_note
+) -> Literal["queued", "changed"]:
+    """Remind the customer on a person's word, also where the study reminds nobody by itself."""
+    with store.writing(engine) as connection:
+        now = store.now(connection)
+        interview = unchanged(connection, what, person)
+        if interview is None or not can_be_reminded(interview, now, open_days=settings.open_days):
+            return "changed"
+        ledger.change(
+            connection,
+            interview.id,
+            only_from=("sent",),
+            remind_by_hand=True,
+            # Where the job finds that it has to wait, the clock enqueues the next one.
+            remind_at=now + _AGAIN_AFTER,
+            reminder_reason=None,
+        )
+        _enqueue(connection, jobs, interview, now)
+        note(connection)
+        return "queued"
+
+
+def can_be_reminded(interview: Interview, now: datetime, *, open_days: int) -> bool:
+    """Whether a reminder can be written that was not asked for by a person before."""
+    return (
+        _to_be_reminded(interview, now, open_days=open_days)
+        and interview.deliver in _BY_MESSAGE
+        and interview.conversation_id is not None
+        and not interview.remind_by_hand
+    )
 
 
 def remind(services: Services, interview_id: str) -> Outcome:
@@ -87,9 +122,9 @@ def remind(services: Services, interview_id: str) -> Outcome:
         interview = ledger.get(connection, interview_id)
         study = interview and studies.find(connection, services.settings, interview.study)
         now = store.now(connection)
-    if interview is None or not _to_be_reminded(services, interview, now):
+    if interview is None or not _to_be_reminded(interview, now, open_days=services.settings.open_days):
         return outcomes.stop("not_to_be_reminded")
-    if not study or not study.enabled or study.remind_after_days is None:
+    if not study or not study.enabled or (study.remind_after_days is None and not interview.remind_by_hand):
         return outcomes.stop("reminder_off")
     if interview.conversation_id is None:
         return outcomes.stop("no_conversation")
@@ -104,7 +139,14 @@ def settle(services: Services, interview_id: str, outcome: Outcome) -> None:
     if outcome["kind"] == "done":
         with store.writing(services.engine) as connection:
             now = store.now(connection)
-            ledger.change(connection, interview_id, only_from=STATES, reminded_at=now, remind_at=None)
+            ledger.change(
+                connection,
+                interview_id,
+                only_from=STATES,
+                reminded_at=now,
+                remind_at=None,
+                reminder_reason=None,
+            )
             closing.enqueue(connection, services.jobs, ledger.existing(connection, interview_id))
     elif outcome["reason"] == planning.NOT_YET:
         with store.writing(services.engine) as connection:
@@ -112,7 +154,13 @@ def settle(services: Services, interview_id: str, outcome: Outcome) -> None:
             ledger.change(connection, interview_id, only_from=("sent",), remind_at=opens_at)
     elif outcome["kind"] not in ("later", "credentials"):
         with store.writing(services.engine) as connection:
-            ledger.change(connection, interview_id, only_from=STATES, remind_at=None)
+            ledger.change(
+                connection,
+                interview_id,
+                only_from=STATES,
+                remind_at=None,
+                reminder_reason=outcome["reason"],
+            )
     log.event(
         logger,
         logging.INFO if outcome["kind"] in ("done", "stop", "later") else logging.WARNING,
@@ -123,8 +171,8 @@ def settle(services: Services, interview_id: str, outcome: Outcome) -> None:
     )
 
 
-def _enqueue(connection: Connection, services: Services, interview: Interview, now: datetime) -> None:
-    services.jobs.enqueue(
+def _enqueue(connection: Connection, jobs: Jobs, interview: Interview, now: datetime) -> None:
+    jobs.enqueue(
         connection,
         "remind",
         interview.id,
@@ -134,9 +182,9 @@ def _enqueue(connection: Connection, services: Services, interview: Interview, n
     )
 
 
-def _to_be_reminded(services: Services, interview: Interview, now: datetime) -> bool:
+def _to_be_reminded(interview: Interview, now: datetime, *, open_days: int) -> bool:
     # Its time may be over, and nobody have looked since: the link leads nowhere then.
-    current = ledger.as_of(interview, now, open_days=services.settings.open_days)
+    current = ledger.as_of(interview, now, open_days=open_days)
     return current.state == "sent" and current.opened_at is None and current.reminded_at is None
 
 
@@ -190,7 +238,9 @@ def _remind(services: Services, interview: Interview, conversation_id: str) -> O
         is_there=is_there,
         forbidden=lambda connection, now: (
             None
-            if _to_be_reminded(services, ledger.existing(connection, interview.id, lock=True), now)
+            if _to_be_reminded(
+                ledger.existing(connection, interview.id, lock=True), now, open_days=settings.open_days
+            )
             else "not_to_be_reminded"
         ),
     )

@@ -16,7 +16,7 @@ from canvas_app.engine import Jobs
 from canvas_app.interviews import ledger, once
 from canvas_app.interviews.ask import enqueue_clear_link, enqueue_send
 from canvas_app.interviews.ledger import Interview
-from canvas_app.interviews.seen import Person, Seen, unchanged
+from canvas_app.interviews.seen import Note, Person, Seen, no_note, unchanged
 from canvas_app.interviews.states import REPLACEABLE_STATES, State
 from canvas_app.settings import Settings
 
@@ -24,7 +24,9 @@ from canvas_app.settings import Settings
 Effect = Literal["withdrawn", "cancelled", "sent", "queued", "too_early", "changed"]
 
 
-def withdraw(engine: Engine, jobs: Jobs, settings: Settings, person: Person, what: Seen) -> Effect:
+def withdraw(
+    engine: Engine, jobs: Jobs, settings: Settings, person: Person, what: Seen, *, note: Note = no_note
+) -> Effect:
     """Let the customer's link end. The message stays; a result that still comes is taken."""
     with store.writing(engine) as connection:
         now = store.now(connection)
@@ -40,10 +42,13 @@ def withdraw(engine: Engine, jobs: Jobs, settings: Settings, person: Person, wha
             reason="withdrawn",
         )
         enqueue_clear_link(connection, jobs, interview)
+        note(connection)
         return "withdrawn"
 
 
-def cancel_planned(engine: Engine, settings: Settings, person: Person, what: Seen) -> Effect:
+def cancel_planned(
+    engine: Engine, settings: Settings, person: Person, what: Seen, *, note: Note = no_note
+) -> Effect:
     """What was to be sent later is not sent: nothing of it has reached the customer."""
     with store.writing(engine) as connection:
         now = store.now(connection)
@@ -53,17 +58,27 @@ def cancel_planned(engine: Engine, settings: Settings, person: Person, what: See
         ledger.move(
             connection, interview.id, "skipped", only_from=("planned",), now=now, reason="cancelled_by_rep"
         )
+        note(connection)
         return "cancelled"
 
 
 def it_is_there(
-    engine: Engine, settings: Settings, person: Person, what: Seen, *, conversation_id: str | None
+    engine: Engine,
+    settings: Settings,
+    person: Person,
+    what: Seen,
+    *,
+    conversation_id: str | None,
+    note: Note = no_note,
 ) -> Effect:
     """The message of unknown fate is in the conversation that the person looks at: it was sent."""
     with store.writing(engine) as connection:
         now = store.now(connection)
         interview = _of_unknown_fate(connection, settings, person, what, now, conversation_id)
-        return "changed" if interview is None else _is_sent(connection, interview, now)
+        if interview is None:
+            return "changed"
+        note(connection)
+        return _is_sent(connection, interview, now)
 
 
 def send_after_all(
@@ -74,6 +89,7 @@ def send_after_all(
     what: Seen,
     *,
     conversation_id: str | None,
+    note: Note = no_note,
 ) -> Effect:
     """The message of unknown fate is not there: make it go out, on this person's word.
 
@@ -105,6 +121,7 @@ def send_after_all(
             send_before=now + timedelta(minutes=settings.send_within_minutes),
         )
         enqueue_send(connection, jobs, interview, attempt=attempt)
+        note(connection)
         return "queued"
 
 

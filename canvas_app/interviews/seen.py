@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -9,6 +10,13 @@ from sqlalchemy.engine import Connection
 
 from canvas_app.interviews import ledger
 from canvas_app.interviews.ledger import Interview
+
+# Writes down who has acted, in the transaction in which it is done, and only where something is done.
+Note = Callable[[Connection], None]
+
+
+def no_note(_connection: Connection) -> None:
+    """Where nobody is to be named."""
 
 
 @dataclass(frozen=True, slots=True)

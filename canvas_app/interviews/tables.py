@@ -45,7 +45,7 @@ interviews = sa.Table(
     sa.Column("contact_id", sa.String(64), nullable=False),
     sa.Column("conversation_id", sa.String(15)),
     sa.Column("study", sa.String(64), nullable=False),
-    # Which door asked for it: card, later also rule and api.
+    # Which door asked for it: card, rule, api or console.
     sa.Column("origin", sa.String(16), nullable=False),
     # What makes two requests the same request; kept as long as the row, so that none is done twice.
     sa.Column("request_key", sa.String(64), unique=True),
@@ -108,6 +108,9 @@ interviews = sa.Table(
     # When the link was written to the contact's attributes, and when it was taken away again, or given up.
     sa.Column("link_attribute_at", UtcDateTime),
     sa.Column("link_attribute_cleared_at", UtcDateTime),
+    # Whether an operator wants the reminder, whatever the study says; and why it came to nothing.
+    sa.Column("remind_by_hand", sa.Boolean),
+    sa.Column("reminder_reason", sa.String(64)),
 )
 # At most one open interview a contact, whatever the door, the tab or the process.
 sa.Index(
@@ -162,6 +165,18 @@ sa.Index(
 _to_check = sa.text("check_at IS NOT NULL")
 sa.Index("ix_interviews_check_at", interviews.c.check_at, sqlite_where=_to_check, postgresql_where=_to_check)
 sa.Index("ix_interviews_unpurged", interviews.c.created_at, sqlite_where=unpurged, postgresql_where=unpurged)
+# The console lists them newest first, whatever they are picked by. Names and addresses are looked up by how
+# they begin: for that, the migration makes indexes in each database's own words, see search.py.
+sa.Index("ix_interviews_listed", interviews.c.workspace_id, interviews.c.created_at, interviews.c.id)
+for _column in ("state", "study", "origin", "asked_by_id"):
+    sa.Index(
+        f"ix_interviews_by_{_column}",
+        interviews.c.workspace_id,
+        interviews.c[_column],
+        interviews.c.created_at,
+        interviews.c.id,
+    )
+sa.Index("ix_interviews_conversation", interviews.c.workspace_id, interviews.c.conversation_id)
 # A result that names nothing but the contact does not say of which workspace.
 sa.Index("ix_interviews_contact_alone", interviews.c.contact_id, interviews.c.created_at)
 
@@ -208,6 +223,10 @@ sa.Index(
     sqlite_where=not_emptied,
     postgresql_where=not_emptied,
 )
+# The console lists them newest first, too.
+sa.Index("ix_deliveries_listed", deliveries.c.received_at, deliveries.c.id)
+for _column in ("state", "door"):
+    sa.Index(f"ix_deliveries_by_{_column}", deliveries.c[_column], deliveries.c.received_at, deliveries.c.id)
 
 workspaces = sa.Table(
     "workspaces",
@@ -394,4 +413,37 @@ audit = sa.Table(
     sa.Column("subject", sa.String(120)),
     sa.Column("before", sa.JSON(none_as_null=True)),
     sa.Column("after", sa.JSON(none_as_null=True)),
+)
+sa.Index("ix_audit_subject", audit.c.subject, audit.c.at)
+
+refusals = sa.Table(
+    "refusals",
+    metadata,
+    # Requests that were refused at a door, counted by the hour: nothing else of them is kept.
+    sa.Column("hour", UtcDateTime, primary_key=True),
+    sa.Column("door", sa.String(64), primary_key=True),
+    sa.Column("reason", sa.String(64), primary_key=True),
+    sa.Column("number", sa.Integer, nullable=False),
+)
+
+replays = sa.Table(
+    "replays",
+    metadata,
+    # What an operator wants taken up again at once: the deliveries that had failed by then, of these.
+    sa.Column("id", sa.String(32), primary_key=True),
+    sa.Column("door", sa.String(16)),
+    sa.Column("reason", sa.String(64)),
+    sa.Column("since", UtcDateTime),
+    sa.Column("until", UtcDateTime, nullable=False),
+    sa.Column("started_at", UtcDateTime, nullable=False),
+    sa.Column("total", sa.Integer, nullable=False),
+    # How many have had their turn; and how many of them could not be taken up.
+    sa.Column("seen", sa.Integer, nullable=False),
+    sa.Column("not_taken", sa.Integer, nullable=False),
+    # The last one that had its turn, and the number of the newest batch that was enqueued.
+    sa.Column("reached_at", UtcDateTime),
+    sa.Column("reached_id", sa.String(32)),
+    sa.Column("batch", sa.Integer, nullable=False),
+    sa.Column("finished_at", UtcDateTime),
+    sa.Column("problem", sa.String(64)),
 )

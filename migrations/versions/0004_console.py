@@ -12,6 +12,29 @@ depends_on = None
 
 _MOMENT = sa.DateTime(timezone=True)
 
+_LISTS = (
+    ("ix_interviews_listed", "interviews", ("workspace_id", "created_at", "id")),
+    ("ix_interviews_by_state", "interviews", ("workspace_id", "state", "created_at", "id")),
+    ("ix_interviews_by_study", "interviews", ("workspace_id", "study", "created_at", "id")),
+    ("ix_interviews_by_origin", "interviews", ("workspace_id", "origin", "created_at", "id")),
+    ("ix_interviews_by_asked_by_id", "interviews", ("workspace_id", "asked_by_id", "created_at", "id")),
+    ("ix_interviews_conversation", "interviews", ("workspace_id", "conversation_id")),
+    ("ix_deliveries_listed", "deliveries", ("received_at", "id")),
+    ("ix_deliveries_by_state", "deliveries", ("state", "received_at", "id")),
+    ("ix_deliveries_by_door", "deliveries", ("door", "received_at", "id")),
+)
+# What is looked up by how it begins, in whatever case: each database has its own way to index that.
+_SEARCHED = ("contact_name", "contact_email")
+_SEARCH_INDEX = {
+    "postgresql": (
+        "CREATE INDEX ix_interviews_search_{column} ON interviews "
+        "(workspace_id, lower({column}) text_pattern_ops)"
+    ),
+    "sqlite": (
+        "CREATE INDEX ix_interviews_search_{column} ON interviews (workspace_id, {column} COLLATE NOCASE)"
+    ),
+}
+
 
 def upgrade() -> None:
     op.create_table(
@@ -48,8 +71,47 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id", name=op.f("pk_audit")),
     )
     op.create_index("ix_audit_at", "audit", ["at"])
+    op.create_index("ix_audit_subject", "audit", ["subject", "at"])
+    op.create_table(
+        "refusals",
+        sa.Column("hour", _MOMENT, nullable=False),
+        sa.Column("door", sa.String(length=64), nullable=False),
+        sa.Column("reason", sa.String(length=64), nullable=False),
+        sa.Column("number", sa.Integer(), nullable=False),
+        sa.PrimaryKeyConstraint("hour", "door", "reason", name=op.f("pk_refusals")),
+    )
+    op.create_table(
+        "replays",
+        sa.Column("id", sa.String(length=32), nullable=False),
+        sa.Column("door", sa.String(length=16), nullable=True),
+        sa.Column("reason", sa.String(length=64), nullable=True),
+        sa.Column("since", _MOMENT, nullable=True),
+        sa.Column("until", _MOMENT, nullable=False),
+        sa.Column("started_at", _MOMENT, nullable=False),
+        sa.Column("total", sa.Integer(), nullable=False),
+        sa.Column("seen", sa.Integer(), nullable=False),
+        sa.Column("not_taken", sa.Integer(), nullable=False),
+        sa.Column("reached_at", _MOMENT, nullable=True),
+        sa.Column("reached_id", sa.String(length=32), nullable=True),
+        sa.Column("batch", sa.Integer(), nullable=False),
+        sa.Column("finished_at", _MOMENT, nullable=True),
+        sa.Column("problem", sa.String(length=64), nullable=True),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_replays")),
+    )
+    op.add_column("interviews", sa.Column("remind_by_hand", sa.Boolean(), nullable=True))
+    op.add_column("interviews", sa.Column("reminder_reason", sa.String(length=64), nullable=True))
+    for name, table, columns in _LISTS:
+        op.create_index(name, table, list(columns))
+    for column in _SEARCHED:
+        op.execute(_SEARCH_INDEX[op.get_bind().dialect.name].format(column=column))
 
 
 def downgrade() -> None:
-    for table in ("audit", "options", "sign_ins", "operators"):
+    for column in _SEARCHED:
+        op.execute(f"DROP INDEX ix_interviews_search_{column}")
+    for name, table, _ in _LISTS:
+        op.drop_index(name, table)
+    op.drop_column("interviews", "reminder_reason")
+    op.drop_column("interviews", "remind_by_hand")
+    for table in ("replays", "refusals", "audit", "options", "sign_ins", "operators"):
         op.drop_table(table)

@@ -25,7 +25,7 @@ def world(sqlite_world: World) -> World:
 
 
 def pages(world: World) -> list[str]:
-    """The path of every page that takes no argument."""
+    """The path of every page that takes no argument; a file to be kept is no page."""
     return [
         rule.rule.removeprefix("/console/")
         for rule in world.app.url_map.iter_rules()
@@ -33,6 +33,7 @@ def pages(world: World) -> list[str]:
         and "GET" in (rule.methods or ())
         and not rule.arguments
         and rule.endpoint != "console.sign_in"
+        and not rule.rule.endswith(".csv")
     ]
 
 

@@ -53,6 +53,8 @@ _TASKS: dict[str, Callable[..., None]] = {
     "close_again": jobs.close_again,
     "clear_link": jobs.clear_link,
     "read_workspace": jobs.read_workspace,
+    "replay": jobs.replay,
+    "erase": jobs.erase,
 }
 
 

@@ -1,0 +1,96 @@
+"""Refused requests are counted by the hour, and a flood of them is no flood of writes."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+import sqlalchemy as sa
+from sqlalchemy.engine import Engine
+from sqlalchemy.exc import OperationalError
+
+from canvas_app import store
+from canvas_app.interviews import refused
+from canvas_app.interviews.refused import Tally
+from canvas_app.interviews.tables import refusals
+from tests.support.world import World
+
+
+def counted(engine: Engine) -> dict[tuple[str, str], int]:
+    with store.reading(engine) as connection:
+        found = refused.since(connection, store.now(connection) - timedelta(hours=1))
+    return {(one.door, one.reason): one.number for one in found}
+
+
+def test_counts_of_several_processes_are_added_up(engine: Engine) -> None:
+    for _ in range(2):
+        tally = Tally()
+        for _ in range(3):
+            tally.add("/webhooks/koji", "signature_mismatch")
+        tally.add("/api/interviews", "token_wrong")
+        tally.keep(engine)
+    assert counted(engine) == {
+        ("/webhooks/koji", "signature_mismatch"): 6,
+        ("/api/interviews", "token_wrong"): 2,
+    }
+
+
+def test_each_hour_has_a_row_of_its_own_and_old_ones_go(engine: Engine) -> None:
+    for age in (timedelta(hours=2), timedelta(days=91)):
+        tally = Tally()
+        tally.add("/x", "y")
+        tally.keep(engine)
+        with store.writing(engine) as connection:
+            moved = sa.update(refusals).values(hour=refused._hour(store.now(connection) - age))
+            connection.execute(moved.where(refusals.c.hour >= store.now(connection) - timedelta(hours=1)))
+    tally = Tally()
+    tally.add("/x", "y")
+    tally.keep(engine)
+    with store.reading(engine) as connection:
+        rows = connection.execute(sa.select(refusals.c.hour, refusals.c.number)).all()
+        assert [row.number for row in rows] == [1, 1]
+        [one] = refused.since(connection, store.now(connection) - timedelta(days=7))
+    assert one.number == 2
+    assert one.last_hour == max(row.hour for row in rows)
+
+
+def test_a_flood_is_written_once_in_a_while(sqlite_world: World) -> None:
+    client, writes = sqlite_world.app.test_client(), []
+    engine = sqlite_world.app.extensions["koji_for_intercom"].engine
+    sa.event.listen(
+        engine,
+        "before_cursor_execute",
+        lambda _c, _cursor, statement, *_rest: (
+            writes.append(statement) if "INTO refusals" in statement else 0
+        ),
+    )
+    for _ in range(200):
+        assert (
+            client.post(
+                "/webhooks/koji", data=b'{"event": "interview.completed"}', headers={"X-Koji-Signature": "no"}
+            ).status_code
+            == 401
+        )
+    assert len(writes) == 1
+    sqlite_world.app.extensions["koji_for_intercom"].tally.keep(engine, at_once=True)
+    assert len(writes) == 2
+    assert sum(counted(engine).values()) == 200
+
+
+def test_what_cannot_be_written_is_kept_for_the_next_time(
+    engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tally = Tally()
+    tally.add("/x", "y")
+    with monkeypatch.context() as away:
+
+        def fail(*_args: object) -> None:
+            raise OperationalError("x", {}, Exception("gone"))
+
+        away.setattr(refused, "_add", fail)
+        tally.keep(engine)
+    tally.keep(engine)
+    assert counted(engine) == {}, "not at once: each request would wait for the database"
+    tally.add("/x", "y")
+    tally.keep(engine, at_once=True)
+    assert counted(engine) == {("/x", "y"): 2}
