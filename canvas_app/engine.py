@@ -42,7 +42,9 @@ class Schedule:
     made_up_for: bool
 
 
-JobName = Literal["send", "forward", "react", "remind", "close_again", "clear_link", "read_workspace"]
+JobName = Literal[
+    "send", "forward", "react", "remind", "close_again", "clear_link", "read_workspace", "set_up"
+]
 
 # Taps are waited for by a person; looking for work costs CPU, so that only their queue is looked at often.
 FAST_QUEUE = "taps"

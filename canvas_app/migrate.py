@@ -12,7 +12,7 @@ from sqlalchemy.engine import Engine
 
 from canvas_app import engine as durable
 from canvas_app import store
-from canvas_app.interviews.tables import SCHEMA_VERSION
+from canvas_app.interviews.tables import GENERATED, SCHEMA_VERSION
 from canvas_app.settings import PROJECT_ROOT
 
 
@@ -63,7 +63,12 @@ def current_version(engine: Engine) -> str | None:
 
 
 def include_object(item: Any, name: str | None, kind: str, reflected: bool, _compare_to: Any) -> bool:
-    """Leave the durable engine's tables alone: autogenerate would otherwise propose to drop them."""
+    """Leave the durable engine's tables alone: autogenerate would otherwise propose to drop them.
+
+    And the columns that the database makes itself: each database words their expressions in its own way.
+    """
+    if kind == "column" and name in GENERATED:
+        return False
     if kind == "table" and reflected and name is not None:
         return not durable.is_engine_table(name, getattr(item, "schema", None))
     return True
