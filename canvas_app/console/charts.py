@@ -20,7 +20,7 @@ from canvas_app.interviews import figures
 from canvas_app.interviews.figures import Closer, Figures, Funnel, Week
 
 # By figures.SENTIMENTS: blue, light grey, amber, dark red.
-SENTIMENT_COLOURS: Final = ("#1f6fb5", "#d3d7dc", "#e0a020", "#8f2410")
+SENTIMENT_COLOURS: Final = ("#2472b8", "#e6e8eb", "#dd9a12", "#75160a")
 ONE_COLOUR: Final = "#1f6fb5"
 EDGE: Final = "#343a40"
 INK: Final = "#212529"
@@ -277,7 +277,7 @@ def _drawn(chart: Any, description: str, nonce: str) -> Markup:
     root = chart.render_tree()
     for parent in list(root.iter()):
         for child in list(parent):
-            if not isinstance(child.tag, str) or child.tag.removeprefix(_SVG) in _UNUSED:
+            if not isinstance(child.tag, str) or child.tag.removeprefix(_SVG) in _UNUSED or _is_empty(child):
                 parent.remove(child)
     for element in root.iter():
         for name in list(element.attrib):
@@ -293,6 +293,12 @@ def _drawn(chart: Any, description: str, nonce: str) -> Markup:
     root.set("aria-label", description)
     # Serialised with escapes by the standard library, from a tree: nothing in it can be markup by accident.
     return Markup(ET.tostring(root, encoding="unicode"))  # noqa: S704
+
+
+def _is_empty(element: ET.Element) -> bool:
+    """Whether it is the bar of a zero, whose edge would look like a little."""
+    sizes = [element.get(name, "1") for name in ("width", "height")]
+    return element.tag.removeprefix(_SVG) == "rect" and any(float(size) < 0.01 for size in sizes)
 
 
 def _ticks(highest: int) -> list[int]:

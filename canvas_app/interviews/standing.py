@@ -74,13 +74,11 @@ class Standing:
 def read(
     connection: Connection, settings: Settings, every: Sequence[Study], workspace_id: str | None
 ) -> Standing:
-    """How it stands, for whoever is of this workspace, or of the access token's. Four queries."""
+    """How it stands, for whoever is of this workspace, or of the access token's. Three queries."""
     token = gates.token_fingerprint(settings)
     ours = workspaces.c.token_fingerprint == token
     if workspace_id is not None:
         ours = workspaces.c.workspace_id == workspace_id
-    rows = connection.execute(sa.select(options.c.name, options.c.value).where(options.c.name.in_(_OPTIONS)))
-    values: dict[str, Any] = {row.name: row.value for row in rows}
     theirs = sa.select(workspaces.c.workspace_id).where(ours).limit(1).scalar_subquery()
     known = connection.execute(
         sa.select(
@@ -98,8 +96,13 @@ def read(
             .scalar_subquery()
             .label("rules_on"),
             *(_newest(door).label(door) for door in _DOORS),
+            *(
+                sa.select(options.c.value).where(options.c.name == name).scalar_subquery().label(name)
+                for name in _OPTIONS
+            ),
         )
     ).one()
+    values: dict[str, Any] = {name: getattr(known, name) for name in _OPTIONS}
     waiting = durable.waiting(connection)
     return Standing(
         now=known.now,
