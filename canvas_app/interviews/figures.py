@@ -36,7 +36,7 @@ WAITS: Final = (
     (timedelta.max, "longer"),
 )
 # The newest results of a period whose themes and times are read.
-MOST_READ: Final = 2_000
+MOST_READ: Final = 1_000
 MOST_THEMES: Final = 10
 _WEEK_SECONDS: Final = 604_800
 

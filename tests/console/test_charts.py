@@ -136,7 +136,7 @@ def test_a_theme_is_text_and_is_cut_in_the_chart_alone() -> None:
 def test_where_only_the_newest_were_read_it_is_said() -> None:
     assert "newest" not in (charts.themes(CLOSER, "n").note or "")
     many = Closer(read=figures.MOST_READ, themes=CLOSER.themes, with_themes=9)
-    assert "Of the newest 2,000 results." in (charts.themes(many, "n").note or "")
+    assert "Of the newest 1,000 results." in (charts.themes(many, "n").note or "")
 
 
 def test_scores_and_times_are_shares_of_all() -> None:

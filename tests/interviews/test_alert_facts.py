@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
+from bench.filled import fill
 from canvas_app import store
 from canvas_app.errors import CredentialsError
 from canvas_app.gates import DatabaseGate
@@ -15,6 +16,7 @@ from canvas_app.interviews import alert_facts, ledger, limits, rulestore, worksp
 from canvas_app.interviews.rulebook import Limits, Rule
 from canvas_app.interviews.tables import deliveries, interviews, refusals
 from tests.support.rates import WIDE_OPEN
+from tests.support.whole_reads import plans_of, whole_reads
 from tests.support.world import WORKSPACE, World
 
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)
@@ -230,3 +232,19 @@ def test_how_long_the_oldest_job_waits_is_never_less_than_nothing(world: World) 
     assert alert_facts.oldest_wait(Waiting(0, 0, 0, None)) is None
     ahead = alert_facts.oldest_wait(Waiting(1, 0, 0, now(world).timestamp() + 600))
     assert ahead == timedelta(0)
+
+
+def test_no_query_reads_a_whole_large_table(known: World) -> None:
+    fill(known.engine, workspace=WORKSPACE, number=6_000, received=6_000)
+    with store.writing(known.engine) as connection:
+        rule = Rule(
+            slug="rated-badly",
+            title="Rated badly",
+            event="conversation.rating.added",
+            enabled=True,
+            limits=Limits(interviews_per_week=9),
+        )
+        rulestore.save(connection, rule)
+    plans = plans_of(known.engine, lambda connection: alert_facts.look(connection, known.settings))
+    assert whole_reads(plans) == []
+    assert kinds(known) == ["rule_limit"]

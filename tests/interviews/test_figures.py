@@ -8,13 +8,14 @@ from zoneinfo import ZoneInfo
 
 import pytest
 import sqlalchemy as sa
-from sqlalchemy.engine import Connection, Engine
+from sqlalchemy.engine import Engine
 
 from bench.filled import fill
 from canvas_app import store
 from canvas_app.interviews import figures, ledger
 from canvas_app.interviews.figures import Figures, Funnel
 from canvas_app.interviews.tables import interviews
+from tests.support.whole_reads import plans_of, whole_reads
 
 # A Thursday.
 NOW = datetime(2026, 11, 26, 12, 0, tzinfo=UTC)
@@ -219,30 +220,16 @@ class TestThemes:
         assert len(found) == figures.MOST_THEMES
 
 
-def plan(connection: Connection, statement: str, parameters: Any) -> str:
-    explain = "EXPLAIN" if connection.dialect.name == "postgresql" else "EXPLAIN QUERY PLAN"
-    rows = connection.exec_driver_sql(f"{explain} {statement}", parameters)
-    return "\n".join(str(row[-1]) for row in rows)
-
-
 @pytest.mark.parametrize("study", [None, "leaving"])
 def test_no_query_of_a_period_reads_the_whole_ledger(engine: Engine, study: str | None) -> None:
     fill(engine, workspace="ws1", number=6_000, received=0)
-    statements: list[tuple[str, Any]] = []
-
-    def remember(*arguments: Any) -> None:
-        statements.append((arguments[2], arguments[3]))
-
-    sa.event.listen(engine, "before_cursor_execute", remember)
     with store.reading(engine) as connection:
         now = store.now(connection)
-        statements.clear()
-        found = figures.read(connection, "ws1", days=7, now=now, zone=UTC, study=study)
-        sa.event.remove(engine, "before_cursor_execute", remember)
-        plans = [plan(connection, *statement) for statement in statements]
-    assert found.answered > 0
+    plans = plans_of(
+        engine,
+        lambda connection: figures.read(connection, "ws1", days=7, now=now, zone=UTC, study=study),
+    )
     assert len(plans) == 3
     for text in plans:
         assert "ix_interviews_funnel" in text or "ix_interviews_answers" in text, text
-        assert "Seq Scan" not in text
-        assert "SCAN interviews" not in text
+    assert whole_reads(plans) == []

@@ -7,6 +7,7 @@ from datetime import timedelta
 import pytest
 import sqlalchemy as sa
 
+from bench.filled import fill
 from canvas_app import store
 from canvas_app.errors import CredentialsError
 from canvas_app.gates import DatabaseGate
@@ -14,6 +15,7 @@ from canvas_app.interviews import alert_address, operators, standing, studies, w
 from canvas_app.interviews.standing import Standing
 from canvas_app.interviews.tables import deliveries
 from tests.support.rates import WIDE_OPEN
+from tests.support.whole_reads import plans_of, whole_reads
 from tests.support.world import WORKSPACE, World
 
 
@@ -97,3 +99,13 @@ def test_whoever_comes_without_a_workspace_sees_the_token_s(world: World) -> Non
     assert found.alert_address is not None
     other = read(world, "ws2")
     assert (other.workspace_id, other.workspace_name) == ("ws2", None)
+
+
+def test_no_query_reads_a_whole_large_table(world: World) -> None:
+    fill(world.engine, workspace=WORKSPACE, number=100, received=6_000)
+    every = [world.settings.default_study]
+    plans = plans_of(
+        world.engine, lambda connection: standing.read(connection, world.settings, every, WORKSPACE)
+    )
+    assert any("ix_deliveries_by_door" in plan for plan in plans)
+    assert whole_reads(plans) == []
