@@ -52,6 +52,7 @@ JobName = Literal[
     "read_workspace",
     "replay",
     "erase",
+    "set_up",
 ]
 
 # Taps are waited for by a person; looking for work costs CPU, so that only their queue is looked at often.
@@ -64,6 +65,7 @@ CONCURRENCY = {FAST_QUEUE: 8, QUEUE: 16}
 
 # What is still to be run, or is running; and what is over for good.
 _LIVING = ("DELAYED", "ENQUEUED", "PENDING")
+_LIVING_IN_WORDS = ("status IN ('ENQUEUED', 'PENDING')", "status = 'DELAYED'")
 _FINISHED = ("SUCCESS", "ERROR", "CANCELLED", "MAX_RECOVERY_ATTEMPTS_EXCEEDED")
 
 
@@ -193,15 +195,14 @@ class Waiting:
 def waiting(connection: Connection) -> Waiting:
     """How much there is to do, counted by the database: listing the jobs would fetch each of them."""
     jobs = _table(connection)
-    rows = connection.execute(
-        sa.select(
-            jobs.c.status,
-            sa.func.count(),
-            sa.func.min(sa.func.coalesce(jobs.c.delay_until_epoch_ms, jobs.c.created_at)),
-        )
-        .where(jobs.c.status.in_(_LIVING))
-        .group_by(jobs.c.status)
-    ).all()
+    counted = sa.select(
+        jobs.c.status,
+        sa.func.count(),
+        sa.func.min(sa.func.coalesce(jobs.c.delay_until_epoch_ms, jobs.c.created_at)),
+    ).group_by(jobs.c.status)
+    # In the words of the engine's partial indexes, so that its finished jobs are not looked at.
+    living = sa.union_all(*(counted.where(sa.text(words)) for words in _LIVING_IN_WORDS))
+    rows = connection.execute(living).all()
     counts = {status: (number, since) for status, number, since in rows}
     due, since = counts.get("ENQUEUED", (0, None))
     return Waiting(

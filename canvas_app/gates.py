@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import logging
+import math
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
@@ -44,6 +45,8 @@ RATES: Mapping[Wire, Rate] = {
 PATIENCE_SECONDS: Final = 2.0
 # How often one call may try whether what was refused has been mended.
 PROBE_SECONDS: Final = 60.0
+# How often a process writes down that a vendor answers as it should.
+_NOTED_SECONDS: Final = 60.0
 # A try that is due later than this was written down before the clock was set back.
 _FURTHEST_PROBE: Final = timedelta(seconds=PROBE_SECONDS + PATIENCE_SECONDS)
 # How long calls rest after a 429 that does not say it.
@@ -126,6 +129,34 @@ def paused(connection: Connection, keys: Mapping[str, Wire]) -> list[Pause]:
     return [Pause(keys[row.gate], row.operation, row.reason, row.since, row.gate) for row in rows]
 
 
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """How a gate stands: when its vendor last answered as it should, to the minute, and its pauses."""
+
+    succeeded_at: datetime | None = None
+    pauses: tuple[Pause, ...] = ()
+
+
+def standing(connection: Connection, keys: Mapping[str, Wire]) -> dict[str, Standing]:
+    """How each of these gates stands. One query."""
+    rows = connection.execute(
+        sa.select(gates.c.key, gates.c.succeeded_at, pauses.c.operation, pauses.c.reason, pauses.c.since)
+        .select_from(gates.outerjoin(pauses, pauses.c.gate == gates.c.key))
+        .where(gates.c.key.in_(list(keys)))
+        .order_by(gates.c.key, pauses.c.operation)
+    ).all()
+    found = {}
+    for key, wire in keys.items():
+        mine = [row for row in rows if row.key == key]
+        paused_ = (
+            Pause(wire, row.operation, row.reason, row.since, key)
+            for row in mine
+            if row.operation is not None
+        )
+        found[key] = Standing(mine[0].succeeded_at if mine else None, tuple(paused_))
+    return found
+
+
 def forget(connection: Connection, keys: Mapping[str, Wire], *, untried_for: timedelta) -> list[Pause]:
     """Take away the pauses that no call has tried for this long. The next call finds out how it is.
 
@@ -157,6 +188,7 @@ class DatabaseGate:
         self._key = key_of(wire, secret)
         self._rate = rate
         self._sleep = sleep
+        self._noted_at = -math.inf
 
     @contextmanager
     def passage(self, operation: str) -> Iterator[None]:
@@ -247,8 +279,10 @@ class DatabaseGate:
                 self._refused(operation, error, passage)
             elif isinstance(error, LaterError) and error.status == 429:
                 self._block(error.retry_after)
-            elif passage.probes and _accepted(error):
-                self._resume(passage.probes)
+            elif _accepted(error):
+                if passage.probes:
+                    self._resume(passage.probes)
+                self._note_success()
         except Exception as fault:  # noqa: BLE001 - a lost outcome would be worse than whatever was in the way
             log.failure(logger, "gate_not_told", fault, wire=self._wire, operation=operation)
 
@@ -310,6 +344,15 @@ class DatabaseGate:
                 operation=pause.operation,
                 reason=pause.reason,
             )
+
+    def _note_success(self) -> None:
+        now = time.monotonic()
+        if now - self._noted_at < _NOTED_SECONDS:
+            return
+        with store.writing(self._engine) as connection:
+            this = sa.update(gates).where(gates.c.key == self._key)
+            connection.execute(this.values(succeeded_at=store.now_expression(connection)))
+        self._noted_at = now
 
     def _change(self, operation: str) -> sa.Update:
         return sa.update(pauses).where(pauses.c.gate == self._key, pauses.c.operation == operation)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
 import sqlalchemy as sa
@@ -20,6 +21,8 @@ _WIRES: dict[gates.Wire, tuple[str, str]] = {
     "intercom": ("Intercom", "INTERCOM_ACCESS_TOKEN"),
     "koji": ("Koji", "KOJI_API_KEY"),
 }
+
+SERVICES = {wire: name for wire, (name, _) in _WIRES.items()}
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,8 +66,13 @@ def parts(engine: Engine) -> list[Part]:
 
 def missing(engine: Engine, settings: Settings) -> list[tuple[str, str]]:
     """The settings that the app cannot do its whole job without: name, and where the value is found."""
+    return documented(missing_names(engine, settings))
+
+
+def documented(names: Iterable[str]) -> list[tuple[str, str]]:
+    """Settings by name, each with where its value is found."""
     described = documented_fields()
-    return [(name, described[name]) for name in missing_names(engine, settings)]
+    return [(name, described[name]) for name in names]
 
 
 def missing_names(engine: Engine, settings: Settings) -> list[str]:

@@ -119,10 +119,12 @@ def send(
     repeatable: bool,
     service: str,
     begin_by: float | None = None,
+    server_name: str | None = None,
 ) -> Answer:
     """Make one call and read its answer, at most 5 MB of it. ``service`` is the name used in messages.
 
-    ``begin_by``: the moment of ``time.monotonic`` after which no byte of the request leaves any more. Raises
+    ``begin_by``: the moment of ``time.monotonic`` after which no byte of the request leaves any more.
+    ``server_name``: whose certificate it must be, where ``url`` names an IP address. Raises
     LaterError ``too_slow`` then and ``unreachable`` when nothing left; ``no_answer`` as LaterError or, for a
     call that is not repeatable, UnknownOutcomeError, when no status came back; PermanentError
     ``base_url_wrong``.
@@ -148,7 +150,7 @@ def send(
             params=params,
             # Asked once more when the connection stands: looking the name up has no time limit, and
             # connecting and TLS take their time too. https://www.encode.io/httpcore/extensions/#trace
-            extensions={"trace": in_time},
+            extensions={"trace": in_time} | ({"sni_hostname": server_name} if server_name else {}),
         )
         in_time()
         response = http.send(request, stream=True)

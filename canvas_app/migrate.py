@@ -12,7 +12,7 @@ from sqlalchemy.engine import Engine
 
 from canvas_app import engine as durable
 from canvas_app import store
-from canvas_app.interviews.tables import SCHEMA_VERSION
+from canvas_app.interviews.tables import GENERATED, SCHEMA_VERSION
 from canvas_app.settings import PROJECT_ROOT
 
 
@@ -65,8 +65,11 @@ def current_version(engine: Engine) -> str | None:
 def include_object(item: Any, name: str | None, kind: str, reflected: bool, _compare_to: Any) -> bool:
     """Leave the durable engine's tables alone: autogenerate would otherwise propose to drop them.
 
-    So it would our indexes that stand in no table's description, because each database words them in its way.
+    So it would our indexes that stand in no table's description, and the columns that the database makes
+    itself: each database words them in its own way.
     """
+    if kind == "column" and name in GENERATED:
+        return False
     if kind == "index" and reflected and name is not None:
         return not name.startswith("ix_interviews_search_")
     if kind == "table" and reflected and name is not None:

@@ -24,7 +24,7 @@ from canvas_app import gates, health, http_outcomes, leases, log, migrate, store
 from canvas_app.engine import Jobs, Schedule
 from canvas_app.gates import DatabaseGate
 from canvas_app.intercom.client import IntercomClient
-from canvas_app.interviews import jobs, studies
+from canvas_app.interviews import alert_address, jobs, studies
 from canvas_app.interviews.services import Services
 from canvas_app.interviews.tables import SCHEMA_VERSION
 from canvas_app.koji.client import KojiClient
@@ -42,6 +42,8 @@ _LOST_LEASE = 75
 SCHEDULES = {
     "reconcile": Schedule("*/5 * * * *", made_up_for=False),
     "purge": Schedule("37 2 * * *", made_up_for=True),
+    # After the clock has looked after what it can mend itself.
+    "alerts": Schedule("2-59/5 * * * *", made_up_for=False),
 }
 
 
@@ -78,7 +80,7 @@ def _reseal(engine: Engine, settings: Settings) -> None:
     """Seal what stands in the database with the newest SECRET_KEY, so that the older ones can be dropped."""
     try:
         with store.writing(engine) as connection:
-            count = studies.reseal(connection, settings)
+            count = studies.reseal(connection, settings) + alert_address.reseal(connection, settings)
             lost = studies.secrets_lost(connection, settings)
     except SQLAlchemyError as error:
         # The older key opens it until the next start, and `doctor` says that it is still in use.
@@ -123,6 +125,7 @@ def make_services(
         if token
         else None,
         make_koji_client=make_koji_client,
+        make_alert_client=lambda: http_outcomes.make_http_client(transport),
     )
 
 
@@ -177,6 +180,11 @@ def register(services: Services) -> dict[str, durable.Tick]:
         log.request_id.set(DBOS.workflow_id)
         jobs.read_workspace(_step, services)
 
+    @DBOS.workflow(name="set_up")
+    def set_up() -> None:
+        log.request_id.set(DBOS.workflow_id)
+        jobs.set_up(_step, services)
+
     @DBOS.workflow(name="reconcile")
     def reconcile(scheduled_at: str, _context: None) -> None:
         log.request_id.set(DBOS.workflow_id)
@@ -187,7 +195,12 @@ def register(services: Services) -> dict[str, durable.Tick]:
         log.request_id.set(DBOS.workflow_id)
         jobs.tick_purge(_step, services, scheduled_at)
 
-    return {"reconcile": reconcile, "purge": purge}
+    @DBOS.workflow(name="alerts")
+    def alerts(scheduled_at: str, _context: None) -> None:
+        log.request_id.set(DBOS.workflow_id)
+        jobs.tick_alerts(_step, services, scheduled_at)
+
+    return {"reconcile": reconcile, "purge": purge, "alerts": alerts}
 
 
 def _step(name: str, function: Callable[..., Any], *args: Any) -> Any:

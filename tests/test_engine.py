@@ -15,6 +15,7 @@ from canvas_app.engine import FAST_QUEUE, QUEUE, VERSION, Jobs, partition_key
 from canvas_app.interviews.tables import theme_tags
 from canvas_app.worker import make_services
 from tests.support.postgres import free_port
+from tests.support.whole_reads import plans_of
 from tests.support.world import full_settings
 
 
@@ -146,3 +147,11 @@ def test_a_worker_shares_its_one_engine_and_keeps_within_its_connections(sqlite_
 )
 def test_the_engines_tables_are_told_from_ours(name: str, schema: str | None, is_engines: bool) -> None:
     assert durable.is_engine_table(name, schema) is is_engines
+
+
+def test_counting_what_waits_does_not_look_at_what_is_finished(sqlite_url: str) -> None:
+    engine = store.make_engine(sqlite_url, pool_size=1)
+    plans = plans_of(engine, durable.waiting)
+    assert plans
+    for line in "\n".join(plans).splitlines():
+        assert "SCAN workflow_status" not in line or "USING INDEX idx_workflow_status_" in line

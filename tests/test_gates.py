@@ -516,3 +516,51 @@ def test_a_database_that_goes_away_during_the_call_does_not_change_what_came_of_
     monkeypatch.setattr(through, "take", take_and_lose_the_database)
     assert call(through, error=error) == (error.reason if error else "made")
     assert [line["event"] for line in log_lines()] == ["gate_not_told"]
+
+
+class TestLastSuccess:
+    def standing(self, engine: Engine, wire: Wire = "intercom") -> gates.Standing:
+        key = gates.key_of(wire, TOKEN)
+        with store.reading(engine) as connection:
+            return gates.standing(connection, {key: wire})[key]
+
+    def test_a_gate_that_nobody_has_passed_stands_open(self, engine: Engine) -> None:
+        assert self.standing(engine) == gates.Standing(None, ())
+
+    def test_it_is_written_down_once_a_minute(self, engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
+        through = gate(engine)
+        call(through)
+        first = self.standing(engine).succeeded_at
+        assert first is not None
+        call(through)
+        assert self.standing(engine).succeeded_at == first
+        monkeypatch.setattr(gates, "_NOTED_SECONDS", 0.0)
+        call(through)
+        later = self.standing(engine).succeeded_at
+        assert later is not None
+        assert later > first
+
+    @pytest.mark.parametrize(
+        ("error", "succeeded"),
+        [
+            # It has recognised us, whatever it thinks of the question.
+            (PermanentError(reason="not_found", status=404), True),
+            (LaterError(reason="server_error", status=503), False),
+            (UnknownOutcomeError(reason="no_answer"), False),
+            (token_refused, False),
+            (scope_missing, False),
+        ],
+    )
+    def test_only_an_answer_that_recognises_us_is_one(
+        self, engine: Engine, error: WireError, succeeded: bool
+    ) -> None:
+        call(gate(engine), error=error)
+        assert (self.standing(engine).succeeded_at is not None) is succeeded
+
+    def test_it_stands_with_the_pauses(self, engine: Engine) -> None:
+        through = gate(engine)
+        call(through)
+        call(through, WRITE, scope_missing)
+        found = self.standing(engine)
+        assert found.succeeded_at is not None
+        assert [pause.operation for pause in found.pauses] == [WRITE]

@@ -101,6 +101,10 @@ _REASONS = {
     "quality_unknown": "Koji gave no quality score for it.",
     "given_up": f"The app gave it up after several faults. {ASK_OPERATOR}",
     "not_written_back": f"It could not be written to Intercom. {ASK_OPERATOR}",
+    "address_private": "The address leads into a private network, where nothing is posted.",
+    "alerts_refused": "The address does not take the message.",
+    "alerts_token_refused": "The address does not take the message.",
+    "alerts_scope_missing": "The address does not take the message.",
     "internal_error": "The app had a fault; it is in its log.",
 }
 

@@ -23,18 +23,6 @@ from canvas_app.errors import PermanentError
 from canvas_app.intercom.directory import IntercomDirectory
 from canvas_app.interviews import provisions, workspace
 
-# https://developers.intercom.com/docs/references/webhooks/webhook-models
-TOPICS = (
-    "conversation.admin.closed",
-    "conversation.rating.added",
-    "contact.user.tag.created",
-    "contact.lead.tag.created",
-    "conversation_part.tag.created",
-    "contact.deleted",
-    "contact.archived",
-    "contact.merged",
-)
-
 
 @click.command()
 def setup() -> None:
@@ -56,9 +44,9 @@ def setup() -> None:
     findings.show(found)
     findings.show_addresses(health.addresses(settings.public_url or "https://<the address of this app>"))
     click.echo("\nTopics to tick at Intercom > Webhooks, for rules and for erasing:")
-    for topic in TOPICS:
+    for topic in provisions.TOPICS:
         click.echo(f"  {topic}")
-    click.echo("\nEvent to choose at Koji > Webhooks:\n  interview.analysis_ready")
+    click.echo(f"\nEvent to choose at Koji > Webhooks:\n  {provisions.KOJI_EVENT}")
     if not all(finding.is_fine for finding in found):
         sys.exit(1)
 

@@ -14,11 +14,13 @@ from typing import Any
 from canvas_app import log, store
 from canvas_app.errors import NotConfigured, WireError
 from canvas_app.interviews import (
+    alarms,
     closing,
     departures,
     link_clearing,
     outcomes,
     probing,
+    provisions,
     purge,
     reconcile,
     reminders,
@@ -67,8 +69,13 @@ _PURGE: tuple[tuple[str, Callable[[Services], bool]], ...] = (
     ("purge_history", purge.purge_history),
 )
 
+_ALERTS: tuple[tuple[str, Callable[[Services], int]], ...] = (
+    ("look", alarms.look),
+    ("tell", alarms.tell),
+)
+
 # A tick of the clock that is begun later than this is not made up for: the next one does the same.
-_RECONCILE_WITHIN = timedelta(minutes=5)
+_RECONCILE_WITHIN = _ALERTS_WITHIN = timedelta(minutes=5)
 _PURGE_WITHIN = timedelta(days=1)
 
 # So that a day's purge ends, whatever happens: two million rows of each kind.
@@ -164,6 +171,17 @@ def read_workspace(run_step: RunStep, services: Services) -> None:
     run_step("read", _read_workspace, services)
 
 
+def set_up(run_step: RunStep, services: Services) -> None:
+    """Make what we need in Intercom, and write down what was found there."""
+    found: provisions.Provided
+    try:
+        found = run_step("provide", provisions.provide, services)
+    except Exception as error:  # noqa: BLE001 - whoever waits for it is to be told
+        log.failure(logger, "job_failed", error, job="set_up")
+        found = {"attributes": {}, "tags": False, "problem": "internal_error"}
+    run_step("write_down", provisions.write_down, services, found)
+
+
 def tick_reconcile(run_step: RunStep, services: Services, scheduled_at: str) -> None:
     """Look after what was forgotten, lost or given up. ``scheduled_at`` is the tick's own time, ISO 8601."""
     if not run_step("is_due", _is_due, services, scheduled_at, _RECONCILE_WITHIN.total_seconds()):
@@ -182,6 +200,14 @@ def tick_purge(run_step: RunStep, services: Services, scheduled_at: str) -> None
         while _apart(run_step, name, step, services) and steps < _MOST_PURGE_STEPS:
             steps += 1
         log.event(logger, logging.INFO, "purged", what=name, steps=steps)
+
+
+def tick_alerts(run_step: RunStep, services: Services, scheduled_at: str) -> None:
+    """Look for what needs a person, and say so once."""
+    if not run_step("is_due", _is_due, services, scheduled_at, _ALERTS_WITHIN.total_seconds()):
+        return
+    for name, step in _ALERTS:
+        _apart(run_step, name, step, services)
 
 
 def _is_due(services: Services, scheduled_at: str, within: float) -> bool:

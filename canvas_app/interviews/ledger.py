@@ -18,7 +18,7 @@ from canvas_app.interviews.states import (
     OPEN_STATES,
     State,
 )
-from canvas_app.interviews.tables import interviews, outside_writes, unfinished
+from canvas_app.interviews.tables import GENERATED, interviews, outside_writes, unfinished
 from canvas_app.koji.results import KojiResult
 
 # How the link reaches the customer: as a reply in the conversation, as a new message, in the contact's
@@ -124,7 +124,9 @@ _tried_at = (
     .label("tried_at")
 )
 # Whoever reads interviews selects these columns, see :func:`of_row`.
-selected = sa.select(interviews, _tried_at)
+selected: sa.Select[Any] = sa.select(
+    *(column for column in interviews.c if column.name not in GENERATED), _tried_at
+)
 
 
 def new_id() -> str:

@@ -6,13 +6,22 @@ operator can build a Series, a segment or a Workflow on it before the first resu
 
 from __future__ import annotations
 
-from typing import Final, Literal
+import uuid
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any, Final, Literal, TypedDict
 
-from canvas_app.errors import PermanentError
-from canvas_app.intercom.directory import IntercomDirectory
+from sqlalchemy.engine import Connection
+
+from canvas_app import store
+from canvas_app.engine import Jobs
+from canvas_app.errors import NotConfigured, PermanentError, WireError
+from canvas_app.intercom.client import IntercomClient
 from canvas_app.intercom.models import ContactAttribute
+from canvas_app.interviews import options
 from canvas_app.interviews.contact_attributes import LINK
 from canvas_app.interviews.rulebook import DO_NOT_ASK
+from canvas_app.interviews.services import Services
 from canvas_app.interviews.write_back import ATTRIBUTES
 
 WANTED_ATTRIBUTES: Final = {**ATTRIBUTES, **LINK}
@@ -29,7 +38,55 @@ _TOLD_AS: Final = {"datetime": frozenset({"datetime", "date"}), "string": frozen
 UNARCHIVE: Final = "Unarchive it in Intercom > Settings > Data > People, then run this again."
 RENAME: Final = "Intercom cannot change a type, and an archived one keeps its name: ask its support."
 
+# https://developers.intercom.com/docs/references/webhooks/webhook-models
+TOPICS: Final = (
+    "conversation.admin.closed",
+    "conversation.rating.added",
+    "contact.user.tag.created",
+    "contact.lead.tag.created",
+    "conversation_part.tag.created",
+    "contact.deleted",
+    "contact.archived",
+    "contact.merged",
+)
+KOJI_EVENT: Final = "interview.analysis_ready"
+
 Found = Literal["there", "missing", "archived", "other_type"]
+
+# What an operator has asked for in the console, and what a worker has found.
+OPTIONS: Final = ("set_up_asked", "set_up_found")
+_ASKED, _FOUND = OPTIONS
+# A job that has not answered for this long is not waited for any more.
+_WAITED_FOR: Final = timedelta(minutes=2)
+
+
+class Provided(TypedDict):
+    """How each attribute stands now, whether our tags are there, and the reason why no more is known."""
+
+    attributes: dict[str, Found]
+    tags: bool
+    problem: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Provision:
+    """What is known of our attributes and tags: as of ``at``, or nothing yet. ``waiting``: a worker has been
+    asked to make them and has not answered yet."""
+
+    at: datetime | None
+    attributes: dict[str, Found]
+    tags: bool
+    problem: str | None
+    waiting: bool
+
+    @property
+    def complete(self) -> bool:
+        return (
+            self.at is not None
+            and self.problem is None
+            and self.tags
+            and all(self.attributes.get(name) == "there" for name in WANTED_ATTRIBUTES)
+        )
 
 
 def compare(present: dict[str, ContactAttribute]) -> dict[str, Found]:
@@ -37,7 +94,7 @@ def compare(present: dict[str, ContactAttribute]) -> dict[str, Found]:
     return {name: _found(present.get(name), wanted) for name, (wanted, _) in WANTED_ATTRIBUTES.items()}
 
 
-def create_attribute(intercom: IntercomDirectory, name: str) -> Found:
+def create_attribute(intercom: IntercomClient, name: str) -> Found:
     """Create an attribute of ours: ``there`` when it is made. Raises the wire's errors."""
     data_type, description = WANTED_ATTRIBUTES[name]
     try:
@@ -56,3 +113,56 @@ def _found(attribute: ContactAttribute | None, wanted: str) -> Found:
         return "archived"
     right = attribute.data_type in _TOLD_AS.get(wanted, {wanted})
     return "there" if right else "other_type"
+
+
+def ask(connection: Connection, jobs: Jobs) -> bool:
+    """Let a worker make what is missing. False while one is asked already.
+
+    A job and not a call from the web process, which calls nobody: it passes the gate that all workers share,
+    and whoever asks waits for no vendor.
+    """
+    now = store.now(connection)
+    values = {name: options.raw(connection, name) for name in OPTIONS}
+    if known(values, now).waiting:
+        return False
+    options.write(connection, _ASKED, {"at": now.isoformat()})
+    jobs.enqueue(connection, "set_up", job_id=f"set_up:{uuid.uuid4().hex}", partition="workspace", fast=True)
+    return True
+
+
+def provide(services: Services) -> Provided:
+    """Create what is missing. What is refused for the attributes does not keep the tags from being made."""
+    found: Provided = {"attributes": {}, "tags": False, "problem": None}
+    try:
+        intercom = services.intercom
+        for name, how in compare(intercom.contact_attributes()).items():
+            found["attributes"][name] = create_attribute(intercom, name) if how == "missing" else how
+    except (WireError, NotConfigured) as error:
+        found["problem"] = error.reason
+    try:
+        for tag in WANTED_TAGS:
+            # Intercom gives back the one that is there.
+            services.intercom.ensure_tag(tag)
+        found["tags"] = True
+    except (WireError, NotConfigured) as error:
+        found["problem"] = found["problem"] or error.reason
+    return found
+
+
+def write_down(services: Services, found: Provided) -> None:
+    with store.writing(services.engine) as connection:
+        options.write(connection, _FOUND, {"at": store.now(connection).isoformat(), **found})
+
+
+def known(values: dict[str, Any], now: datetime) -> Provision:
+    """What is known, of the options' values by name (:data:`OPTIONS`)."""
+    asked, found = values.get(_ASKED) or {}, values.get(_FOUND) or {}
+    asked_at, found_at = (datetime.fromisoformat(one["at"]) if one else None for one in (asked, found))
+    answered = found_at is not None and asked_at is not None and found_at >= asked_at
+    return Provision(
+        at=found_at,
+        attributes=found.get("attributes", {}),
+        tags=found.get("tags", False),
+        problem=found.get("problem"),
+        waiting=asked_at is not None and not answered and now - asked_at < _WAITED_FOR,
+    )

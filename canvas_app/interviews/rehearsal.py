@@ -11,7 +11,6 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, Final
 
-import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from canvas_app import store
@@ -22,7 +21,6 @@ from canvas_app.interviews import frequency, ledger, limits, people, rulebook, s
 from canvas_app.interviews.people import Known
 from canvas_app.interviews.rulebook import History, No, Rule, RuleEvent
 from canvas_app.interviews.services import Services
-from canvas_app.interviews.tables import interviews
 from canvas_app.settings import Study
 
 # Makes a call to Intercom: a function and its arguments.
@@ -184,8 +182,7 @@ class _Stage:
 
 def _asked_before(connection: Connection) -> list[_Asked]:
     """Who was truly asked; by which rule does not matter, since the rules are played anew."""
-    rows = connection.execute(sa.select(interviews).where(frequency.REACHED))
-    found = [ledger.Interview(**row._mapping) for row in rows]  # noqa: SLF001 - SQLAlchemy's documented name
+    found = map(ledger.of_row, connection.execute(ledger.selected.where(frequency.REACHED)))
     return [
         _Asked(one.contact_id, one.conversation_id, one.created_at, frequency.asked_at(one)) for one in found
     ]

@@ -6,9 +6,10 @@ import random
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+import httpx
 from sqlalchemy.engine import Engine
 
-from canvas_app import gates, store
+from canvas_app import gates, http_outcomes, store
 from canvas_app.engine import Jobs
 from canvas_app.errors import NotConfigured, SecretLost
 from canvas_app.intercom.client import IntercomClient
@@ -27,6 +28,8 @@ class Services:
     intercom_client: IntercomClient | None
     # A client for a study's key.
     make_koji_client: Callable[[str], KojiClient]
+    # A client for one message to the address that an operator has entered for alerts.
+    make_alert_client: Callable[[], httpx.Client] = http_outcomes.make_http_client
     # A number in [0, 1) that spreads retries; tests make it constant.
     chance: Callable[[], float] = field(default=random.random)
     _koji_clients: dict[str, KojiClient] = field(default_factory=dict, init=False, repr=False)

@@ -6,6 +6,8 @@ Every id of Intercom's is unique inside a workspace only, so every key that hold
 
 from __future__ import annotations
 
+from typing import Final
+
 import sqlalchemy as sa
 
 from canvas_app.interviews.states import OPEN_STATES, UNFINISHED_STATES
@@ -111,7 +113,14 @@ interviews = sa.Table(
     # Whether an operator wants the reminder, whatever the study says; and why it came to nothing.
     sa.Column("remind_by_hand", sa.Boolean),
     sa.Column("reminder_reason", sa.String(64)),
+    # Made by the database itself from the others, and never written: how far it has come, from 0 (asked for)
+    # to 5 (written back), see canvas_app.interviews.figures; and what is counted of its result. Figures over
+    # a year are then read from two narrow indexes, and not from the rows.
+    sa.Column("stage", sa.SmallInteger, sa.FetchedValue()),
+    sa.Column("sentiment", sa.String(16), sa.FetchedValue()),
+    sa.Column("quality", sa.Float, sa.FetchedValue()),
 )
+GENERATED: Final = frozenset({"stage", "sentiment", "quality"})
 # At most one open interview a contact, whatever the door, the tab or the process.
 sa.Index(
     "uq_interviews_open",
@@ -177,6 +186,25 @@ for _column in ("state", "study", "origin", "asked_by_id"):
         interviews.c.id,
     )
 sa.Index("ix_interviews_conversation", interviews.c.workspace_id, interviews.c.conversation_id)
+# What the console counts: all that it needs of a row stands in the index.
+sa.Index(
+    "ix_interviews_funnel",
+    interviews.c.workspace_id,
+    interviews.c.created_at,
+    interviews.c.study,
+    interviews.c.stage,
+)
+answered = sa.text("completed_at IS NOT NULL")
+sa.Index(
+    "ix_interviews_answers",
+    interviews.c.workspace_id,
+    interviews.c.completed_at,
+    interviews.c.study,
+    interviews.c.sentiment,
+    interviews.c.quality,
+    sqlite_where=answered,
+    postgresql_where=answered,
+)
 # A result that names nothing but the contact does not say of which workspace.
 sa.Index("ix_interviews_contact_alone", interviews.c.contact_id, interviews.c.created_at)
 
@@ -267,6 +295,8 @@ gates = sa.Table(
     sa.Column("due_at", UtcDateTime, nullable=False),
     # The vendor has said: not before.
     sa.Column("blocked_until", UtcDateTime),
+    # When the vendor last answered as it should, to the minute.
+    sa.Column("succeeded_at", UtcDateTime),
 )
 
 pauses = sa.Table(
@@ -446,4 +476,20 @@ replays = sa.Table(
     sa.Column("batch", sa.Integer, nullable=False),
     sa.Column("finished_at", UtcDateTime),
     sa.Column("problem", sa.String(64)),
+)
+
+alerts = sa.Table(
+    "alerts",
+    metadata,
+    # What needs a person, as the clock has found it last, see canvas_app.interviews.alarms.
+    sa.Column("key", sa.String(160), primary_key=True),
+    sa.Column("kind", sa.String(32), nullable=False),
+    sa.Column("title", sa.String(200), nullable=False),
+    sa.Column("remedy", sa.String(600), nullable=False),
+    sa.Column("since", UtcDateTime, nullable=False),
+    # Empty while it lasts.
+    sa.Column("over_at", UtcDateTime),
+    # When the address that an operator has entered was told of it, and that it was over.
+    sa.Column("told_at", UtcDateTime),
+    sa.Column("told_over_at", UtcDateTime),
 )

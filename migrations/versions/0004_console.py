@@ -35,6 +35,21 @@ _SEARCH_INDEX = {
     ),
 }
 
+# What the database makes itself of an interview's other columns, in each database's own words for JSON.
+_OF_RESULT = {
+    "postgresql": {"sentiment": "(result ->> 'sentiment')", "quality": "((result ->> 'quality')::float8)"},
+    "sqlite": {
+        "sentiment": "json_extract(result, '$.sentiment')",
+        "quality": "json_extract(result, '$.quality')",
+    },
+}
+_STAGE = (
+    "CASE WHEN written_back_at IS NOT NULL THEN 5"
+    " WHEN state IN ('analysed', 'written_back') OR {sentiment} IS NOT NULL OR {quality} IS NOT NULL THEN 4"
+    " WHEN completed_at IS NOT NULL THEN 3 WHEN opened_at IS NOT NULL THEN 2"
+    " WHEN sent_at IS NOT NULL THEN 1 ELSE 0 END"
+)
+
 
 def upgrade() -> None:
     op.create_table(
@@ -104,14 +119,54 @@ def upgrade() -> None:
         op.create_index(name, table, list(columns))
     for column in _SEARCHED:
         op.execute(_SEARCH_INDEX[op.get_bind().dialect.name].format(column=column))
+    _generated_columns()
+    op.create_index("ix_interviews_funnel", "interviews", ["workspace_id", "created_at", "study", "stage"])
+    answered = sa.text("completed_at IS NOT NULL")
+    op.create_index(
+        "ix_interviews_answers",
+        "interviews",
+        ["workspace_id", "completed_at", "study", "sentiment", "quality"],
+        sqlite_where=answered,
+        postgresql_where=answered,
+    )
+    op.add_column("gates", sa.Column("succeeded_at", _MOMENT, nullable=True))
+    op.create_table(
+        "alerts",
+        sa.Column("key", sa.String(length=160), nullable=False),
+        sa.Column("kind", sa.String(length=32), nullable=False),
+        sa.Column("title", sa.String(length=200), nullable=False),
+        sa.Column("remedy", sa.String(length=600), nullable=False),
+        sa.Column("since", _MOMENT, nullable=False),
+        sa.Column("over_at", _MOMENT, nullable=True),
+        sa.Column("told_at", _MOMENT, nullable=True),
+        sa.Column("told_over_at", _MOMENT, nullable=True),
+        sa.PrimaryKeyConstraint("key", name=op.f("pk_alerts")),
+    )
+
+
+def _generated_columns() -> None:
+    """PostgreSQL keeps them in the row, SQLite in their indexes alone."""
+    dialect = op.get_bind().dialect.name
+    of_result, kept = _OF_RESULT[dialect], "STORED" if dialect == "postgresql" else "VIRTUAL"
+    for name, kind, made_of in (
+        ("stage", "SMALLINT", _STAGE.format(**of_result)),
+        ("sentiment", "VARCHAR(16)", of_result["sentiment"]),
+        ("quality", "FLOAT", of_result["quality"]),
+    ):
+        op.execute(f"ALTER TABLE interviews ADD COLUMN {name} {kind} GENERATED ALWAYS AS ({made_of}) {kept}")
 
 
 def downgrade() -> None:
+    op.drop_column("gates", "succeeded_at")
+    op.drop_index("ix_interviews_answers", "interviews")
+    op.drop_index("ix_interviews_funnel", "interviews")
+    for column in ("quality", "sentiment", "stage"):
+        op.drop_column("interviews", column)
     for column in _SEARCHED:
         op.execute(f"DROP INDEX ix_interviews_search_{column}")
     for name, table, _ in _LISTS:
         op.drop_index(name, table)
     op.drop_column("interviews", "reminder_reason")
     op.drop_column("interviews", "remind_by_hand")
-    for table in ("replays", "refusals", "audit", "options", "sign_ins", "operators"):
+    for table in ("alerts", "replays", "refusals", "audit", "options", "sign_ins", "operators"):
         op.drop_table(table)

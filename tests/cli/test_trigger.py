@@ -11,8 +11,8 @@ import pytest
 
 from canvas_app.cli import common
 from canvas_app.cli.samples import SAMPLES, Subject, raw_body
-from canvas_app.cli.setup import TOPICS
 from canvas_app.intercom import notifications
+from canvas_app.interviews.provisions import TOPICS
 from canvas_app.interviews.tables import deliveries
 from canvas_app.koji import events
 from tests.cli.conftest import SETTINGS, Terminal, run

@@ -200,7 +200,7 @@ def test_a_tick_looks_after_everything_and_asks_before_it_expires() -> None:
     assert steps.ran == ["is_due", *CLOCK]
 
 
-@pytest.mark.parametrize("tick", [jobs.tick_reconcile, jobs.tick_purge])
+@pytest.mark.parametrize("tick", [jobs.tick_reconcile, jobs.tick_purge, jobs.tick_alerts])
 def test_a_tick_that_comes_too_late_does_nothing(tick: Callable[..., None]) -> None:
     steps = Steps(is_due=False)
     tick(steps, SERVICES, NOON)
@@ -262,3 +262,27 @@ def test_a_tick_is_due_for_a_while_by_the_databases_clock(world: World, minutes:
     # As the durable engine writes it.
     written = scheduled_at.isoformat().replace("+00:00", "Z")
     assert jobs._is_due(world.services, written, 300) is due
+
+
+def test_a_tick_looks_for_what_needs_a_person_and_tells_it() -> None:
+    steps = Steps(is_due=True, look=1, tell=1)
+    jobs.tick_alerts(steps, SERVICES, NOON)
+    assert steps.ran == ["is_due", "look", "tell"]
+
+
+def test_a_fault_while_looking_does_not_keep_what_is_known_from_being_told() -> None:
+    steps = Steps(is_due=True, look=ZeroDivisionError(), tell=0)
+    jobs.tick_alerts(steps, SERVICES, NOON)
+    assert steps.ran == ["is_due", "look", "tell"]
+
+
+def test_whoever_waits_for_the_set_up_is_told_of_a_fault_of_ours() -> None:
+    written: list[Any] = []
+
+    def run_step(name: str, _function: Callable[..., Any], *args: Any) -> Any:
+        if name == "provide":
+            raise ZeroDivisionError
+        written.append((name, args[-1]["problem"]))
+
+    jobs.set_up(run_step, SERVICES)
+    assert written == [("write_down", "internal_error")]

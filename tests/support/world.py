@@ -43,7 +43,11 @@ OWN_ADMIN = "7"
 KOJI_ID = "0b7f6a4e-0001-4000-8000-000000000001"
 KOJI_LINK = "https://koji.so/interview/abc?rid=1"
 
-_TICKS: dict[str, Callable[..., None]] = {"reconcile": jobs.tick_reconcile, "purge": jobs.tick_purge}
+_TICKS: dict[str, Callable[..., None]] = {
+    "reconcile": jobs.tick_reconcile,
+    "purge": jobs.tick_purge,
+    "alerts": jobs.tick_alerts,
+}
 
 _TASKS: dict[str, Callable[..., None]] = {
     "send": jobs.send,
@@ -55,6 +59,7 @@ _TASKS: dict[str, Callable[..., None]] = {
     "read_workspace": jobs.read_workspace,
     "replay": jobs.replay,
     "erase": jobs.erase,
+    "set_up": jobs.set_up,
 }
 
 
@@ -197,7 +202,7 @@ class World:
         return ran
 
     def tick(self, name: str) -> None:
-        """The clock starts a job of its own, "reconcile" or "purge", and it is run to its end."""
+        """The clock starts a job of its own, "reconcile", "purge" or "alerts", and it is run to its end."""
         with store.reading(self.engine) as connection:
             scheduled_at = store.now(connection).isoformat()
         _TICKS[name](self._call, self.services, scheduled_at)
