@@ -12,6 +12,7 @@ fault tests talk to. Nothing here imports the application: a mistake that both s
 ``notifications``       Intercom's signed webhooks, for what programs and people did
 ``outgoing``            the calls that a Series and a data connector make
 ``canvas``              the documented Canvas Kit, checked strictly
+``clock``               lets time pass, for the application and the stand-ins alike
 ``inbox``, ``playing``  the page of a teammate, who sees the card, and its controls
 ``koji``                Koji's REST API and the pages of a participant; ``koji_state`` remembers
 ``analysis``            the toy rules that stand for Koji's analysis

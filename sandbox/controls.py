@@ -18,6 +18,7 @@ POST     ``/conversations/<id>/say``                 ``text``, by ``contact_id``
 POST     ``/conversations/<id>/close``               ``by`` a teammate's id or "bot"
 POST     ``/conversations/<id>/rating``              ``score`` and perhaps ``remark``
 POST     ``/conversations/<id>/parts/<id>/tags``     tag one message with ``name``
+POST     ``/time``                                   let ``days``, ``hours``, ``minutes`` and ``seconds`` pass
 POST     ``/ping``                                   what Intercom sends now and then
 POST     ``/notifications``                          any ``item`` under any ``topic``
 POST     ``/series``                                 ``payload``, by ``method`` PUT or POST
@@ -28,6 +29,7 @@ POST     ``/connector``                              ``template`` and ``inputs``
 from __future__ import annotations
 
 import time
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from flask import Blueprint, Response, abort, jsonify, request
@@ -50,6 +52,7 @@ def blueprint(sandbox: Sandbox) -> Blueprint:
     _faults(routes, sandbox)
     _contacts(routes, sandbox)
     _conversations(routes, sandbox)
+    _time(routes, sandbox)
     _calls(routes, sandbox)
 
     @routes.errorhandler(acts.ActRefused)
@@ -201,6 +204,21 @@ def _conversations(routes: Blueprint, sandbox: Sandbox) -> None:
         name = str(_body().get("name", ""))
         tag_id = acts.tag_part(intercom, found(conversation_id), part_id, name, by=sandbox.inbox.viewer.id)
         return jsonify(id=tag_id), 200
+
+
+def _time(routes: Blueprint, sandbox: Sandbox) -> None:
+    @routes.post("/time")
+    def let_time_pass() -> Answer:
+        given = _body()
+        units = {"days", "hours", "minutes", "seconds"}
+        if not given.keys() <= units or not all(type(number) is int for number in given.values()):
+            raise acts.ActRefused("days, hours, minutes and seconds are whole numbers.")
+        try:
+            span = timedelta(**given)
+        except OverflowError as error:
+            raise acts.ActRefused("That is too long.") from error
+        sandbox.clock.let_pass(span)
+        return jsonify(seconds=int(span.total_seconds())), 200
 
 
 def _calls(routes: Blueprint, sandbox: Sandbox) -> None:

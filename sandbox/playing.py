@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from flask import Blueprint, Response, current_app, jsonify, redirect, render_template, request, url_for
 
 from sandbox import acts, board, inbox, outgoing
+from sandbox.clock import SPANS
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -19,21 +20,31 @@ if TYPE_CHECKING:
     from flask import Flask
     from werkzeug.wrappers import Response as AnyResponse
 
+    from sandbox.clock import Clock
     from sandbox.state import Contact, Conversation, IntercomState
 
 routes = Blueprint("play", __name__)
+MAIL = ("unsubscribed_from_emails", "marked_email_as_spam")
 
 
-def register(app: Flask, caller: outgoing.Caller) -> None:
+def register(app: Flask, caller: outgoing.Caller, clock: Clock) -> None:
     """Add the controls to ``app``, which has the inbox page already."""
+    app.extensions["clock"] = clock
+    app.jinja_env.globals["spans"] = tuple(SPANS) if clock.moves else ()
     board.register(app, caller)
     app.register_blueprint(routes)
 
 
 def _act(
-    conversation_id: str, do: Callable[[IntercomState, Conversation, Contact], str | None]
+    conversation_id: str,
+    do: Callable[[IntercomState, Conversation, Contact], str | None],
+    *,
+    anew: bool = False,
 ) -> AnyResponse | tuple[str, int]:
-    """Do something and show the page again; ``do`` returns the name of the call that it made, if any."""
+    """Do something and show the page again; ``do`` returns the name of the call that it made, if any.
+
+    ``anew``: the conversation is opened anew then, as a teammate does, and the card is asked for.
+    """
     conversation, contact = inbox.find(conversation_id)
     state: IntercomState = current_app.extensions["intercom_state"]
     scripted = request.headers.get("X-Fragment") == "act"
@@ -44,7 +55,8 @@ def _act(
             return jsonify(notice=str(refused))
         return inbox.page(conversation, contact, kept=True, notice=str(refused)), 400
     chosen = contact.merged_into or contact.id
-    kept = None if contact.merged_into else 1
+    anew = anew or contact.merged_into is not None
+    kept = None if anew else 1
     address = url_for("inbox.show", conversation_id=conversation.id, contact=chosen, kept=kept)
     if not scripted:
         return redirect(address + ("#calls" if called else ""), 303)
@@ -52,7 +64,7 @@ def _act(
         scene = {"conversation": conversation, "contact": contact}
         drawn = render_template("calls.html", **scene, **board.scene(conversation, contact))
         return jsonify(notice=None, calls=drawn)
-    return jsonify(notice=None, moved=address if contact.merged_into else None)
+    return jsonify(notice=None, moved=address if anew else None)
 
 
 def _viewer() -> str:
@@ -114,6 +126,13 @@ def untag_contact(conversation_id: str, tag_id: str) -> Any:
     return _act(conversation_id, lambda state, _, contact: acts.untag_contact(state, contact, tag_id))
 
 
+@routes.post("/inbox/<conversation_id>/contact/mail")
+def change_mail(conversation_id: str) -> Any:
+    """Let the contact not want e-mails, or call them spam; or take either back."""
+    fields = {name: request.form[name] == "yes" for name in MAIL if name in request.form}
+    return _act(conversation_id, lambda _, __, contact: acts.change(contact, fields))
+
+
 @routes.post("/inbox/<conversation_id>/contact/merge")
 def merge(conversation_id: str) -> Any:
     """Merge the contact into another one."""
@@ -137,6 +156,20 @@ def archive(conversation_id: str) -> Any:
 def delete(conversation_id: str) -> Any:
     """Delete the contact for good."""
     return _act(conversation_id, lambda state, _, contact: acts.delete(state, contact))
+
+
+@routes.post("/inbox/<conversation_id>/time")
+def let_time_pass(conversation_id: str) -> Any:
+    """Let time pass, for everybody."""
+    clock: Clock = current_app.extensions["clock"]
+    span = SPANS.get(request.form.get("span", ""))
+
+    def do(_: IntercomState, __: Conversation, ___: Contact) -> None:
+        if span is None:
+            raise acts.ActRefused("Choose how much time is to pass.")
+        clock.let_pass(span)
+
+    return _act(conversation_id, do, anew=True)
 
 
 @routes.post("/inbox/<conversation_id>/series")

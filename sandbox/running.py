@@ -56,6 +56,7 @@ def everything(
         folder = Path(name)
         app_port = free_port(port + 2 if port else 0)
         app_url = f"http://127.0.0.1:{app_port}"
+        database_url = database_url or f"sqlite:///{folder / 'demo.sqlite3'}"
         with Sandbox(
             app_url,
             port=free_port(port) if port else 0,
@@ -63,8 +64,9 @@ def everything(
             analysis_takes=analysis_takes,
             retry_pause=retry_pause,
             second_study=second_study,
+            database_url=database_url,
         ) as sandbox:
-            settings = sandbox.env(app_url, database_url or f"sqlite:///{folder / 'demo.sqlite3'}")
+            settings = sandbox.env(app_url, database_url)
             with App(settings, port=app_port, logs=folder / "logs") as app:
                 if sandbox.second_study is not None:
                     _tell_of(sandbox.second_study, app)

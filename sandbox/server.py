@@ -17,6 +17,7 @@ from flask import Flask
 from werkzeug.serving import BaseWSGIServer, WSGIRequestHandler, make_server
 
 from sandbox import controls, inbox, intercom, koji, playing, refusals, seed
+from sandbox.clock import Clock
 from sandbox.deliveries import Deliverer, intercom_endpoint, koji_endpoint
 from sandbox.faults import FaultBoard, FaultGate
 from sandbox.koji_state import KojiState, Study
@@ -55,6 +56,7 @@ class Sandbox:
     seconds before the second and the third try of Koji's webhooks, ``retry_pause`` those before Intercom's
     second one (in truth a minute), ``analysis_takes`` those an analysis needs. With ``second_study`` there is
     another study at Koji, with a key and a webhook secret of its own; the application has to be told of it.
+    ``database_url`` is the application's database: with it, time can be let pass, see ``clock``.
     """
 
     def __init__(
@@ -69,6 +71,7 @@ class Sandbox:
         anonymous: bool = False,
         with_url: bool = True,
         second_study: bool = False,
+        database_url: str | None = None,
         log_requests: bool = False,
     ) -> None:
         self.client_secret = "sandbox-client-secret"
@@ -107,6 +110,7 @@ class Sandbox:
         viewer = self.state.intercom.admins[seed.ADA]
         self.inbox = inbox.CanvasCaller(self.state.intercom, self.client_secret, app_base, viewer)
         self.caller = Caller(app_base, self.api_token)
+        self.clock = Clock(self.state.intercom, self.state.koji, database_url)
         handler = WSGIRequestHandler if log_requests else _QuietHandler
         self._servers: list[BaseWSGIServer] = [
             make_server(HOST, port, self._intercom_app(), threaded=True, request_handler=handler)
@@ -165,7 +169,7 @@ class Sandbox:
         app = Flask("sandbox")
         intercom.register(app, self.state.intercom, self.access_token)
         inbox.register(app, self.inbox)
-        playing.register(app, self.caller)
+        playing.register(app, self.caller, self.clock)
         app.register_blueprint(controls.blueprint(self))
         app.wsgi_app = FaultGate(  # type: ignore[method-assign]
             app.wsgi_app,

@@ -1,24 +1,25 @@
-"""The part of the tour that begins without a tap: a rating that a rule answers, a Series step, a CSV file."""
+"""The part of the tour that begins without a tap: rules, a Series step, a CSV file."""
 
 from __future__ import annotations
 
 import csv
 import time
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from sandbox import acts, seed
 from sandbox.checking import NotAsExpectedError, check, check_that, step, until
 from sandbox.outgoing import contact_payload
+from sandbox.state import Contact, Part
 
 if TYPE_CHECKING:
     import httpx
 
     from sandbox.koji_state import Interview
     from sandbox.running import Running
-    from sandbox.state import Part
 
-RULE = "low-rating"
+RULE, LATER = "low-rating", "a-week-later"
 RATING_ANSWERS = (
     "My name was refused by the form, and I wanted to open an account for my team.",
     "It took three hours and two explanations until somebody believed me.",
@@ -31,6 +32,7 @@ SERIES_ANSWERS = (
 )
 QUIET = 3.0
 """Seconds in which something that must not happen would have happened: nothing here takes one."""
+DAY = timedelta(days=1)
 LINK_URL, LINK_AT = "koji_interview_url", "koji_interview_ready_at"
 
 
@@ -51,6 +53,7 @@ class Ways:
         self.low_rating()
         self.series_step()
         self.csv_export()
+        self.delay()
 
     def ping(self) -> None:
         """Intercom has looked whether the address for its webhooks is there."""
@@ -127,6 +130,29 @@ class Ways:
         check("the file has the one contact", [contact.id], [row["external_id"] for row in rows])
         check("with their address", [contact.email], [row["email"] for row in rows])
         check("and their name as it is", [contact.name], [row["name"] for row in rows])
+
+    def delay(self) -> None:
+        """A rule waits for seven days, which pass at once here."""
+        step("A rule waits seven days after a closing, and they pass")
+        contact = Contact("66a1f0c0d1b2a3948576e0a1", "user", "Noa Weiss", "noa@northwind.example")
+        with self.intercom.lock:
+            self.intercom.contacts[contact.id] = contact
+            now, body = int(time.time()), acts.as_html("How do I add a colleague?")
+            said = Part(self.intercom.next_id(), "conversation", body, "user", contact.id, now, "open")
+            talk = self.intercom.add_conversation([contact.id], said)
+        about = ("--title", "A week later", "--event", "conversation.admin.closed", "--delay", "7 days")
+        self.app.command("rules", "add", LATER, *about)
+        self.app.command("rules", "on", LATER)
+        acts.close(self.intercom, talk, by=seed.ADA)
+        check("the app is told of the closing", True, self.sandbox.notifier.deliverer.wait_idle())
+        self.sandbox.clock.let_pass(6 * DAY)
+        check("six days later nobody has been written to", [], self._said(talk.id))
+        self.sandbox.clock.let_pass(1 * DAY)
+        check("seven days later the customer has a message", 1, len(self._said(talk.id)))
+        until("and the conversation is closed again", lambda: talk.state == "closed")
+        self.sandbox.clock.let_pass(7 * DAY)
+        check("another seven days later there is no second one", 1, len(self._said(talk.id)))
+        check("and Koji has one interview of this customer", 1, len(self._interviews_of(contact.id)))
 
     # Helpers ----------------------------------------------------------------------------------------
 

@@ -121,7 +121,8 @@ def project_files() -> Iterator[Path]:
             if name not in skipped and (not name.startswith(".") or name in {".ci", ".github"})
         ]
         for name in files:
-            if not name.startswith(".coverage"):
+            # In a further work tree of git's ".git" is a file.
+            if name != ".git" and not name.startswith(".coverage"):
                 yield Path(folder, name)
 
 

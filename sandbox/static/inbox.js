@@ -36,11 +36,14 @@ document.addEventListener("submit", async (event) => {
   const body = new FormData(form, event.submitter);
   const notice = document.getElementById("notice");
   let answer;
+  event.submitter?.classList.add("busy");
   try {
     answer = await (await fetch(address, { method: "POST", body, headers: { "X-Fragment": "act" } })).json();
   } catch {
     window.location.reload();
     return;
+  } finally {
+    event.submitter?.classList.remove("busy");
   }
   notice.textContent = answer.notice || "";
   notice.hidden = !answer.notice;

@@ -141,7 +141,7 @@ def test_nothing_is_sent_before_it_is_known_whether_the_conversation_is_closed(w
     asked_by_nobody(world)
     world.run_jobs()
     assert world.calls("POST", "/reply") == []
-    assert world.interview().state == "sending"
+    assert world.interview().state == "queued"
     world.intercom_shows(state="closed")
     world.run_jobs(delayed=True)
     assert len(world.calls("POST", "/reply")) == 1

@@ -69,7 +69,7 @@ class Stage:
         quiet_logs()
         port = free_port()
         url = f"http://127.0.0.1:{port}"
-        self.sandbox = Sandbox(url)
+        self.sandbox = Sandbox(url, database_url=database_url)
         # Many interviews are started here in less than a minute.
         self.sandbox.state.koji.calls_per_minute = 1000
         self.intercom, self.koji = self.sandbox.state.intercom, self.sandbox.state.koji

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shlex
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -122,10 +123,14 @@ def test_who_is_not_there_is_404(pages: httpx.Client, path: str) -> None:
     assert pages.post(f"/_sandbox{path}", json={}).status_code == 404
 
 
-def test_the_commands_of_the_guide_work(pages: httpx.Client, sandbox: Sandbox) -> None:
+def test_the_commands_of_the_guide_work(
+    pages: httpx.Client, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    passed: list[timedelta] = []
+    monkeypatch.setattr(sandbox.clock, "let_pass", passed.append)
     guide = (ROOT / "docs" / "sandbox.md").read_text().replace("\\\n", " ")
     commands = [shlex.split(line) for line in guide.splitlines() if line.startswith("    curl ")]
-    assert len(commands) == 2
+    assert len(commands) == 3
     for _, _, method, url, *rest in commands:
         options = dict(zip(rest[::2], rest[1::2], strict=True))
         name, _, value = options.get("-H", "Accept: */*").partition(": ")
@@ -135,3 +140,4 @@ def test_the_commands_of_the_guide_work(pages: httpx.Client, sandbox: Sandbox) -
     talk = sandbox.state.intercom.conversation("1001")
     assert talk.state == "closed"
     assert talk.rating is not None
+    assert passed == [timedelta(days=7)]

@@ -69,6 +69,22 @@ def test_tags_come_and_go(pages: httpx.Client, sandbox: Sandbox) -> None:
     assert f'data-key="part-tag:{part.id}:{part.tags[0]}">bug' in page
 
 
+def test_a_contact_wants_no_emails_or_calls_them_spam_and_takes_it_back(
+    pages: httpx.Client, api: httpx.Client, sandbox: Sandbox
+) -> None:
+    assert "Emails Subscribed Unsubscribe Spam No Mark as spam" in text_of(pages.get(PAGE).text)
+    page = press(pages, "contact/mail", unsubscribed_from_emails="yes").text
+    assert "Emails Unsubscribed Subscribe Spam No" in text_of(page)
+    page = press(pages, "contact/mail", marked_email_as_spam="yes").text
+    assert "Emails Unsubscribed Subscribe Spam Marked as spam Take back" in text_of(page)
+    told = api.get(f"/contacts/{seed.MARTA}").json()
+    assert (told["unsubscribed_from_emails"], told["marked_email_as_spam"]) == (True, True)
+    press(pages, "contact/mail", unsubscribed_from_emails="no")
+    press(pages, "contact/mail", marked_email_as_spam="no")
+    contact = sandbox.state.intercom.contact(seed.MARTA)
+    assert (contact.unsubscribed_from_emails, contact.marked_email_as_spam) == (False, False)
+
+
 def test_a_merged_contact_is_followed(pages: httpx.Client, sandbox: Sandbox, fake_app: FakeApp) -> None:
     assert press(pages, "contact/merge").status_code == 400
     page = press(pages, "contact/merge", into=seed.TOM)

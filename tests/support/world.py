@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any, cast
@@ -22,12 +22,12 @@ from canvas_app.intercom import signatures as intercom_signatures
 from canvas_app.interviews import jobs, ledger, studies
 from canvas_app.interviews.ledger import Interview
 from canvas_app.interviews.services import Services
-from canvas_app.interviews.tables import deliveries, interviews, metadata, outside_writes, pauses
-from canvas_app.interviews.tables import gates as gates_table
+from canvas_app.interviews.tables import deliveries, interviews, outside_writes
 from canvas_app.koji import signatures as koji_signatures
 from canvas_app.rates import Rate
 from canvas_app.settings import Settings, Study
 from canvas_app.worker import make_services
+from sandbox import clock
 from tests.support.httpx_responses import ResponsesTransport
 from tests.support.intercom_contract import CheckedTransport
 from tests.support.rates import WIDE_OPEN
@@ -230,7 +230,9 @@ class World:
         job = waiting[0]
         if delayed:
             # Its time has come: the gates of the wires have rested for as long as it has.
-            self._age((gates_table, pauses), timedelta(seconds=_delay(job)))
+            with store.writing(self.engine) as connection:
+                span = timedelta(seconds=_delay(job))
+                clock.make_older(connection, span, only=("gates", "pauses"), kept=())
         self._durable.cancel_workflow(job.workflow_id)
         assert job.input is not None
         return job.name, list(job.input["args"])
@@ -266,23 +268,12 @@ class World:
             connection.execute(sa.update(interviews).values(**values))
 
     def let_time_pass(self, **span: float) -> None:
-        """Make everything that the database remembers older; ``span`` as for a timedelta."""
-        self._age(metadata.tables.values(), timedelta(**span))
+        """Make everything that the database remembers older; ``span`` as for a timedelta.
 
-    def _age(self, tables: Iterable[sa.Table], span: timedelta) -> None:
+        Also what is of processes: none runs here, and a test may be about one that has died.
+        """
         with store.writing(self.engine) as connection:
-            for table in tables:
-                columns = [column for column in table.columns if isinstance(column.type, store.UtcDateTime)]
-                keys = list(table.primary_key.columns)
-                for row in connection.execute(sa.select(table)).mappings().all() if columns else ():
-                    older = {
-                        column.name: row[column.name] - span
-                        for column in columns
-                        if row[column.name] is not None
-                    }
-                    same = [key == row[key.name] for key in keys]
-                    if older:
-                        connection.execute(sa.update(table).where(*same).values(older))
+            clock.make_older(connection, timedelta(**span), kept=())
 
     def calls(self, method: str, path: str) -> list[dict[str, Any]]:
         """The bodies of the calls that were made to a vendor's path (a regular expression)."""
