@@ -49,8 +49,9 @@ format: $(DEV) ## Format the code, and mend what the linter can mend
 coverage: $(DEV) ## Which lines did the last "make test" not reach?
 	$(BIN)/coverage report
 
-bench: $(DEV) ## Measure how taps fare while 100,000 finished jobs are purged (SQLite; PostgreSQL with --postgres)
-	$(BIN)/python -m bench.purge_and_taps
+bench: $(DEV) ## Measure how long the doors take, and taps while 100,000 jobs are purged; POSTGRES=1 instead of SQLite
+	$(BIN)/python -m bench.doors $(if $(POSTGRES),--postgres)
+	$(BIN)/python -m bench.purge_and_taps $(if $(POSTGRES),--postgres)
 
 mutation: $(MUTATION) ## Change the code in small ways, and see whether the tests notice (takes about five minutes)
 	@$(BIN)/python -m scripts.mutation

@@ -8,21 +8,18 @@ server as the tests do.
 
 from __future__ import annotations
 
-import contextlib
 import multiprocessing
 import random
 import statistics
-import tempfile
 import time
-from collections.abc import Iterator
 from multiprocessing.synchronize import Event
-from pathlib import Path
 from typing import NoReturn
 
 import click
 import sqlalchemy as sa
 from sqlalchemy.engine import Engine
 
+from bench import databases
 from canvas_app import migrate, store
 from canvas_app.engine import Jobs
 from canvas_app.interviews import ledger, purge
@@ -73,7 +70,7 @@ _SQLITE_NUMBERS = """
 @click.option("--postgres", is_flag=True, help="On PostgreSQL instead of SQLite.")
 def main(jobs: int, postgres: bool) -> None:
     """Measure, and print the table."""
-    with _database(postgres=postgres) as url:
+    with databases.fresh(postgres=postgres) as url:
         migrate.release(url)
         engine = store.make_engine(url, pool_size=store.WEB_POOL)
         begun = time.perf_counter()
@@ -204,22 +201,6 @@ def _jobs_left(engine: Engine) -> int:
     query = f"SELECT count(*) FROM {schema}workflow_status WHERE workflow_uuid LIKE 'old:%%'"  # noqa: S608 -- no value from outside
     with engine.connect() as connection:
         return int(connection.execute(sa.text(query.replace("%%", "%"))).scalar_one())
-
-
-@contextlib.contextmanager
-def _database(*, postgres: bool) -> Iterator[str]:
-    if not postgres:
-        with tempfile.TemporaryDirectory() as folder:
-            yield f"sqlite:///{Path(folder) / 'bench.db'}"
-        return
-    from tests.support.postgres import PostgresServer
-    from tests.support.system import postgres_bin
-
-    bin_dir = postgres_bin()
-    if bin_dir is None:
-        raise click.ClickException("PostgreSQL's programs were not found.")
-    with PostgresServer(bin_dir) as server:
-        yield Settings.load({}, database_url=server.create_database()).database_url
 
 
 if __name__ == "__main__":

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import ast
+import graphlib
 import json
 import os
 import re
@@ -110,6 +112,19 @@ class TestRequirements:
     def test_what_mutation_testing_installs_changes_no_other_version(self) -> None:
         dev, mutation = self.pins("requirements-dev.txt"), self.pins("requirements-mutation.txt")
         assert {name: mutation[name] for name in mutation.keys() & dev.keys()}.items() <= dev.items()
+
+
+def test_no_part_of_the_domain_needs_itself() -> None:
+    """One that does can be imported only after another one, by luck."""
+    modules = {f"canvas_app.interviews.{path.stem}" for path in (ROOT / "canvas_app/interviews").glob("*.py")}
+    needs: dict[str, set[str]] = {}
+    for module in modules:
+        found = ast.parse(read(f"{module.replace('.', '/')}.py")).body
+        imports = [node for node in found if isinstance(node, ast.ImportFrom)]
+        names = {f"{node.module}.{alias.name}" for node in imports for alias in node.names}
+        needs[module] = (names | {str(node.module) for node in imports}) & modules
+    # Raises CycleError, which names them.
+    assert set(graphlib.TopologicalSorter(needs).static_order()) == modules
 
 
 def project_files() -> Iterator[Path]:

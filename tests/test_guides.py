@@ -11,7 +11,7 @@ from typing import get_args
 import pytest
 
 from canvas_app.cli import findings
-from canvas_app.interviews import purge, readymade, tables
+from canvas_app.interviews import emptied, readymade, tables
 from canvas_app.interviews.contact_attributes import LINK
 from tests.support import heroku, shown
 
@@ -111,17 +111,17 @@ class TestPrivacy:
 
     def test_says_of_every_column_of_the_ledger_whether_it_is_emptied(self) -> None:
         paragraphs = re.split(r"\n\n", guide("privacy"))
-        [emptied] = [text for text in paragraphs if text.startswith("**Emptied**")]
+        [told] = [text for text in paragraphs if text.startswith("**Emptied**")]
         [kept] = [text for text in paragraphs if text.startswith("**Kept**")]
         columns = {column.name for column in tables.interviews.columns}
-        changed = set(purge.nothing_personal("id", None)) - {"result"}
-        assert coded(emptied) & columns == changed
+        changed = set(emptied.nothing_personal("id", None)) - {"result"}
+        assert coded(told) & columns == changed
         assert coded(kept) & columns == columns - changed
 
     def test_says_what_is_kept_of_a_result(self) -> None:
         paragraphs = re.split(r"\n\n", guide("privacy"))
         [cut] = [text for text in paragraphs if text.startswith("**Cut down**")]
-        assert coded(cut) - {"result"} == set(purge._KEPT_OF_RESULT)
+        assert coded(cut) - {"result"} == set(emptied._KEPT_OF_RESULT)
 
 
 def test_the_series_guide_names_the_attributes() -> None:

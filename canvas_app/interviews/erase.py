@@ -23,7 +23,7 @@ from canvas_app.interviews import contact_attributes, ledger, workspace
 from canvas_app.interviews.ask import partition
 from canvas_app.interviews.contact_attributes import LINK_READY_AT, LINK_URL
 from canvas_app.interviews.decisions import turn
-from canvas_app.interviews.purge import about_nobody, nothing_personal
+from canvas_app.interviews.emptied import about_nobody, nothing_personal
 from canvas_app.interviews.services import Services
 from canvas_app.interviews.states import OPEN_STATES, State
 from canvas_app.interviews.tables import api_requests, decisions, deliveries, imported_links, interviews

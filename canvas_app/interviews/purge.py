@@ -10,13 +10,14 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from datetime import datetime, timedelta
-from typing import Any, Final
+from typing import Final
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from canvas_app import store
 from canvas_app.interviews import requested
+from canvas_app.interviews.emptied import NOBODY, about_nobody, nothing_personal
 from canvas_app.interviews.services import Services
 from canvas_app.interviews.states import UNFINISHED_STATES
 from canvas_app.interviews.tables import (
@@ -39,19 +40,11 @@ PAUSE: Final = 0.1
 # A step ends after so many, so that the process can end between two steps.
 _BATCHES_A_STEP: Final = 20
 
-# In place of the contact's id, which may not be empty.
-NOBODY: Final = "purged"
-
 # The other tables in which a contact is named, and from when on a row of theirs is counted.
 _TRACES: Final[dict[sa.Table, sa.Column[datetime]]] = {
     decisions: decisions.c.decided_at,
     imported_links: imported_links.c.imported_at,
 }
-
-# What remains of a result: what it said, without what leads to who said it.
-_KEPT_OF_RESULT: Final = frozenset(
-    {"identity", "sentiment", "quality", "themes", "top_theme", "study_id", "occurred_at", "status"}
-)
 
 
 def purge_ledger(services: Services) -> bool:
@@ -139,36 +132,6 @@ def _may_be_purged(services: Services, connection: Connection) -> sa.ColumnEleme
     )
 
 
-def nothing_personal(id_: str, result: dict[str, Any] | None) -> dict[str, Any]:
-    """What takes the place of personal data. What was asked, when, and what came of it stays."""
-    kept = result and {name: value for name, value in result.items() if name in _KEPT_OF_RESULT}
-    return {
-        "contact_id": NOBODY,
-        # Unique and not empty, and no token that anybody has.
-        "link_token": id_,
-        "result": kept,
-        "check_at": None,
-        **dict.fromkeys(
-            (
-                "conversation_id",
-                "asked_by_id",
-                "asked_by_name",
-                "contact_name",
-                "contact_email",
-                "language",
-                "personal_line",
-                "language",
-                "contact_role",
-                "koji_interview_id",
-                "koji_link",
-                "written_as_id",
-                "contact_tags",
-                "conversation_tags",
-            )
-        ),
-    }
-
-
 def _purge_deliveries(services: Services) -> int:
     with store.reading(services.engine) as connection:
         ids = list(
@@ -205,11 +168,6 @@ def _purge_traces(services: Services, table: sa.Table) -> int:
                 else sa.delete(table).where(these)
             )
     return len(ids)
-
-
-def about_nobody() -> dict[str, Any]:
-    """What takes the place of a decision's contact: each a different one, since unique."""
-    return {"contact_id": sa.literal(f"{NOBODY}:") + decisions.c.id, "conversation_id": None}
 
 
 def _cutoff(services: Services, connection: Connection) -> datetime:

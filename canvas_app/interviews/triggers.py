@@ -34,10 +34,10 @@ from canvas_app.interviews import (
     workspace,
 )
 from canvas_app.interviews.decisions import Occasion
+from canvas_app.interviews.emptied import NOBODY
 from canvas_app.interviews.ledger import Ask, Interview
 from canvas_app.interviews.outcomes import Outcome
 from canvas_app.interviews.people import Known
-from canvas_app.interviews.purge import NOBODY
 from canvas_app.interviews.rulebook import Facts, No, Rule, RuleEvent
 from canvas_app.interviews.seen import Person
 from canvas_app.interviews.services import Services

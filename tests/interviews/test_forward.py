@@ -17,7 +17,7 @@ from sqlalchemy.engine import Engine
 from canvas_app import http_outcomes, store
 from canvas_app.engine import partition_key
 from canvas_app.errors import LaterError
-from canvas_app.interviews import forward, jobs, purge
+from canvas_app.interviews import emptied, forward, jobs
 from canvas_app.interviews.ask import partition
 from canvas_app.interviews.outcomes import Outcome
 from canvas_app.interviews.tables import deliveries
@@ -645,7 +645,7 @@ def test_once_it_has_turned_out_anonymous_a_delivery_that_still_waits_says_the_s
 
 def test_what_is_purged_while_koji_is_asked_is_about_nobody(world: World) -> None:
     def answer(_request: Any) -> tuple[int, dict[str, str], str]:
-        world.set_interview(purged_at=world.interview().created_at, contact_id=purge.NOBODY)
+        world.set_interview(purged_at=world.interview().created_at, contact_id=emptied.NOBODY)
         return 200, {}, json.dumps({**ANONYMOUS, "respondent": {}, "transcript_url": "https://koji.so/t/1"})
 
     world.outside.add_callback("GET", GET, callback=answer)

@@ -14,7 +14,7 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection, Engine
 
 from canvas_app import store
-from canvas_app.interviews import forward, ledger, purge, write_back
+from canvas_app.interviews import emptied, forward, ledger, purge, write_back
 from canvas_app.interviews.ask import ask
 from canvas_app.interviews.states import OPEN_STATES, STATES, UNFINISHED_STATES
 from canvas_app.interviews.tables import api_requests, decisions, deliveries, interviews
@@ -70,7 +70,7 @@ def test_an_old_interview_loses_whatever_leads_to_a_person(world: World) -> None
     ):
         assert before[name] is not None, f"{name} would be empty anyway"
         assert after[name] is None
-    assert (after["contact_id"], after["link_token"]) == (purge.NOBODY, after["id"])
+    assert (after["contact_id"], after["link_token"]) == (emptied.NOBODY, after["id"])
     assert after["purged_at"] is not None
     # Short numbers may stand in a time or an id by chance.
     assert {CONVERSATION, "991", "7"}.isdisjoint(str(value) for value in after.values())
