@@ -6,21 +6,16 @@ operator can build a Series, a segment or a Workflow on it before the first resu
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Final, Literal
 
 from canvas_app.errors import PermanentError
 from canvas_app.intercom.directory import IntercomDirectory
 from canvas_app.intercom.models import ContactAttribute
-from canvas_app.interviews.contact_attributes import LINK
+from canvas_app.interviews.contact_attributes import LINK, Wanted
+from canvas_app.interviews.options import SENTIMENTS, Options
 from canvas_app.interviews.rulebook import DO_NOT_ASK
-from canvas_app.interviews.write_back import ATTRIBUTES
-
-WANTED_ATTRIBUTES: Final = {**ATTRIBUTES, **LINK}
-
-SENTIMENT_TAGS: Final = tuple(
-    f"koji_{sentiment}_sentiment" for sentiment in ("positive", "neutral", "mixed", "negative")
-)
-WANTED_TAGS: Final = (*SENTIMENT_TAGS, DO_NOT_ASK)
+from canvas_app.interviews.write_back import wanted_attributes
 
 # Intercom tells a type by other words than it takes it by: its list knows no "datetime".
 # https://developers.intercom.com/docs/references/rest-api/api.intercom.io/data-attributes/lisdataattributes
@@ -32,14 +27,25 @@ RENAME: Final = "Intercom cannot change a type, and an archived one keeps its na
 Found = Literal["there", "missing", "archived", "other_type"]
 
 
-def compare(present: dict[str, ContactAttribute]) -> dict[str, Found]:
+def attributes(chosen: Options) -> Wanted:
+    """The attributes that we need, by the names that operators have chosen."""
+    return {**wanted_attributes(chosen), **LINK}
+
+
+def tags(chosen: Options) -> tuple[str, ...]:
+    """The tags that we need; the one that keeps a contact from being asked is always among them."""
+    named = (chosen.tags[sentiment] for sentiment in SENTIMENTS)
+    return (*dict.fromkeys(tag for tag in named if tag is not None), DO_NOT_ASK)
+
+
+def compare(present: Mapping[str, ContactAttribute], wanted: Wanted) -> dict[str, Found]:
     """How each attribute that we need stands in the workspace."""
-    return {name: _found(present.get(name), wanted) for name, (wanted, _) in WANTED_ATTRIBUTES.items()}
+    return {name: _found(present.get(name), data_type) for name, (data_type, _) in wanted.items()}
 
 
-def create_attribute(intercom: IntercomDirectory, name: str) -> Found:
+def create_attribute(intercom: IntercomDirectory, name: str, wanted: Wanted) -> Found:
     """Create an attribute of ours: ``there`` when it is made. Raises the wire's errors."""
-    data_type, description = WANTED_ATTRIBUTES[name]
+    data_type, description = wanted[name]
     try:
         intercom.create_contact_attribute(name, data_type, description)
     except PermanentError as error:

@@ -48,8 +48,19 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id", name=op.f("pk_audit")),
     )
     op.create_index("ix_audit_at", "audit", ["at"])
+    with op.batch_alter_table("interviews") as batch_op:
+        batch_op.add_column(sa.Column("attribute_names", sa.JSON(none_as_null=True), nullable=True))
+        batch_op.create_index(
+            "ix_interviews_result_at",
+            ["workspace_id", "result_at"],
+            sqlite_where=sa.text("result_at IS NOT NULL"),
+            postgresql_where=sa.text("result_at IS NOT NULL"),
+        )
 
 
 def downgrade() -> None:
+    with op.batch_alter_table("interviews") as batch_op:
+        batch_op.drop_index("ix_interviews_result_at")
+        batch_op.drop_column("attribute_names")
     for table in ("audit", "options", "sign_ins", "operators"):
         op.drop_table(table)

@@ -7,9 +7,13 @@ from typing import Any, cast
 
 import pytest
 
-from canvas_app.interviews import provisions
+from canvas_app.interviews import options, provisions
 from tests.cli.conftest import Terminal, run
-from tests.support.world import INTERCOM, PUBLIC_URL, WORKSPACE
+from tests.support.world import INTERCOM, PUBLIC_URL, WORKSPACE, full_settings
+
+BY_DEFAULT = options.defaults(full_settings("sqlite:///x.db"))
+WANTED_ATTRIBUTES = provisions.attributes(BY_DEFAULT)
+WANTED_TAGS = provisions.tags(BY_DEFAULT)
 
 
 def attributes(**changes: dict[str, Any] | None) -> dict[str, Any]:
@@ -17,7 +21,7 @@ def attributes(**changes: dict[str, Any] | None) -> dict[str, Any]:
     told = {"datetime": "date"}
     ours: dict[str, Any] = {
         name: {"name": name, "data_type": told.get(data_type, data_type), "model": "contact", "custom": True}
-        for name, (data_type, _) in provisions.WANTED_ATTRIBUTES.items()
+        for name, (data_type, _) in WANTED_ATTRIBUTES.items()
     }
     for name, change in changes.items():
         if change is None:
@@ -43,7 +47,7 @@ def ready(terminal: Terminal, **changes: dict[str, Any] | None) -> None:
 
 
 def test_a_new_workspace_gets_everything_with_the_right_types(terminal: Terminal) -> None:
-    ready(terminal, **dict.fromkeys(provisions.WANTED_ATTRIBUTES))
+    ready(terminal, **dict.fromkeys(WANTED_ATTRIBUTES))
     terminal.tags()
     answer = run("setup")
     assert answer.exit_code == 0, answer.output
@@ -58,13 +62,13 @@ def test_a_new_workspace_gets_everything_with_the_right_types(terminal: Terminal
         "koji_interview_ready_at": "datetime",
     }
     assert all(item["description"] and item["model"] == "contact" for item in made.values())
-    assert [item["name"] for item in created(terminal, "/tags")] == list(provisions.WANTED_TAGS)
-    assert answer.output.count("created  ") == len(provisions.WANTED_ATTRIBUTES) + len(provisions.WANTED_TAGS)
+    assert [item["name"] for item in created(terminal, "/tags")] == list(WANTED_TAGS)
+    assert answer.output.count("created  ") == len(WANTED_ATTRIBUTES) + len(WANTED_TAGS)
 
 
 def test_again_it_changes_nothing_and_says_what_is_there(terminal: Terminal) -> None:
     ready(terminal)
-    terminal.tags(**{name.upper(): str(number) for number, name in enumerate(provisions.WANTED_TAGS)})
+    terminal.tags(**{name.upper(): str(number) for number, name in enumerate(WANTED_TAGS)})
     answer = run("setup")
     assert answer.exit_code == 0, answer.output
     assert created(terminal, "/data_attributes") == created(terminal, "/tags") == []
@@ -111,7 +115,7 @@ def test_a_permission_that_is_missing_for_the_one_does_not_keep_the_other_from_b
     assert answer.exit_code == 1
     assert "WRONG  The attributes cannot be set up." in answer.output
     assert "Give the app the permission" in answer.output
-    assert len(created(terminal, "/tags")) == len(provisions.WANTED_TAGS)
+    assert len(created(terminal, "/tags")) == len(WANTED_TAGS)
 
 
 @pytest.mark.parametrize(("status", "words"), [(401, "INTERCOM_ACCESS_TOKEN"), (503, "try again")])
