@@ -38,11 +38,15 @@ _HARMLESS: Final = frozenset({"console.use_link", "console.sign_out"})
 
 # The pages in the order of the navigation, by endpoint; each module of views adds its own.
 PAGES: Final[list[tuple[str, str]]] = []
+_PLACES: Final[dict[str, int]] = {}
 
 
-def page(endpoint: str, title: str) -> None:
-    """Let a page stand in the navigation."""
-    PAGES.append((f"console.{endpoint}", title))
+def page(endpoint: str, title: str, *, at: int = 50) -> None:
+    """Let a page stand in the navigation: the lower ``at``, the further in front."""
+    name = f"console.{endpoint}"
+    PAGES.append((name, title))
+    _PLACES[name] = at
+    PAGES.sort(key=lambda item: _PLACES[item[0]])
 
 
 def prepare(app: Flask, settings: Settings) -> None:

@@ -3,6 +3,6 @@
 from __future__ import annotations
 
 from canvas_app.console.door import blueprint
-from canvas_app.console.views import overview, people, sign_in
+from canvas_app.console.views import card_preview, overview, people, sign_in, write_back
 
-__all__ = ["blueprint", "overview", "people", "sign_in"]
+__all__ = ["blueprint", "card_preview", "overview", "people", "sign_in", "write_back"]

@@ -7,7 +7,7 @@ from flask import Response
 from canvas_app import health, web
 from canvas_app.console.door import blueprint, page, show
 
-page("overview", "Overview")
+page("overview", "Overview", at=0)
 
 
 @blueprint.get("/")

@@ -15,7 +15,7 @@ from canvas_app.console.door import blueprint, page, show
 from canvas_app.interviews import operators, workspace
 from canvas_app.plaintext import one_line
 
-page("people", "People")
+page("people", "People", at=90)
 
 _ENTRIES = 50
 
