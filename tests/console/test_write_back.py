@@ -79,6 +79,10 @@ class TestShown:
         assert ids
         assert ids <= labels
 
+    def test_no_id_is_used_twice(self, operator: Person) -> None:
+        ids = re.findall(r' id="([^"]+)"', operator.get("write-back").text)
+        assert len(ids) == len({*ids})
+
     def test_the_themes_of_late_are_there_to_choose_from_and_those_that_are_chosen(
         self, world: World, operator: Person
     ) -> None:

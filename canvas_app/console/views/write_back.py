@@ -130,7 +130,7 @@ def _shown(choice: Choice, seen: list[Seen]) -> dict[str, Any]:
     note = wording.note(
         example,
         study_name=web.current().settings.koji_study_name,
-        transcript_url="#preview",
+        transcript_url="#shown",
         reference=wording.note_reference("…"),
         parts=chosen.note,
     )
