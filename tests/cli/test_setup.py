@@ -7,6 +7,7 @@ from typing import Any, cast
 
 import pytest
 
+from canvas_app import store
 from canvas_app.interviews import options, provisions
 from tests.cli.conftest import Terminal, run
 from tests.support.world import INTERCOM, PUBLIC_URL, WORKSPACE, full_settings
@@ -75,6 +76,23 @@ def test_again_it_changes_nothing_and_says_what_is_there(terminal: Terminal) -> 
     assert "created  " not in answer.output
     assert "ok    attribute koji_interview_ready_at (datetime)" in answer.output
     assert "ok    tag koji_do_not_ask" in answer.output
+
+
+def test_what_operators_have_chosen_is_made_by_its_chosen_name(terminal: Terminal) -> None:
+    chosen = {
+        "attributes": {"sentiment": "Interview mood"},
+        "tags": {"negative": "Call them", "mixed": "Call them", "neutral": None},
+    }
+    with store.writing(terminal.engine) as connection:
+        options.write(connection, options.WRITE_BACK, chosen)
+    ready(terminal)
+    terminal.tags(koji_do_not_ask="1", **{"CALL THEM": "2"})
+    answer = run("setup")
+    assert answer.exit_code == 0, answer.output
+    assert [item["name"] for item in created(terminal, "/data_attributes")] == ["Interview mood"]
+    assert [item["name"] for item in created(terminal, "/tags")] == ["koji_positive_sentiment"]
+    assert "ok    tag Call them" in answer.output
+    assert "last_interview_sentiment" not in answer.output
 
 
 def test_what_is_archived_or_of_another_type_is_told_with_what_to_do(terminal: Terminal) -> None:
