@@ -13,14 +13,27 @@ import json
 import time
 from dataclasses import dataclass, field
 from datetime import datetime
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 from zoneinfo import ZoneInfo
 
 import httpx
-from flask import Blueprint, Response, abort, current_app, redirect, render_template, request, url_for
+from flask import (
+    Blueprint,
+    Response,
+    abort,
+    current_app,
+    redirect,
+    render_template,
+    request,
+    send_from_directory,
+    url_for,
+)
+from jinja2 import ChoiceLoader, FileSystemLoader, PrefixLoader
 
+from canvas_app.canvas.drawing import rich
 from sandbox import board, documents, seed
-from sandbox.canvas import CanvasRefused, check_answer, rich
+from sandbox.canvas import CanvasRefused, check_answer
 from sandbox.rich_text import sanitise, text_of
 from sandbox.state import CanvasProblem
 
@@ -32,6 +45,11 @@ if TYPE_CHECKING:
 
 LONGEST_WAIT = 10.0
 """Seconds. Intercom documents no number; this is what public integrations assume."""
+
+# What a canvas is drawn with: the application's console shows its cards with the same.
+ROOT = Path(__file__).resolve().parent.parent
+DRAWING = ROOT / "templates" / "pages" / "canvas"
+SHEETS = ROOT / "static" / "console"
 
 pages = Blueprint("inbox", __name__)
 
@@ -141,6 +159,8 @@ def _canvas_of(answer: httpx.Response, kind: str) -> dict[str, Any]:
 def register(app: Flask, caller: CanvasCaller) -> None:
     """Add the inbox page to ``app``."""
     app.extensions["canvas_caller"] = caller
+    own = app.jinja_loader or FileSystemLoader(ROOT / "sandbox" / "templates")
+    app.jinja_loader = ChoiceLoader([own, PrefixLoader({"canvas": FileSystemLoader(DRAWING)})])
     app.add_template_filter(sanitise, "message_html")
     app.add_template_filter(text_of, "message_text")
     app.add_template_filter(rich, "rich")
@@ -258,6 +278,12 @@ def live(conversation_id: str) -> dict[str, str]:
     with _caller().state.lock:
         scene = _scene(conversation, contact)
         return {name: render_template(f"{name}.html", **scene) for name in ("list", "thread", "details")}
+
+
+@pages.get("/inbox/canvas.css")
+def canvas_sheet() -> Response:
+    """The look of a canvas."""
+    return send_from_directory(SHEETS, "canvas.css")
 
 
 @pages.after_request

@@ -150,6 +150,7 @@ class Photographer:
         self.tap(other, "confirm_withdraw", "cancelled", "was withdrawn on")
         self.page.goto(link)
         self.shoot(self.page, "link-over")
+        self.tap(other, "settings", "console", "Open the console")
         self.tap(other, "send_again", "asked-recently", "Asked recently")
         self.tap(other, "send_anyway", "confirm-send", "Send another one now?")
         talk = self.sent()

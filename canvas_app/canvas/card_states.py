@@ -200,6 +200,15 @@ class ConfirmWithdraw:
 
 
 @dataclass(frozen=True)
+class Console:
+    """The way into the operator's console: ``url`` signs this teammate in, once and for ten minutes. Without
+    one, ``text`` says in plain words why there is none."""
+
+    url: str | None
+    text: str = ""
+
+
+@dataclass(frozen=True)
 class NotSetUp:
     """Settings are missing; ``missing`` names them, or says what is wrong."""
 
@@ -238,6 +247,7 @@ CardState: TypeAlias = (
     | AskedRecently
     | ConfirmSend
     | ConfirmWithdraw
+    | Console
     | NotSetUp
     | NoContact
     | NoConversation

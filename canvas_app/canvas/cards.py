@@ -10,13 +10,14 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Final, assert_never
 
-from canvas_app.canvas import pieces, texts
+from canvas_app.canvas import ids, pieces, texts
 from canvas_app.canvas.card_states import (
     AskedRecently,
     CardState,
     Completed,
     ConfirmSend,
     ConfirmWithdraw,
+    Console,
     Ended,
     Failed,
     NoContact,
@@ -52,45 +53,6 @@ if TYPE_CHECKING:
 
     from pydantic import JsonValue
 
-# The ids that come back with a tap.
-SEND: Final = "send"
-SEND_AGAIN: Final = "send_again"
-TRY_AGAIN: Final = "try_again"
-REFRESH: Final = "refresh"
-BACK: Final = "back"
-SEND_ANYWAY: Final = "send_anyway"
-CONFIRM_SEND: Final = "confirm_send"
-WITHDRAW: Final = "withdraw"
-CONFIRM_WITHDRAW: Final = "confirm_withdraw"
-CANCEL_PLANNED: Final = "cancel_planned"
-IT_IS_THERE: Final = "it_is_there"
-SEND_AFTER_ALL: Final = "send_after_all"
-MORE_STUDIES: Final = "more_studies"
-ACTIONS: Final = frozenset(
-    (
-        SEND,
-        SEND_AGAIN,
-        TRY_AGAIN,
-        REFRESH,
-        BACK,
-        SEND_ANYWAY,
-        CONFIRM_SEND,
-        WITHDRAW,
-        CONFIRM_WITHDRAW,
-        CANCEL_PLANNED,
-        IT_IS_THERE,
-        SEND_AFTER_ALL,
-        MORE_STUDIES,
-    )
-)
-PERSONAL_LINE: Final = "personal_line"
-STUDY: Final = "study"
-
-# What comes back with it in the stored data.
-NONCE: Final = "nonce"
-TOKEN: Final = "token"  # noqa: S105 -- a name, and no secret.
-PAGE: Final = "page"
-
 # How much of a text from outside is shown, in characters: together they keep every card under 400 px.
 NAME_LIMIT = 32
 LINE_LIMIT = 72
@@ -101,18 +63,29 @@ SENTENCE_LIMIT = 160
 PARAGRAPH_LIMIT = 230
 PREVIEW_LIMIT = 190
 MEDIUM_PREVIEW_LIMIT = 150
-SHORT_PREVIEW_LIMIT = 100
+SHORT_PREVIEW_LIMIT = 80
 PERSONAL_LINE_LIMIT = 300
+
+# Cards that leave room for one more button even where there are lines above them.
+_SHORT: Final = (Sending, Completed, NotWritten, Ended, NotSetUp)
+# Cards that ask something, or are the way into the console themselves.
+_WITHOUT_SETTINGS: Final = (AskedRecently, ConfirmSend, ConfirmWithdraw, Console)
 
 
 def draw(
-    state: CardState, *, zone: ZoneInfo, elsewhere: str | None = None, notice: str | None = None
+    state: CardState,
+    *,
+    zone: ZoneInfo,
+    elsewhere: str | None = None,
+    notice: str | None = None,
+    settings: bool = False,
 ) -> Canvas:
     """Return the canvas that shows ``state``, with times as they are called in ``zone``.
 
     ``elsewhere``: the state is about another conversation than the one beside the card. It says when the
     interview was asked for there, and is empty where the state itself does.
-    ``notice`` says in plain words what is on hold at the moment, whatever the state is.
+    ``notice`` says in plain words what is on hold at the moment, whatever the state is. ``settings``: the way
+    into the console is offered, where the card has room for it.
     """
     above: list[Component] = []
     if notice is not None:
@@ -120,30 +93,45 @@ def draw(
     if elsewhere is not None:
         above.append(pieces.muted(texts.elsewhere(plain(elsewhere, NAME_LIMIT))))
     components = _components(state, zone, brief=notice is not None)
-    return Canvas(components=(*above, *components), stored_data=_stored(state))
+    below = [pieces.submit(ids.SETTINGS, texts.SETTINGS, style="link")]
+    if not settings or not _has_room_below(state, notice=notice is not None, elsewhere=elsewhere is not None):
+        below = []
+    return Canvas(components=(*above, *components, *below), stored_data=_stored(state))
+
+
+def _has_room_below(state: CardState, *, notice: bool, elsewhere: bool) -> bool:
+    """Whether the card takes one more button."""
+    if isinstance(state, _WITHOUT_SETTINGS):
+        return False
+    # An offer is brief where a notice stands above it.
+    brief = isinstance(state, Ready) and not elsewhere
+    return brief or isinstance(state, _SHORT) or not (notice or elsewhere)
 
 
 def _stored(state: CardState) -> dict[str, JsonValue]:
     stored: dict[str, JsonValue] = {}
     match state:
         case Ready(nonce=nonce, choice=choice):
-            return {NONCE: nonce, **_page(choice)}
+            return {ids.NONCE: nonce, **_page(choice)}
         case AskedRecently(personal_line=line, study=study):
-            stored = {PERSONAL_LINE: one_line(line, PERSONAL_LINE_LIMIT), STUDY: one_line(study, LINE_LIMIT)}
+            stored = {
+                ids.PERSONAL_LINE: one_line(line, PERSONAL_LINE_LIMIT),
+                ids.STUDY: one_line(study, LINE_LIMIT),
+            }
         case ConfirmSend(token=token, nonce=nonce, choice=choice):
-            stored = {TOKEN: token, NONCE: nonce, **_page(choice)}
+            stored = {ids.TOKEN: token, ids.NONCE: nonce, **_page(choice)}
         case (
             Failed(token=token)
             | Planned(token=token)
             | OutcomeUnknown(token=token)
             | ConfirmWithdraw(token=token)
         ):
-            stored = {TOKEN: token}
+            stored = {ids.TOKEN: token}
     return {name: value for name, value in stored.items() if value != ""}
 
 
 def _page(choice: StudyChoice | None) -> dict[str, JsonValue]:
-    return {} if choice is None or choice.pages == 1 else {PAGE: choice.page}
+    return {} if choice is None or choice.pages == 1 else {ids.PAGE: choice.page}
 
 
 def _components(state: CardState, zone: ZoneInfo, *, brief: bool) -> Iterable[Component]:
@@ -176,6 +164,8 @@ def _components(state: CardState, zone: ZoneInfo, *, brief: bool) -> Iterable[Co
             return _confirm_send(state, zone)
         case ConfirmWithdraw():
             return _confirm_withdraw(state, zone)
+        case Console():
+            return _console(state)
         case NotSetUp(missing=missing):
             return _not_set_up(missing)
         case NoContact():
@@ -204,23 +194,23 @@ def _ready(state: Ready, *, brief: bool) -> Iterable[Component]:
     if state.choice is None:
         yield pieces.paragraph(texts.offer(study, name))
     else:
-        yield pieces.dropdown(STUDY, state.choice, LINE_LIMIT)
+        yield pieces.dropdown(ids.STUDY, state.choice, LINE_LIMIT)
         yield pieces.paragraph(texts.offer_to(name))
     yield from pieces.preview(state.preview, limit)
     yield _line_input(state.personal_line)
-    yield pieces.submit(SEND, texts.SEND)
+    yield pieces.submit(ids.SEND, texts.SEND)
     yield from _more_studies(state.choice)
 
 
 def _more_studies(choice: StudyChoice | None) -> Iterable[Component]:
     if choice is not None and choice.pages > 1:
-        yield pieces.submit(MORE_STUDIES, texts.MORE_STUDIES, style="link")
+        yield pieces.submit(ids.MORE_STUDIES, texts.MORE_STUDIES, style="link")
 
 
 def _line_input(typed: str) -> Input:
     # An input renders no markdown, and what the rep typed has to come back as it was.
     value = one_line(typed, PERSONAL_LINE_LIMIT) or None
-    return Input(id=PERSONAL_LINE, placeholder=texts.PERSONAL_LINE, value=value)
+    return Input(id=ids.PERSONAL_LINE, placeholder=texts.PERSONAL_LINE, value=value)
 
 
 def _planned(state: Planned, zone: ZoneInfo) -> Iterable[Component]:
@@ -229,8 +219,8 @@ def _planned(state: Planned, zone: ZoneInfo) -> Iterable[Component]:
     yield pieces.muted(
         texts.asked(plain(state.asked_by or "", NAME_LIMIT), texts.moment(state.asked_at, zone))
     )
-    yield pieces.submit(SEND_AGAIN, texts.SEND_NOW)
-    yield pieces.submit(CANCEL_PLANNED, texts.CANCEL_PLANNED, style="link")
+    yield pieces.submit(ids.SEND_AGAIN, texts.SEND_NOW)
+    yield pieces.submit(ids.CANCEL_PLANNED, texts.CANCEL_PLANNED, style="link")
 
 
 def _sending(state: Sending, zone: ZoneInfo, *, brief: bool) -> Iterable[Component]:
@@ -257,9 +247,9 @@ def _sent(state: Sent, zone: ZoneInfo, *, brief: bool) -> Iterable[Component]:
     if not brief:
         yield from pieces.muted_if(plain(state.author_note or "", REMARK_LIMIT))
     if state.elsewhere:
-        yield pieces.submit(SEND_ANYWAY, texts.SEND_ANYWAY)
+        yield pieces.submit(ids.SEND_ANYWAY, texts.SEND_ANYWAY)
     yield _refresh()
-    yield pieces.submit(WITHDRAW, texts.WITHDRAW, style="link")
+    yield pieces.submit(ids.WITHDRAW, texts.WITHDRAW, style="link")
 
 
 def _result(state: Result, zone: ZoneInfo, *, brief: bool) -> Iterable[Component]:
@@ -287,7 +277,7 @@ def _result(state: Result, zone: ZoneInfo, *, brief: bool) -> Iterable[Component
         opens = UrlAction(url=state.transcript_url)
         yield Button(id="open_transcript", label=texts.OPEN_TRANSCRIPT, action=opens)
     # While Intercom does not take the result, it would not take another message either.
-    yield _refresh() if state.writing else pieces.submit(SEND_AGAIN, texts.SEND_ANOTHER, style="link")
+    yield _refresh() if state.writing else pieces.submit(ids.SEND_AGAIN, texts.SEND_ANOTHER, style="link")
 
 
 def _not_written(state: NotWritten, zone: ZoneInfo) -> Iterable[Component]:
@@ -302,7 +292,7 @@ def _not_written(state: NotWritten, zone: ZoneInfo) -> Iterable[Component]:
         case _:
             assert_never(state.kind)
     yield pieces.paragraph(said)
-    yield pieces.submit(SEND_AGAIN, texts.SEND_ANOTHER, style="link")
+    yield pieces.submit(ids.SEND_AGAIN, texts.SEND_ANOTHER, style="link")
 
 
 def _failed(state: Failed, zone: ZoneInfo) -> Iterable[Component]:
@@ -312,7 +302,7 @@ def _failed(state: Failed, zone: ZoneInfo) -> Iterable[Component]:
     yield pieces.muted(texts.NOTHING_RECEIVED if received_nothing else texts.RECEIVED_UNKNOWN)
     # While it is not known what the customer got, a second message could be their second message.
     if state.can_try_again and received_nothing:
-        yield pieces.submit(TRY_AGAIN, texts.TRY_AGAIN)
+        yield pieces.submit(ids.TRY_AGAIN, texts.TRY_AGAIN)
     else:
         yield _refresh()
 
@@ -322,8 +312,8 @@ def _outcome_unknown(state: OutcomeUnknown, zone: ZoneInfo) -> Iterable[Componen
     yield pieces.muted(texts.outcome_unknown_since(texts.moment(state.since, zone)))
     if state.token and not state.too_early:
         yield pieces.muted(texts.OUTCOME_UNKNOWN_NEXT)
-        yield pieces.submit(IT_IS_THERE, texts.IT_IS_THERE)
-        yield pieces.submit(SEND_AFTER_ALL, texts.SEND_AFTER_ALL)
+        yield pieces.submit(ids.IT_IS_THERE, texts.IT_IS_THERE)
+        yield pieces.submit(ids.SEND_AFTER_ALL, texts.SEND_AFTER_ALL)
         return
     yield pieces.muted(
         texts.OUTCOME_UNKNOWN_ELSEWHERE if state.elsewhere else texts.OUTCOME_UNKNOWN_TOO_EARLY
@@ -334,7 +324,7 @@ def _outcome_unknown(state: OutcomeUnknown, zone: ZoneInfo) -> Iterable[Componen
 def _ended(state: Ended, zone: ZoneInfo) -> Iterable[Component]:
     said = {"expired": texts.expired, "cancelled": texts.cancelled}
     yield pieces.paragraph(said[state.kind](texts.moment(state.at, zone)))
-    yield pieces.submit(SEND_AGAIN, texts.SEND_AGAIN)
+    yield pieces.submit(ids.SEND_AGAIN, texts.SEND_AGAIN)
 
 
 def _asked_recently(state: AskedRecently, zone: ZoneInfo) -> Iterable[Component]:
@@ -343,8 +333,8 @@ def _asked_recently(state: AskedRecently, zone: ZoneInfo) -> Iterable[Component]
     yield pieces.header(texts.ASKED_RECENTLY)
     yield pieces.paragraph(texts.asked_recently(name, by, at, elsewhere=state.elsewhere))
     yield pieces.muted(texts.again_from(texts.moment(state.again_from, zone)))
-    yield pieces.submit(SEND_ANYWAY, texts.SEND_ANYWAY)
-    yield pieces.submit(BACK, texts.BACK, style="link")
+    yield pieces.submit(ids.SEND_ANYWAY, texts.SEND_ANYWAY)
+    yield pieces.submit(ids.BACK, texts.BACK, style="link")
 
 
 def _confirm_send(state: ConfirmSend, zone: ZoneInfo) -> Iterable[Component]:
@@ -354,14 +344,14 @@ def _confirm_send(state: ConfirmSend, zone: ZoneInfo) -> Iterable[Component]:
         texts.confirm_replace(by, at) if state.replaces else texts.confirm_send(name, by, at)
     )
     if state.choice is not None:
-        yield pieces.dropdown(STUDY, state.choice, LINE_LIMIT)
+        yield pieces.dropdown(ids.STUDY, state.choice, LINE_LIMIT)
     yield pieces.paragraph(texts.MESSAGE)
     # No first card: there is room for more of the message.
     yield from pieces.preview(state.preview, PREVIEW_LIMIT if state.choice is None else MEDIUM_PREVIEW_LIMIT)
     yield _line_input(state.personal_line)
-    yield pieces.submit(CONFIRM_SEND, texts.SEND_ANYWAY)
+    yield pieces.submit(ids.CONFIRM_SEND, texts.SEND_ANYWAY)
     yield from _more_studies(state.choice)
-    yield pieces.submit(BACK, texts.CANCEL, style="link")
+    yield pieces.submit(ids.BACK, texts.CANCEL, style="link")
 
 
 def _confirm_withdraw(state: ConfirmWithdraw, zone: ZoneInfo) -> Iterable[Component]:
@@ -372,8 +362,20 @@ def _confirm_withdraw(state: ConfirmWithdraw, zone: ZoneInfo) -> Iterable[Compon
     if state.opened_at is not None:
         yield pieces.paragraph(texts.opened_and_may_be_answering(texts.moment(state.opened_at, zone)))
     yield pieces.muted(texts.WITHDRAWING)
-    yield pieces.submit(CONFIRM_WITHDRAW, texts.WITHDRAW)
-    yield pieces.submit(BACK, texts.CANCEL, style="link")
+    yield pieces.submit(ids.CONFIRM_WITHDRAW, texts.WITHDRAW)
+    yield pieces.submit(ids.BACK, texts.CANCEL, style="link")
+
+
+def _console(state: Console) -> Iterable[Component]:
+    if state.url is not None and is_linkable(state.url):
+        yield pieces.header(texts.CONSOLE)
+        yield pieces.paragraph(texts.CONSOLE_LINK)
+        yield pieces.muted(texts.CONSOLE_LINK_ENDS)
+        yield Button(id="open_console", label=texts.OPEN_CONSOLE, action=UrlAction(url=state.url))
+    else:
+        yield pieces.paragraph(texts.NO_CONSOLE)
+        yield from pieces.muted_if(plain(state.text, SENTENCE_LIMIT))
+    yield pieces.submit(ids.BACK, texts.BACK, style="link")
 
 
 def _not_set_up(missing: tuple[str, ...]) -> Iterable[Component]:
@@ -393,7 +395,7 @@ def _problem(state: Problem) -> Iterable[Component]:
 
 
 def _refresh() -> Button:
-    return pieces.submit(REFRESH, texts.REFRESH, style="link")
+    return pieces.submit(ids.REFRESH, texts.REFRESH, style="link")
 
 
 def _quality(score: float | None) -> str:

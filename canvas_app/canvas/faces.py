@@ -10,15 +10,18 @@ from zoneinfo import ZoneInfo
 
 from canvas_app import gates, store
 from canvas_app.canvas import cards, choices, offers, reasons, states, texts
-from canvas_app.canvas.card_states import AskedRecently, CardState, NotSetUp
+from canvas_app.canvas.card_states import AskedRecently, CardState, Console, NotSetUp
 from canvas_app.canvas.kit import Canvas
 from canvas_app.canvas.request import CanvasRequest
+from canvas_app.console import access
 from canvas_app.interviews import card_facts, frequency, hours, ledger, rules, studies, words
 from canvas_app.interviews.card_facts import CardFacts
 from canvas_app.interviews.ledger import Interview
+from canvas_app.interviews.operators import Teammate
 from canvas_app.interviews.seen import Person
 from canvas_app.interviews.states import HAS_RESULT, OPEN_STATES, REPLACEABLE_STATES
 from canvas_app.leases import SILENT_SECONDS
+from canvas_app.plaintext import one_line
 from canvas_app.web import Web
 
 
@@ -30,9 +33,16 @@ class Face:
     zone: ZoneInfo
     elsewhere: str | None = None
     notice: str | None = None
+    settings: bool = False
 
     def drawn(self) -> Canvas:
-        return cards.draw(self.state, zone=self.zone, elsewhere=self.elsewhere, notice=self.notice)
+        return cards.draw(
+            self.state,
+            zone=self.zone,
+            elsewhere=self.elsewhere,
+            notice=self.notice,
+            settings=self.settings,
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,7 +123,7 @@ class Faces:
             contact_name=self._name,
             asked_by=last.asked_by_name,
             asked_at=asked_at,
-            again_from=rules.ask_again_from(asked_at, ask_again_days=self._settings.ask_again_days),
+            again_from=rules.ask_again_from(asked_at, ask_again_days=facts.chosen.ask_again_days),
             elsewhere=not self._is_here(last),
             personal_line=line,
             study=pick.study or "",
@@ -152,6 +162,18 @@ class Faces:
         state = states.confirm_withdraw(open_one, token=self._bind(open_one))
         return self._face(state, facts, self._elsewhere(open_one, facts))
 
+    def console(self) -> Face:
+        """The way into the console for the teammate who asks, with a link that was made for this tap."""
+        facts, admin = self.facts(), self._request.admin
+        zone = hours.zone_of(facts.timezone)
+        if admin is None:
+            return Face(Console(url=None, text=texts.NO_CONSOLE_TEAMMATE), zone)
+        base = self._settings.public_url
+        if base is None or not self._has_console(facts):
+            return Face(Console(url=None, text=texts.NO_CONSOLE_WORKSPACE), zone)
+        teammate = Teammate(self._request.workspace_id, admin.id, one_line(admin.name, 120) or None)
+        return Face(Console(url=access.make_link(self._settings, base, teammate)), zone)
+
     def facts(self) -> CardFacts:
         person = self._person
         with store.reading(self._here.engine) as connection:
@@ -176,7 +198,7 @@ class Faces:
             if open_one is not None and open_one.state in OPEN_STATES:
                 return open_one, None
             last = frequency.last_asked(connection, person)
-        days = self._settings.ask_again_days
+        days = facts.chosen.ask_again_days
         return None, last if frequency.too_early(last, facts.now, ask_again_days=days) else None
 
     def _worth_showing(self, about: str, rather_than: Interview | None, facts: CardFacts) -> Interview | None:
@@ -200,6 +222,7 @@ class Faces:
             interview,
             worker_alive=rules.worker_alive(facts.worker_seen_at, facts.now, silent_after=SILENT_SECONDS),
             settings=self._settings,
+            min_quality=facts.chosen.min_quality,
             here=self._is_here(interview),
             token=self._bind(interview),
             too_early=too_early,
@@ -238,12 +261,22 @@ class Faces:
         self, state: CardState, facts: CardFacts, elsewhere: str | None = None, *, word: str | None = None
     ) -> Face:
         zone = hours.zone_of(facts.timezone)
+        settings = self._has_console(facts)
         missing = studies.missing_at_all(facts.studies, self._settings)
         if missing:
-            return Face(NotSetUp(missing=tuple(missing)), zone)
+            return Face(NotSetUp(missing=tuple(missing)), zone, settings=settings)
         if facts.token_workspace_id not in (None, self._person.workspace_id):
             return Face(NotSetUp(missing=(reasons.OTHER_WORKSPACE,)), zone)
-        return Face(state, zone, elsewhere, word or reasons.in_words(facts.paused))
+        return Face(state, zone, elsewhere, word or reasons.in_words(facts.paused), settings)
+
+    def _has_console(self, facts: CardFacts) -> bool:
+        """Whether a link could be made, and Intercom's word is about the workspace that the app works in.
+
+        An app may be installed in several: their teammates are told from each other by the workspace alone.
+        """
+        settings = self._settings
+        ours = facts.token_workspace_id == self._request.workspace_id
+        return ours and bool(settings.secret_key) and settings.public_url is not None
 
     def _bind(self, interview: Interview) -> str:
         return offers.bind(self._settings.secret_key, self._request, interview)

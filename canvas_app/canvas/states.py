@@ -43,12 +43,14 @@ def of_interview(
     *,
     worker_alive: bool,
     settings: Settings,
+    min_quality: float,
     here: bool = True,
     token: str = "",
     too_early: bool = False,
 ) -> CardState:
     """The state that shows this interview.
 
+    ``min_quality``: below it a result is not written.
     ``here``: its conversation is the one beside the card. ``token`` names the interview as it is now, and
     ``too_early`` says that a tap was, because a call may still be under way.
     """
@@ -87,7 +89,7 @@ def of_interview(
                 kind=_NOT_WRITTEN.get(interview.reason or "", "quality_unknown"),
                 answered_at=interview.completed_at or since,
                 quality=result_of(interview).quality,
-                min_quality=settings.min_quality,
+                min_quality=min_quality,
             )
         case "expired" | "cancelled":
             return Ended(kind=interview.state, at=since)

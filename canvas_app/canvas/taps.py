@@ -12,7 +12,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from canvas_app import store
-from canvas_app.canvas import cards, offers, texts
+from canvas_app.canvas import ids, offers, texts
 from canvas_app.canvas.faces import Face, Faces, Pick
 from canvas_app.canvas.offers import Offered
 from canvas_app.canvas.request import CanvasRequest
@@ -54,24 +54,23 @@ class _Tap:
 
     def ways(self) -> dict[str, Callable[[], Tapped]]:
         return {
-            cards.SEND: self._send,
-            cards.TRY_AGAIN: self._try_again,
-            cards.SEND_AGAIN: lambda: Tapped("shown", self.faces.another),
-            cards.SEND_ANYWAY: lambda: Tapped(
-                "shown", lambda: self.faces.confirm_send(self._line, self._pick)
-            ),
-            cards.MORE_STUDIES: self._more_studies,
-            cards.CONFIRM_SEND: self._confirm_send,
-            cards.WITHDRAW: lambda: Tapped("shown", self.faces.confirm_withdraw),
-            cards.CONFIRM_WITHDRAW: lambda: self._repaired(self._withdraw),
-            cards.CANCEL_PLANNED: lambda: self._repaired(self._cancel_planned),
-            cards.IT_IS_THERE: lambda: self._repaired(self._it_is_there),
-            cards.SEND_AFTER_ALL: lambda: self._repaired(self._send_after_all),
+            ids.SEND: self._send,
+            ids.TRY_AGAIN: self._try_again,
+            ids.SEND_AGAIN: lambda: Tapped("shown", self.faces.another),
+            ids.SEND_ANYWAY: lambda: Tapped("shown", lambda: self.faces.confirm_send(self._line, self._pick)),
+            ids.MORE_STUDIES: self._more_studies,
+            ids.SETTINGS: lambda: Tapped("shown", self.faces.console),
+            ids.CONFIRM_SEND: self._confirm_send,
+            ids.WITHDRAW: lambda: Tapped("shown", self.faces.confirm_withdraw),
+            ids.CONFIRM_WITHDRAW: lambda: self._repaired(self._withdraw),
+            ids.CANCEL_PLANNED: lambda: self._repaired(self._cancel_planned),
+            ids.IT_IS_THERE: lambda: self._repaired(self._it_is_there),
+            ids.SEND_AFTER_ALL: lambda: self._repaired(self._send_after_all),
         }
 
     def _send(self) -> Tapped:
         """A tap on the offer."""
-        nonce = self.request.stored_data.get(cards.NONCE)
+        nonce = self.request.stored_data.get(ids.NONCE)
         if not isinstance(nonce, str) or not nonce:
             # Where stored data does not come back, the one open interview a contact still holds.
             return self._ask_with_choice(None, None, self.faces.another)
@@ -98,7 +97,7 @@ class _Tap:
         failed = self.faces.facts().interview
         if failed is None or failed.state != "failed" or failed.result is not None:
             return Tapped("shown", self.faces.current)
-        token = self.request.stored_data.get(cards.TOKEN)
+        token = self.request.stored_data.get(ids.TOKEN)
         if token is not None and self._seen != seen(failed):
             return Tapped("changed", self.faces.current, failed.id)
         admin, line = self.request.admin, failed.personal_line or ""
@@ -128,17 +127,17 @@ class _Tap:
         bound = self._seen
         if bound is None:
             return Tapped("not_bound", self.faces.current)
-        token = str(self.request.stored_data[cards.TOKEN])
-        nonce = self.request.stored_data.get(cards.NONCE)
+        token = str(self.request.stored_data[ids.TOKEN])
+        nonce = self.request.stored_data.get(ids.NONCE)
         offered = offers.offered(self.here.settings.secret_key, self.request, nonce)
         key = offers.key(self.request, token)
         return self._ask_with_choice(key, offered, self.faces.confirm_send, confirmed_on=bound)
 
     def _more_studies(self) -> Tapped:
         """The next page of studies, on the card that was tapped."""
-        page = self.request.stored_data.get(cards.PAGE)
+        page = self.request.stored_data.get(ids.PAGE)
         pick = Pick(page=page + 1 if type(page) is int and 0 <= page < _MOST_PAGES else 1)
-        confirms = self.request.stored_data.get(cards.TOKEN) is not None
+        confirms = self.request.stored_data.get(ids.TOKEN) is not None
         draw = self.faces.confirm_send if confirms else self.faces.another
         return Tapped("shown", lambda: draw(self._line, pick))
 
@@ -241,7 +240,7 @@ class _Tap:
     def _slug(self) -> str | None:
         """The study that was chosen on this card, or else on the one before it."""
         for given in (self.request.input_values, self.request.stored_data):
-            slug = given.get(cards.STUDY)
+            slug = given.get(ids.STUDY)
             if isinstance(slug, str) and slug:
                 return slug
         return None
@@ -256,13 +255,13 @@ class _Tap:
 
     @property
     def _seen(self) -> Seen | None:
-        token = self.request.stored_data.get(cards.TOKEN)
+        token = self.request.stored_data.get(ids.TOKEN)
         return offers.seen_on(self.here.settings.secret_key, self.request, token)
 
     @property
     def _line(self) -> str:
         """What the rep has typed on this card, or else on the one before it."""
-        given = self.request.input_values.get(cards.PERSONAL_LINE)
+        given = self.request.input_values.get(ids.PERSONAL_LINE)
         if given is None:
-            given = self.request.stored_data.get(cards.PERSONAL_LINE)
+            given = self.request.stored_data.get(ids.PERSONAL_LINE)
         return given if isinstance(given, str) else ""

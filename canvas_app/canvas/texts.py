@@ -35,6 +35,8 @@ SEND_AFTER_ALL = "It is not there, send it"
 CANCEL = "Cancel"
 BACK = "Back"
 MORE_STUDIES = "More studies"
+SETTINGS = "Settings"
+OPEN_CONSOLE = "Open the console"
 PERSONAL_LINE = "Add a personal line (optional)"
 
 # When a name is not known
@@ -49,6 +51,7 @@ SENT = "✓ Interview sent"
 COMPLETED = "✓ Interview answered"
 ASKED_RECENTLY = "Asked recently"
 CONFIRM_WITHDRAW = "Withdraw the link?"
+CONSOLE = "Koji console"
 
 # What a state means
 WORKER_DOWN = (
@@ -85,6 +88,11 @@ NO_CONTACT = "There is no customer in this conversation."
 NO_CONTACT_NEXT = "Add the customer to the conversation, or select one, then refresh."
 NO_CONVERSATION = "There is no conversation here to send an interview to."
 NO_CONVERSATION_NEXT = "Open a conversation with the customer, then refresh."
+CONSOLE_LINK = "What was sent, what came back, and how it all works. You are signed in as yourself."
+CONSOLE_LINK_ENDS = "The button works once, and for ten minutes. After that, tap Settings again."
+NO_CONSOLE = "The console cannot be opened from here."
+NO_CONSOLE_TEAMMATE = "Intercom did not say who you are."
+NO_CONSOLE_WORKSPACE = "This app is not connected to this workspace, or does not know it yet."
 PROBLEM = "Something went wrong on our side."
 NOTHING_SENT_BY_TAP = "Nothing was sent by this tap."
 

@@ -15,7 +15,7 @@ from flask import Blueprint, Response, jsonify
 from sqlalchemy.exc import SQLAlchemyError
 
 from canvas_app import health, log, store, web
-from canvas_app.canvas import card_states, cards, reasons, taps
+from canvas_app.canvas import card_states, ids, reasons, taps
 from canvas_app.canvas.card_states import CardState
 from canvas_app.canvas.faces import Face, Faces
 from canvas_app.canvas.kit import CanvasResponse
@@ -87,7 +87,7 @@ def _tapped(request: CanvasRequest) -> Face:
             return _not_set_up(missing)
     tapped = taps.take(here, request)
     # What Intercom names is not logged unless it is a name of ours.
-    action = request.component_id if request.component_id in cards.ACTIONS else "other"
+    action = request.component_id if request.component_id in ids.ACTIONS else "other"
     log.event(logger, logging.INFO, "tap", action=action, interview=tapped.interview_id, effect=tapped.effect)
     if tapped.on_its_way and tapped.interview_id is not None:
         _watch(tapped.interview_id)

@@ -14,7 +14,7 @@ from canvas_app import engine as durable
 from canvas_app import health, store
 from canvas_app.cli.findings import Finding
 from canvas_app.interviews import links as personal_links
-from canvas_app.interviews import studies
+from canvas_app.interviews import options, studies
 from canvas_app.interviews.states import LINK_STATES
 from canvas_app.interviews.tables import deliveries, interviews, workers
 from canvas_app.koji import links as koji_links
@@ -55,6 +55,17 @@ def look(settings: Settings, engine: Engine) -> Iterator[Finding]:
                 "note", text, "Restart the worker, which seals it with the newest, before you drop it."
             )
         yield from _signed_links(connection, settings)
+        yield from _cap(connection, settings)
+
+
+def _cap(connection: Connection, settings: Settings) -> Iterator[Finding]:
+    chosen = (options.raw(connection, options.WRITE_BACK) or {}).get("ask_again_days", 0)
+    if chosen > settings.retention_days:
+        text = (
+            f"In the console it was chosen to ask nobody again within {chosen} days, but who was asked is "
+            f"forgotten after the {settings.retention_days} of RETENTION_DAYS, so that it is these."
+        )
+        yield Finding("note", text, "Choose fewer days at Console > Write-back, or raise RETENTION_DAYS.")
 
 
 def clock(apart: float, whose: str) -> Finding:

@@ -18,7 +18,9 @@ from canvas_app.cli.findings import Finding
 from canvas_app.errors import CredentialsError, LaterError, NotConfigured, PermanentError, WireError
 from canvas_app.intercom.directory import IntercomDirectory
 from canvas_app.intercom.models import Me
-from canvas_app.interviews import provisions, studies
+from canvas_app.interviews import options, provisions, studies
+from canvas_app.interviews.contact_attributes import Wanted
+from canvas_app.interviews.options import Options
 from canvas_app.interviews.tables import imported_links, interviews
 from canvas_app.koji import links as koji_links
 from canvas_app.settings import INTERCOM_API_URLS, Settings, Study
@@ -32,7 +34,9 @@ _READABLE: Final[tuple[Literal["contacts", "conversations"], ...]] = ("contacts"
 def look(settings: Settings, engine: Engine) -> Iterator[Finding]:
     """Everything that only a call can tell."""
     if settings.intercom_access_token is not None:
-        yield from _intercom(settings, directory(settings, engine))
+        with store.reading(engine) as connection:
+            chosen = options.read(connection, settings)
+        yield from _intercom(settings, directory(settings, engine), chosen)
     yield from _koji(settings, engine)
     yield from _links(settings, engine)
 
@@ -56,7 +60,7 @@ def _tried(
         return Finding("WRONG", f"{what}: {in_words(error)}", otherwise)
 
 
-def _intercom(settings: Settings, intercom: IntercomDirectory) -> Iterator[Finding]:
+def _intercom(settings: Settings, intercom: IntercomDirectory, chosen: Options) -> Iterator[Finding]:
     found: list[tuple[Me, float | None]] = []
     otherwise = (
         "Is it Intercom that answers, and in this version? Look at INTERCOM_API_URL and INTERCOM_VERSION: "
@@ -74,13 +78,13 @@ def _intercom(settings: Settings, intercom: IntercomDirectory) -> Iterator[Findi
         yield checks.clock(time.time() - told, "Intercom's")
     asked: list[tuple[str, Callable[[], Finding | None]]] = [
         *((f"Reading {what}", functools.partial(_reading, intercom, what)) for what in _READABLE),
-        ("Reading tags", lambda: _tags(intercom)),
+        ("Reading tags", lambda: _tags(intercom, chosen)),
         ("The admin", lambda: _admin(intercom, settings, me)),
     ]
     for what, call in asked:
         if (finding := _tried(what, call, otherwise)) is not None:
             yield finding
-    yield from _attributes(intercom, otherwise)
+    yield from _attributes(intercom, provisions.attributes(chosen), otherwise)
     yield Finding("note", "Permissions to write are told by the first write: none can be tried harmlessly.")
 
 
@@ -101,8 +105,9 @@ def _reading(intercom: IntercomDirectory, what: Literal["contacts", "conversatio
     return Finding("ok", f"The token may read {what}.")
 
 
-def _tags(intercom: IntercomDirectory) -> Finding:
-    missing = {*provisions.WANTED_TAGS} - {tag.name.casefold() for tag in intercom.all_tags()}
+def _tags(intercom: IntercomDirectory, chosen: Options) -> Finding:
+    there = {tag.name.casefold() for tag in intercom.all_tags()}
+    missing = [name for name in provisions.tags(chosen) if name.casefold() not in there]
     if missing:
         text = f"The token may read tags. Not there yet: {', '.join(sorted(missing))}."
         return Finding("note", text, "python -m canvas_app setup")
@@ -117,18 +122,18 @@ def _admin(intercom: IntercomDirectory, settings: Settings, me: Me) -> Finding:
     return Finding("WRONG", text, "Set it to a teammate's id, or leave it out for the token's own.")
 
 
-def _attributes(intercom: IntercomDirectory, otherwise: str) -> Iterator[Finding]:
+def _attributes(intercom: IntercomDirectory, wanted: Wanted, otherwise: str) -> Iterator[Finding]:
     present: dict[str, provisions.Found] = {}
     failed = _tried(
         "Reading attributes",
-        lambda: present.update(provisions.compare(intercom.contact_attributes())),
+        lambda: present.update(provisions.compare(intercom.contact_attributes(), wanted)),
         otherwise,
     )
     if failed is not None:
         yield failed
         return
     for name, how in present.items():
-        data_type = provisions.WANTED_ATTRIBUTES[name][0]
+        data_type = wanted[name][0]
         if how == "missing":
             text = f"The attribute {name} is not there yet."
             yield Finding("MISSING", text, "python -m canvas_app setup")

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import click
 
-from canvas_app import health
+from canvas_app import health, store
 from canvas_app.cli import findings
 from canvas_app.cli.common import (
     database,
@@ -21,7 +21,8 @@ from canvas_app.cli.common import (
 from canvas_app.cli.findings import Finding
 from canvas_app.errors import PermanentError
 from canvas_app.intercom.directory import IntercomDirectory
-from canvas_app.interviews import provisions, workspace
+from canvas_app.interviews import options, provisions, workspace
+from canvas_app.interviews.options import Options
 
 
 @click.command()
@@ -35,10 +36,12 @@ def setup() -> None:
         except PermanentError as error:
             raise click.ClickException(in_words(error)) from error
         click.echo(f"Workspace {ours.workspace_id}, time zone {ours.timezone or 'unknown'}\n")
-        total = len(provisions.WANTED_ATTRIBUTES) + len(provisions.WANTED_TAGS)
+        with store.reading(engine) as connection:
+            chosen = options.read(connection, settings)
+        total = len(provisions.attributes(chosen)) + len(provisions.tags(chosen))
         found = []
         with progress("Setting up Intercom", total) as bar:
-            for finding in _provide(intercom):
+            for finding in _provide(intercom, chosen):
                 found.append(finding)
                 bar.advance(1)
     findings.show(found)
@@ -51,24 +54,24 @@ def setup() -> None:
         sys.exit(1)
 
 
-def _provide(intercom: IntercomDirectory) -> Iterator[Finding]:
+def _provide(intercom: IntercomDirectory, chosen: Options) -> Iterator[Finding]:
     """Attributes, then tags. What is refused for the one does not keep the other from being made."""
     for what, provide in (("attributes", _attributes), ("tags", _tags)):
         try:
-            yield from provide(intercom)
+            yield from provide(intercom, chosen)
         except click.ClickException as error:
             yield Finding("WRONG", f"The {what} cannot be set up.", error.message)
         except PermanentError as error:
             yield Finding("WRONG", f"The {what} cannot be set up.", in_words(error))
 
 
-def _attributes(intercom: IntercomDirectory) -> Iterator[Finding]:
-    present = patiently(intercom.contact_attributes)
-    for name, how in provisions.compare(present).items():
-        data_type = provisions.WANTED_ATTRIBUTES[name][0]
+def _attributes(intercom: IntercomDirectory, chosen: Options) -> Iterator[Finding]:
+    present, wanted = patiently(intercom.contact_attributes), provisions.attributes(chosen)
+    for name, how in provisions.compare(present, wanted).items():
+        data_type = wanted[name][0]
         created = how == "missing"
         if created:
-            how = patiently(provisions.create_attribute, intercom, name)  # noqa: PLW2901 - what it is now
+            how = patiently(provisions.create_attribute, intercom, name, wanted)  # noqa: PLW2901 - what it is now
         if how == "there":
             level: findings.Level = "created" if created else "ok"
             yield Finding(level, f"attribute {name} ({data_type})")
@@ -80,9 +83,10 @@ def _attributes(intercom: IntercomDirectory) -> Iterator[Finding]:
             yield Finding("WRONG", text, provisions.RENAME)
 
 
-def _tags(intercom: IntercomDirectory) -> Iterator[Finding]:
+def _tags(intercom: IntercomDirectory, chosen: Options) -> Iterator[Finding]:
     present = {tag.name.casefold() for tag in patiently(intercom.all_tags)}
-    for name in provisions.WANTED_TAGS:
-        if name not in present:
+    for name in provisions.tags(chosen):
+        there = name.casefold() in present
+        if not there:
             patiently(intercom.ensure_tag, name)
-        yield Finding("ok" if name in present else "created", f"tag {name}")
+        yield Finding("ok" if there else "created", f"tag {name}")

@@ -12,7 +12,7 @@ from sqlalchemy.engine import Connection, Engine
 
 from canvas_app import store
 from canvas_app.engine import Jobs
-from canvas_app.interviews import decisions, frequency, ledger, links, studies
+from canvas_app.interviews import decisions, frequency, ledger, links, options, studies
 from canvas_app.interviews.ledger import Ask, Interview
 from canvas_app.interviews.seen import Person, Seen, unchanged
 from canvas_app.interviews.states import REPLACEABLE_STATES
@@ -150,7 +150,9 @@ def _ask(
     elif (
         last is not None
         and not request.anyway
-        and frequency.too_early(last, begins_at, ask_again_days=settings.ask_again_days)
+        and frequency.too_early(
+            last, begins_at, ask_again_days=options.read(connection, settings).ask_again_days
+        )
     ):
         raise _Undone(Asked(last, created=False, hindrance="asked_recently"))
     if created.state != "planned":

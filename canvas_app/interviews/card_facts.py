@@ -11,8 +11,9 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from canvas_app import gates, store
-from canvas_app.interviews import ledger, studies
+from canvas_app.interviews import ledger, options, studies
 from canvas_app.interviews.ledger import Interview
+from canvas_app.interviews.options import Options
 from canvas_app.interviews.states import ENDED_WITHOUT_ANSWER
 from canvas_app.interviews.tables import interviews, workers, workspaces
 from canvas_app.interviews.tables import studies as studies_table
@@ -21,7 +22,8 @@ from canvas_app.settings import DEFAULT_STUDY, Settings, Study
 
 @dataclass(frozen=True, slots=True)
 class CardFacts:
-    """``studies`` are all there are, the environment's first; ``used_at`` says when each was asked with."""
+    """``studies`` are all there are, the environment's first; ``used_at`` says when each was asked with.
+    ``chosen`` is what operators have chosen by now."""
 
     interview: Interview | None
     # The contact's newest interview, whichever is shown.
@@ -31,6 +33,7 @@ class CardFacts:
     token_workspace_id: str | None
     worker_seen_at: datetime | None
     now: datetime
+    chosen: Options
     # Why a wire is on hold, as a reason code.
     paused: str | None = None
     studies: tuple[Study, ...] = ()
@@ -84,6 +87,7 @@ def read(
         token_workspace_id=context["token_workspace_id"],
         worker_seen_at=context["worker_seen_at"],
         now=context["now"],
+        chosen=options.of(context["chosen"], settings),
         paused=context["paused"],
         studies=tuple(studies.of_rows(own, settings)),
         used_at={slug: at for slug, at in used_at.items() if at is not None},
@@ -108,6 +112,7 @@ def _context(
         token_workspace.scalar_subquery().label("token_workspace_id"),
         sa.type_coerce(seen, workers.c.renewed_at.type).label("worker_seen_at"),
         store.now_expression(connection).label("now"),
+        options.selected(options.WRITE_BACK).scalar_subquery().label("chosen"),
         gates.reason_query(gate_keys, own_gates).scalar_subquery().label("paused"),
         _used_at(sa.literal(DEFAULT_STUDY)).label("default_used_at"),
         _used_at(studies_table.c.slug).label("study_used_at"),

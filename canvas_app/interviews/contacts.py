@@ -15,7 +15,7 @@ from sqlalchemy.exc import IntegrityError
 from canvas_app import hmacs, languages, store
 from canvas_app.errors import ContactMerged, LaterError, PermanentError
 from canvas_app.intercom.models import Contact
-from canvas_app.interviews import decisions, erase, frequency, ledger, outcomes
+from canvas_app.interviews import decisions, erase, frequency, ledger, options, outcomes
 from canvas_app.interviews.ask import expire
 from canvas_app.interviews.ledger import Ask, Interview
 from canvas_app.interviews.outcomes import Outcome
@@ -106,7 +106,9 @@ def _become(services: Services, interview: Interview, contact: Contact) -> Outco
             reason = None
             if ledger.open_one(connection, person.workspace_id, person.contact_id) is not None:
                 reason = "open_interview"
-            elif frequency.too_early(last, now, ask_again_days=settings.ask_again_days):
+            elif frequency.too_early(
+                last, now, ask_again_days=options.read(connection, settings).ask_again_days
+            ):
                 reason = "asked_recently"
             if reason is not None:
                 ledger.move(

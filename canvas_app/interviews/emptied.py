@@ -40,6 +40,7 @@ def nothing_personal(id_: str, result: dict[str, Any] | None) -> dict[str, Any]:
                 "koji_interview_id",
                 "koji_link",
                 "written_as_id",
+                "attribute_names",
                 "contact_tags",
                 "conversation_tags",
             )

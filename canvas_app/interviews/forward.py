@@ -16,7 +16,7 @@ from sqlalchemy.engine import Connection
 
 from canvas_app import log, store
 from canvas_app.errors import NotConfigured, PermanentError, WireError
-from canvas_app.interviews import deliveries, ledger, once, outcomes, rules, studies
+from canvas_app.interviews import deliveries, ledger, once, options, outcomes, rules, studies
 from canvas_app.interviews.ask import enqueue_clear_link, partition
 from canvas_app.interviews.deliveries import Delivery
 from canvas_app.interviews.ledger import Interview, result_of
@@ -268,7 +268,7 @@ def _verdict(
     return rules.verdict(
         result_of(interview),
         study_anonymous=_study(connection, services, interview).anonymous,
-        min_quality=services.settings.min_quality,
+        min_quality=options.read(connection, services.settings).min_quality,
         may_fill=may_fill,
     )
 

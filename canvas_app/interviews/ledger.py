@@ -67,6 +67,7 @@ class Interview:
     result: dict[str, Any] | None
     result_at: datetime | None
     attributes_written_at: datetime | None
+    attribute_names: dict[str, str] | None
     contact_tags: dict[str, str] | None
     conversation_tags: dict[str, str] | None
     written_back_at: datetime | None
@@ -396,47 +397,6 @@ def expire(
         over_at = as_of(of_row(row), now, open_days=open_days).state_since
         move(connection, row.id, "expired", only_from=EXPIRING_STATES, now=over_at)
     return [row.id for row in rows]
-
-
-def newer_result_exists(connection: Connection, interview: Interview) -> bool:
-    """Whether a newer interview of this contact has its attributes in Intercom already."""
-    return _newer_exists(connection, interview, interviews.c.attributes_written_at.is_not(None))
-
-
-def newer_tags_exist(connection: Connection, interview: Interview) -> bool:
-    """Whether the contact's tags are a newer interview's: also of one whose attributes were refused."""
-    tagged = interviews.c.contact_tags.is_not(None)
-    return _newer_exists(connection, interview, interviews.c.attributes_written_at.is_not(None) | tagged)
-
-
-def _newer_exists(connection: Connection, interview: Interview, written: sa.ColumnElement[bool]) -> bool:
-    if interview.result_at is None:
-        return False
-    newer = (
-        sa.select(sa.literal(1))
-        .where(
-            interviews.c.workspace_id == interview.workspace_id,
-            interviews.c.contact_id == interview.contact_id,
-            interviews.c.id != interview.id,
-            written,
-            interviews.c.result_at > interview.result_at,
-        )
-        .limit(1)
-    )
-    return connection.execute(newer).first() is not None
-
-
-def earlier_contact_tags(connection: Connection, interview: Interview) -> dict[str, dict[str, str]]:
-    """Tags of ours that earlier interviews have put on this contact: {interview id: {tag id: name}}."""
-    rows = connection.execute(
-        sa.select(interviews.c.id, interviews.c.contact_tags).where(
-            interviews.c.workspace_id == interview.workspace_id,
-            interviews.c.contact_id == interview.contact_id,
-            interviews.c.id != interview.id,
-            interviews.c.contact_tags.is_not(None),
-        )
-    )
-    return {row.id: row.contact_tags for row in rows}
 
 
 def newest(

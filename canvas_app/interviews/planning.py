@@ -27,6 +27,7 @@ from canvas_app.interviews import (
     ledger,
     limits,
     once,
+    options,
     outcomes,
     people,
     rulebook,
@@ -192,7 +193,8 @@ def _against_by_ledger(
     )
     # What is planned for later stands in nobody's way.
     found = replace(found, planned=False)
-    return rulebook.against_history(found, sent_at=now, ask_again_days=services.settings.ask_again_days)
+    days = options.read(connection, services.settings).ask_again_days
+    return rulebook.against_history(found, sent_at=now, ask_again_days=days)
 
 
 def _skip(services: Services, interview: Interview, no: No) -> Outcome:

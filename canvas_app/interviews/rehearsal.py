@@ -17,7 +17,7 @@ from canvas_app import store
 from canvas_app.errors import ContactMerged, PermanentError
 from canvas_app.intercom.models import Conversation
 from canvas_app.intercom.notifications import Event
-from canvas_app.interviews import frequency, ledger, limits, people, rulebook, studies, triggers
+from canvas_app.interviews import frequency, ledger, limits, options, people, rulebook, studies, triggers
 from canvas_app.interviews.people import Known
 from canvas_app.interviews.rulebook import History, No, Rule, RuleEvent
 from canvas_app.interviews.services import Services
@@ -86,6 +86,7 @@ def rehearse(
             me.timezone,
             asked=_asked_before(connection),
             studies={study.slug: study for study in studies.listed(connection, services.settings)},
+            ask_again_days=options.read(connection, services.settings).ask_again_days,
         )
     lines: list[Line] = []
     for event, conversation in found:
@@ -101,12 +102,19 @@ class _Stage:
     """Plays events in the order of time, and remembers who would have been asked."""
 
     def __init__(
-        self, services: Services, timezone: str, *, asked: list[_Asked], studies: dict[str, Study]
+        self,
+        services: Services,
+        timezone: str,
+        *,
+        asked: list[_Asked],
+        studies: dict[str, Study],
+        ask_again_days: int,
     ) -> None:
         self._settings = services.settings
         self._timezone = timezone
         self._asked = asked
         self._studies = studies
+        self._ask_again_days = ask_again_days
 
     def play(
         self, event: Event, conversation: Conversation, person: Known | None, rules: Sequence[Rule]
@@ -154,7 +162,7 @@ class _Stage:
             rulebook.against_history(
                 self._history(event, conversation, at, sent_at),
                 sent_at=sent_at,
-                ask_again_days=self._settings.ask_again_days,
+                ask_again_days=self._ask_again_days,
             )
             or rulebook.against_person(facts)
             or rulebook.against_conditions(rule, facts)

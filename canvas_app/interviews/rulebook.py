@@ -232,11 +232,11 @@ class History:
     asked_in_conversation: bool = False
 
 
-def is_own_tag(name: str, themes: frozenset[str] = frozenset()) -> bool:
-    """Whether we put this tag on by ourselves. ``themes`` are the slugs that may become tags."""
+def is_own_tag(name: str, ours: frozenset[str] = frozenset()) -> bool:
+    """Whether we put this tag on by ourselves. ``ours``: the names that are known for certain, in lower
+    case."""
     name = name.casefold()
-    of_a_theme = name.startswith("koji_") and name.removeprefix("koji_") in themes
-    return of_a_theme or _OWN_TAG.fullmatch(name) is not None
+    return name in ours or _OWN_TAG.fullmatch(name) is not None
 
 
 def against_history(history: History, *, sent_at: datetime, ask_again_days: int) -> No | None:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import bisect
 import re
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Literal
 
-from canvas_app.koji.results import KojiResult
+from canvas_app.koji.results import KojiResult, Sentiment
 
 # How long a send waits before its next attempt, in seconds; the last one repeats until the send is given up.
 _SEND_PAUSES = (2.0, 5.0, 15.0, 30.0, 60.0)
@@ -178,13 +178,17 @@ def tag_slug(theme: str) -> str:
     return re.sub(r"[^a-z0-9]+", "_", theme.casefold()).strip("_")[:60]
 
 
-def tags_for(result: KojiResult, *, allowed_themes: Collection[str]) -> list[str]:
-    """Names of the tags for a result: its sentiment's, and those of its themes that are on the allow-list.
+def tags_for(
+    result: KojiResult, *, sentiment_tags: Mapping[Sentiment, str | None], allowed_themes: Collection[str]
+) -> list[str]:
+    """Names of the tags for a result: its sentiment's, if it has one, and those of its themes that are on the
+    allow-list.
 
     ``allowed_themes`` holds slugs, see :func:`tag_slug`. Themes are named by an AI, so that without an
     allow-list they would flood the workspace with tags that occur once.
     """
-    tags = [f"koji_{result.sentiment}_sentiment"] if result.sentiment else []
+    tag = sentiment_tags.get(result.sentiment) if result.sentiment else None
     slugs = (tag_slug(theme) for theme in result.themes)
-    tags += [f"koji_{slug}" for slug in dict.fromkeys(slugs) if slug and slug in allowed_themes]
-    return tags
+    themes = [f"koji_{slug}" for slug in dict.fromkeys(slugs) if slug and slug in allowed_themes]
+    # One may be called like the other: Intercom tells no upper case from lower.
+    return [tag, *(theme for theme in themes if theme != tag.casefold())] if tag else themes

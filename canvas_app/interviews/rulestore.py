@@ -9,7 +9,7 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from canvas_app import store
-from canvas_app.interviews.rulebook import Conditions, Limits, Rule, RuleEvent
+from canvas_app.interviews.rulebook import TAG_EVENTS, Conditions, Limits, Rule, RuleEvent
 from canvas_app.interviews.tables import rules
 
 
@@ -22,6 +22,16 @@ def enabled_for(connection: Connection, event: RuleEvent) -> list[Rule]:
     """The rules about this event that are on, in order."""
     query = sa.select(rules).where(rules.c.enabled, rules.c.event == event)
     return [_rule(row) for row in connection.execute(_ordered(query))]
+
+
+def tags_that_set_off(connection: Connection) -> dict[str, str]:
+    """Tags, in lower case, that set a rule off when they are put on, with its title; also where it is off."""
+    return {
+        tag.casefold(): rule.title
+        for rule in listed(connection)
+        if rule.event in TAG_EVENTS
+        for tag in rule.conditions.tag
+    }
 
 
 def find(connection: Connection, slug: str, *, lock: bool = False) -> Rule | None:

@@ -116,7 +116,7 @@ def read(
             Wired("webhooks", "koji", None, known.koji),
         ],
         queue=Queue(waiting.due, waiting.delayed, waiting.running, alert_facts.oldest_wait(waiting)),
-        provision=provisions.known(values, known.now),
+        provision=provisions.known(values, known.now, settings),
         alert_address=alert_address.shown(settings, values),
     )
 

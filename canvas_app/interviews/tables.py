@@ -78,6 +78,9 @@ interviews = sa.Table(
     # The interview's own time, by which an older result is told from a newer one.
     sa.Column("result_at", UtcDateTime),
     sa.Column("attributes_written_at", UtcDateTime),
+    # The names under which they may stand on the contact, as {name: what it holds}, so that they can be
+    # emptied when others were chosen. Before 0004 they were written without it, under the names of then.
+    sa.Column("attribute_names", sa.JSON(none_as_null=True)),
     # Tags of ours that may be on the contact and on the conversation, as {tag id: name}, so that they can be
     # taken off when they are outdated.
     sa.Column("contact_tags", sa.JSON(none_as_null=True)),
@@ -160,6 +163,15 @@ sa.Index(
     interviews.c.created_at,
     sqlite_where=_by_rule,
     postgresql_where=_by_rule,
+)
+# What the newest results were about.
+_with_result = sa.text("result_at IS NOT NULL")
+sa.Index(
+    "ix_interviews_result_at",
+    interviews.c.workspace_id,
+    interviews.c.result_at,
+    sqlite_where=_with_result,
+    postgresql_where=_with_result,
 )
 # Of many studies the card offers those that were asked with last.
 sa.Index("ix_interviews_study", interviews.c.study, interviews.c.created_at)

@@ -25,13 +25,16 @@ from canvas_app.interviews import (
     deliveries,
     departures,
     limits,
+    options,
     outcomes,
     people,
     rulebook,
     rules,
     rulestore,
     studies,
+    themes,
     workspace,
+    written,
 )
 from canvas_app.interviews.decisions import Occasion
 from canvas_app.interviews.emptied import NOBODY
@@ -41,7 +44,7 @@ from canvas_app.interviews.people import Known
 from canvas_app.interviews.rulebook import Facts, No, Rule, RuleEvent
 from canvas_app.interviews.seen import Person
 from canvas_app.interviews.services import Services
-from canvas_app.interviews.tables import interviews, theme_tags
+from canvas_app.interviews.tables import interviews
 from canvas_app.interviews.workspace import Workspace
 from canvas_app.plaintext import one_line
 
@@ -250,10 +253,19 @@ def _our_own_doing(services: Services, event: Event, ours: Workspace) -> No | No
         if may_be_us and _closed_by_us(connection, event):
             return No("own_closing")
         if event.tags_added:
-            themes = frozenset(connection.execute(sa.select(theme_tags.c.slug)).scalars())
-            if all(rulebook.is_own_tag(name, themes) for name in event.tags_added):
+            ours_by_name = _own_tags(connection, services, event)
+            if all(rulebook.is_own_tag(name, ours_by_name) for name in event.tags_added):
                 return No("own_tag", ", ".join(event.tags_added))
     return None
+
+
+def _own_tags(connection: Connection, services: Services, event: Event) -> frozenset[str]:
+    """Names, in lower case, of the tags that we put on by ourselves: now, and as they were called then."""
+    chosen = options.read(connection, services.settings)
+    now = {tag.casefold() for tag in chosen.tags.values() if tag is not None}
+    now |= {f"koji_{slug}" for slug in themes.allowed(connection)}
+    then = written.tags_put_on(connection, event.workspace_id, event.contact_ids, event.conversation_id)
+    return frozenset(now | then)
 
 
 def _closed_by_us(connection: Connection, event: Event) -> bool:
@@ -292,8 +304,9 @@ def _against_all(services: Services, occasion: Occasion, heard_at: datetime, lon
             now=now,
             open_days=services.settings.open_days,
         )
+        days = options.read(connection, services.settings).ask_again_days
     return rulebook.against_age(heard_at, now) or rulebook.against_history(
-        found, sent_at=heard_at + longest, ask_again_days=services.settings.ask_again_days
+        found, sent_at=heard_at + longest, ask_again_days=days
     )
 
 
@@ -333,7 +346,7 @@ def _ask(services: Services, scene: _Scene, rule: Rule) -> No | None:
                 open_days=settings.open_days,
             ),
             sent_at=sent_at,
-            ask_again_days=settings.ask_again_days,
+            ask_again_days=options.read(connection, settings).ask_again_days,
         )
         if no is not None:
             raise _Refused(no)

@@ -7,12 +7,14 @@ an AI wrote. The templates escape all of it, and it is cut to a length that a pe
 from __future__ import annotations
 
 import functools
+from collections.abc import Collection
 from dataclasses import replace
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from canvas_app.interviews import words
+from canvas_app.interviews.options import PARTS, Part
 from canvas_app.interviews.words import Words
 from canvas_app.koji.results import KojiResult
 from canvas_app.plaintext import one_line
@@ -54,18 +56,27 @@ def invitation_preview(
     return tuple(text for text in paragraphs if text)
 
 
-def note(result: KojiResult, *, study_name: str, transcript_url: str | None, reference: str) -> str:
-    """The note as HTML. ``reference`` is what it is found by when it is not known whether it was posted."""
+def note(
+    result: KojiResult,
+    *,
+    study_name: str,
+    transcript_url: str | None,
+    reference: str,
+    parts: Collection[Part] = PARTS,
+) -> str:
+    """The note as HTML. ``reference`` is what it is found by when it is not known whether it was posted, so
+    that it is there whatever the ``parts``."""
+    has = set(parts)
     return (
         _templates()
         .get_template("note.html")
         .render(
             study=one_line(study_name, 80),
-            top_theme=one_line(result.top_theme, _THEME_LENGTH),
-            sentiment=result.sentiment,
-            quality=number(result.quality),
-            themes=[one_line(theme, _THEME_LENGTH) for theme in result.themes[:3]],
-            transcript_url=transcript_url,
+            top_theme=one_line(result.top_theme, _THEME_LENGTH) if "top_theme" in has else None,
+            sentiment=result.sentiment if "sentiment" in has else None,
+            quality=number(result.quality) if "quality" in has else None,
+            themes=[one_line(theme, _THEME_LENGTH) for theme in result.themes[:3] if "themes" in has],
+            transcript_url=transcript_url if "transcript" in has else None,
             reference=reference,
         )
     )

@@ -6,11 +6,9 @@ Attributes and tags may be repeated; the note may not, see :mod:`canvas_app.inte
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
-from typing import TypeVar
-
-import sqlalchemy as sa
+from typing import Final, TypeVar
 
 from canvas_app import http_outcomes, log, store
 from canvas_app.errors import (
@@ -27,16 +25,19 @@ from canvas_app.interviews import (
     erase,
     ledger,
     once,
+    options,
     outcomes,
     rules,
+    themes,
     wording,
     workspace,
+    written,
 )
 from canvas_app.interviews.ledger import Interview, result_of
+from canvas_app.interviews.options import Field, Options
 from canvas_app.interviews.outcomes import Outcome
 from canvas_app.interviews.services import Services
 from canvas_app.interviews.states import HAS_RESULT, STATES
-from canvas_app.interviews.tables import theme_tags
 from canvas_app.koji import links as koji_links
 from canvas_app.koji.results import KojiResult
 from canvas_app.plaintext import one_line
@@ -45,14 +46,14 @@ logger = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
-# https://www.koji.so/docs/intercom-research-integration names them; the types are those of Intercom's
+# The types are those of Intercom's
 # https://developers.intercom.com/docs/references/rest-api/api.intercom.io/data-attributes/createdataattribute
-ATTRIBUTES: contact_attributes.Wanted = {
-    "last_interview_at": ("datetime", "When the contact answered their newest Koji interview."),
-    "last_interview_sentiment": ("string", "Sentiment of the newest Koji interview."),
-    "last_interview_top_theme": ("string", "Top theme of the newest Koji interview."),
-    "last_interview_quality": ("float", "Koji's quality score of the newest interview, 1 to 5."),
-    "last_interview_url": ("string", "Transcript of the newest interview, at Koji."),
+_ATTRIBUTES: Final[Mapping[Field, tuple[str, str]]] = {
+    "at": ("datetime", "When the contact answered their newest Koji interview."),
+    "sentiment": ("string", "Sentiment of the newest Koji interview."),
+    "top_theme": ("string", "Top theme of the newest Koji interview."),
+    "quality": ("float", "Koji's quality score of the newest interview, 1 to 5."),
+    "url": ("string", "Transcript of the newest interview, at Koji."),
 }
 # How a note may have ended that the rep should know of, although nothing more is to be done.
 NOTE_UNKNOWN = "note_unknown"
@@ -61,25 +62,40 @@ REMARKS = frozenset({NOTE_UNKNOWN, CONVERSATION_GONE})
 
 
 def write_attributes(services: Services, interview_id: str) -> Outcome:
-    """Set the contact's attributes, unless a newer interview has set them."""
-    interview = _load(services, interview_id)
+    """Set the contact's attributes, unless a newer interview has set them.
+
+    What stands under a name that was chosen before is emptied: nothing would keep it true any more.
+    """
+    interview, chosen = _load(services, interview_id)
     if interview is None:
         return outcomes.stop("nothing_to_write")
     values = attributes(result_of(interview), interview, _transcript_url(services, interview))
+    named = {chosen.attributes[name]: value for name, value in values.items()}
+    names: dict[str, str] = {chosen.attributes[name]: name for name in values}
 
     def put_unless_newer(contact_id: str) -> bool:
         # Asked for each contact: the one that this one was merged into has interviews of its own.
+        theirs = replace(interview, contact_id=contact_id)
         with store.reading(services.engine) as connection:
-            if ledger.newer_result_exists(connection, replace(interview, contact_id=contact_id)):
+            if written.newer_result_exists(connection, theirs):
                 return False
+            before = written.attribute_names(connection, theirs)
         first = once.begin(services.engine, interview_id, "attributes")
+        # Before the call, whose outcome may never be known: what may be there is to be emptied one day.
+        own = before.get(interview_id, {})
+        _remember(services, interview, attribute_names={**own, **names})
+        outdated = _outdated(before, chosen) - set(named)
         try:
-            contact_attributes.put(services.intercom, contact_id, values, ATTRIBUTES)
+            contact_attributes.put(services.intercom, contact_id, named, wanted_attributes(chosen))
+            for name in sorted(outdated):
+                contact_attributes.empty(services.intercom, contact_id, name)
         except (PermanentError, CredentialsError, LaterError) as error:
             surely_not = not isinstance(error, LaterError) or error.reason in http_outcomes.PUT_OFF
             if first and surely_not:
                 once.was_not_made(services.engine, interview_id, "attributes")
             raise
+        if outdated:
+            _forget_names(services, {**before, interview_id: {**own, **names}}, outdated)
         return True
 
     try:
@@ -96,7 +112,7 @@ def write_attributes(services: Services, interview_id: str) -> Outcome:
 
 def write_note(services: Services, interview_id: str) -> Outcome:
     """Leave the note on the conversation that the interview came from, once."""
-    interview = _load(services, interview_id)
+    interview, chosen = _load(services, interview_id)
     if interview is None:
         return outcomes.stop("nothing_to_write")
     try:
@@ -111,6 +127,7 @@ def write_note(services: Services, interview_id: str) -> Outcome:
         study_name=services.study(interview.study).name,
         transcript_url=_transcript_url(services, interview),
         reference=reference,
+        parts=chosen.note,
     )
     try:
         admin_id = _author(services, interview)
@@ -143,19 +160,19 @@ def write_note(services: Services, interview_id: str) -> Outcome:
 
 def write_tags(services: Services, interview_id: str) -> Outcome:
     """Tag the conversation and, where that is wanted, the contact; take our own outdated tags off first."""
-    interview = _load(services, interview_id)
+    interview, chosen = _load(services, interview_id)
     if interview is None:
         return outcomes.stop("nothing_to_write")
     with store.reading(services.engine) as connection:
-        allowed = set(connection.execute(sa.select(theme_tags.c.slug)).scalars())
-        newer = ledger.newer_tags_exist(connection, interview)
-        outdated = ledger.earlier_contact_tags(connection, interview)
+        allowed = themes.allowed(connection)
+        newer = written.newer_tags_exist(connection, interview)
+        outdated = written.earlier_contact_tags(connection, interview)
     # A result may be corrected after it was written.
     own = interview.contact_tags or {}
     outdated[interview.id] = own
     # What an older version has put on the conversation it has put on the contact, too.
     own_here = own if interview.conversation_tags is None else interview.conversation_tags
-    names = rules.tags_for(result_of(interview), allowed_themes=allowed)
+    names = rules.tags_for(result_of(interview), sentiment_tags=chosen.tags, allowed_themes=allowed)
     failed: Outcome | None = None
     try:
         admin_id = _author(services, interview)
@@ -183,32 +200,40 @@ def write_tags(services: Services, interview_id: str) -> Outcome:
     return failed or outcomes.done()
 
 
+def wanted_attributes(chosen: Options) -> contact_attributes.Wanted:
+    """Type and description of each attribute, under its chosen name."""
+    return {chosen.attributes[name]: wanted for name, wanted in _ATTRIBUTES.items()}
+
+
 def attributes(
     result: KojiResult, interview: Interview, transcript_url: str | None
-) -> dict[str, str | int | float | bool | None]:
-    """The attributes as Intercom takes them. What is not known is left out, so that it overwrites nothing."""
+) -> dict[Field, str | int | float | bool | None]:
+    """The values as Intercom takes them, by what they are. What is not known is left out, so that it
+    overwrites nothing."""
     moment = interview.result_at
     url = (
         transcript_url if transcript_url and len(transcript_url) <= contact_attributes.LONGEST_VALUE else None
     )
-    values: dict[str, str | int | float | bool | None] = {
-        "last_interview_at": int(moment.timestamp()) if moment else None,
-        "last_interview_sentiment": result.sentiment,
-        "last_interview_top_theme": one_line(result.top_theme, contact_attributes.LONGEST_VALUE) or None,
-        "last_interview_quality": result.quality,
-        "last_interview_url": url,
+    values: dict[Field, str | int | float | bool | None] = {
+        "at": int(moment.timestamp()) if moment else None,
+        "sentiment": result.sentiment,
+        "top_theme": one_line(result.top_theme, contact_attributes.LONGEST_VALUE) or None,
+        "quality": result.quality,
+        "url": url,
     }
     return {name: value for name, value in values.items() if value is not None}
 
 
-def _load(services: Services, interview_id: str) -> Interview | None:
+def _load(services: Services, interview_id: str) -> tuple[Interview | None, Options]:
+    """The interview if it is (still) to be written, and what operators have chosen by now."""
     with store.reading(services.engine) as connection:
         interview = ledger.get(connection, interview_id)
+        chosen = options.read(connection, services.settings)
     # An interview that is written back is written again when its result is delivered anew and more complete;
     # not one whose personal data was removed, which is about nobody.
     if interview is None or interview.state not in ("analysed", "written_back"):
-        return None
-    return interview if interview.purged_at is None else None
+        return None, chosen
+    return (interview if interview.purged_at is None else None), chosen
 
 
 def _author(services: Services, interview: Interview) -> str:
@@ -265,10 +290,24 @@ def _tag_contact(
         services.intercom.tag_contact(contact_id, tag_id)
 
 
-def _remember(services: Services, interview: Interview, **tags: dict[str, str]) -> None:
+def _outdated(before: Mapping[str, Mapping[str, str]], chosen: Options) -> set[str]:
+    """Names under which something stands that has another name by now."""
+    current = {name: what for what, name in chosen.attributes.items()}
+    return {name for names in before.values() for name, what in names.items() if current.get(name) != what}
+
+
+def _forget_names(services: Services, names: Mapping[str, Mapping[str, str]], emptied: set[str]) -> None:
     with store.writing(services.engine) as connection:
-        # Whatever it has turned out to be meanwhile: the tags are there, or may be.
-        ledger.change(connection, interview.id, only_from=STATES, **tags)
+        for id_, there in names.items():
+            left = {name: what for name, what in there.items() if name not in emptied}
+            if left != there:
+                ledger.change(connection, id_, only_from=STATES, attribute_names=left)
+
+
+def _remember(services: Services, interview: Interview, **there: dict[str, str]) -> None:
+    with store.writing(services.engine) as connection:
+        # Whatever it has turned out to be meanwhile: they are there, or may be.
+        ledger.change(connection, interview.id, only_from=STATES, **there)
 
 
 def _remember_tags(

@@ -154,9 +154,20 @@ def _generated_columns() -> None:
         ("quality", "FLOAT", of_result["quality"]),
     ):
         op.execute(f"ALTER TABLE interviews ADD COLUMN {name} {kind} GENERATED ALWAYS AS ({made_of}) {kept}")
+    op.add_column("interviews", sa.Column("attribute_names", sa.JSON(none_as_null=True), nullable=True))
+    dated = sa.text("result_at IS NOT NULL")
+    op.create_index(
+        "ix_interviews_result_at",
+        "interviews",
+        ["workspace_id", "result_at"],
+        sqlite_where=dated,
+        postgresql_where=dated,
+    )
 
 
 def downgrade() -> None:
+    op.drop_index("ix_interviews_result_at", "interviews")
+    op.drop_column("interviews", "attribute_names")
     op.drop_column("gates", "succeeded_at")
     op.drop_index("ix_interviews_answers", "interviews")
     op.drop_index("ix_interviews_funnel", "interviews")

@@ -10,6 +10,7 @@ from canvas_app.canvas.card_states import (
     Completed,
     ConfirmSend,
     ConfirmWithdraw,
+    Console,
     Ended,
     Failed,
     NoContact,
@@ -216,6 +217,10 @@ EXAMPLES: dict[str, CardState] = {
     "confirm withdrawing": ConfirmWithdraw(
         asked_by="Sam Okafor", sent_at=NOON, opened_at=EVENING, token="t-4"
     ),
+    "console": Console(url="https://app.example.com/console/sign-in?token=WzEsMl0.aR"),
+    "no console": Console(
+        url=None, text="This app is not connected to this workspace, or does not know it yet."
+    ),
     "not set up": NotSetUp(
         missing=(
             "SECRET_KEY",
@@ -317,6 +322,8 @@ HOSTILE: dict[str, CardState] = {
         preview=(), contact_name=NOTHING, asked_by=NOTHING, asked_at=NOON, replaces=True, token=""
     ),
     "confirm withdrawing": ConfirmWithdraw(asked_by=LONG, sent_at=NOON, opened_at=NOON, token="t"),
+    "console": Console(url="https://sam@app.example.com/console/sign-in?token=x", text=LONG),
+    "no console": Console(url=None, text=NOTHING),
     "not set up": NotSetUp(missing=(LONG,) * 300),
     "not set up, nothing named": NotSetUp(missing=(NOTHING,)),
     "no contact": NoContact(),

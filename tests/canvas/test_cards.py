@@ -9,12 +9,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from canvas_app.canvas import cards
+from canvas_app.canvas import cards, ids
 from canvas_app.canvas.card_states import (
     AskedRecently,
     CardState,
     ConfirmSend,
     ConfirmWithdraw,
+    Console,
     Failed,
     NoContact,
     NoConversation,
@@ -49,14 +50,23 @@ MAX_HEIGHT = 400
 # No first card, and the whole message is to be seen on it.
 MAX_CONFIRM_HEIGHT = 500
 # Cards that only a tap leads to, or that are drawn where nothing of a pause is known.
-NOT_FIRST = (AskedRecently, ConfirmSend, ConfirmWithdraw, NotSetUp, NoContact, NoConversation, Problem)
+NOT_FIRST = (
+    AskedRecently,
+    ConfirmSend,
+    ConfirmWithdraw,
+    Console,
+    NotSetUp,
+    NoContact,
+    NoConversation,
+    Problem,
+)
 ALL = {**EXAMPLES, **{f"hostile {name}": state for name, state in HOSTILE.items()}}
 
 every_state = pytest.mark.parametrize("state", ALL.values(), ids=ALL.keys())
 
 
-def drawn(name: str, **kwargs: str) -> Canvas:
-    return draw(ALL[name], zone=BERLIN, **kwargs)
+def drawn(name: str, *, elsewhere: str | None = None, notice: str | None = None) -> Canvas:
+    return draw(ALL[name], zone=BERLIN, elsewhere=elsewhere, notice=notice)
 
 
 def shown(canvas: Canvas) -> list[str]:
@@ -90,16 +100,16 @@ class TestEveryState:
     @every_state
     def test_has_a_way_on(self, state: CardState) -> None:
         ways = [button for button in buttons(draw(state, zone=BERLIN)).values() if not button.disabled]
-        assert cards.ACTIONS & {way.id for way in ways if way.action.type == "submit"}
+        assert ids.ACTIONS & {way.id for way in ways if way.action.type == "submit"}
 
     def test_every_action_is_on_some_card_and_every_button_is_an_action(self) -> None:
         on_cards = {
             button.id
             for state in ALL.values()
-            for button in buttons(draw(state, zone=BERLIN)).values()
+            for button in buttons(draw(state, zone=BERLIN, settings=True)).values()
             if button.action.type == "submit"
         }
-        assert on_cards == cards.ACTIONS
+        assert on_cards == ids.ACTIONS
 
     @every_state
     def test_keeps_the_reviewers_rules(self, state: CardState) -> None:
@@ -113,7 +123,7 @@ class TestEveryState:
     def test_is_not_too_tall(self, state: CardState, elsewhere: str | None) -> None:
         zone = ZoneInfo("America/Argentina/Buenos_Aires")  # Its "UTC-03" is longer than most abbreviations.
         height = MAX_CONFIRM_HEIGHT if isinstance(state, ConfirmSend) else MAX_HEIGHT
-        assert estimated_height(draw(state, zone=zone, elsewhere=elsewhere)) < height
+        assert estimated_height(draw(state, zone=zone, elsewhere=elsewhere, settings=True)) < height
 
     @every_state
     @pytest.mark.parametrize("notice", [NOTICE, LONG])
@@ -131,7 +141,7 @@ class TestEveryState:
         if isinstance(state, NOT_FIRST) or (elsewhere and here_alone):
             return
         zone = ZoneInfo("America/Argentina/Buenos_Aires")
-        canvas = draw(state, zone=zone, elsewhere=elsewhere, notice=NOTICE)
+        canvas = draw(state, zone=zone, elsewhere=elsewhere, notice=NOTICE, settings=True)
         assert estimated_height(canvas) < MAX_HEIGHT
 
     @every_state
@@ -412,6 +422,42 @@ class TestConfirm:
         assert any("They may be answering it now." in text for text in shown(canvas))
         assert list(buttons(canvas)) == ["confirm_withdraw", "back"]
         assert canvas.stored_data == {"token": "t-4"}
+
+
+class TestConsole:
+    def test_is_a_small_last_button_of_every_first_card(self) -> None:
+        for name, state in EXAMPLES.items():
+            if isinstance(state, (AskedRecently, ConfirmSend, ConfirmWithdraw, Console)):
+                continue
+            last = draw(state, zone=BERLIN, settings=True).components[-1]
+            assert isinstance(last, Button), name
+            assert (last.id, last.label, last.style) == ("settings", "Settings", "link"), name
+            assert "settings" not in buttons(draw(state, zone=BERLIN)), name
+
+    def test_gives_way_where_a_line_above_takes_its_room(self) -> None:
+        state = EXAMPLES["result, given up writing"]
+        assert "settings" not in buttons(draw(state, zone=BERLIN, notice=NOTICE, settings=True))
+        for short in (EXAMPLES["completed"], EXAMPLES["ready"]):
+            assert "settings" in buttons(draw(short, zone=BERLIN, notice=NOTICE, settings=True))
+
+    def test_is_never_on_a_card_that_asks_something(self) -> None:
+        for name in ("asked recently", "confirm sending", "confirm withdrawing", "console"):
+            assert "settings" not in buttons(draw(EXAMPLES[name], zone=BERLIN, settings=True))
+
+    def test_the_link_is_a_button_that_opens_it_and_there_is_a_way_back(self) -> None:
+        canvas = drawn("console")
+        assert list(buttons(canvas)) == ["open_console", "back"]
+        action = buttons(canvas)["open_console"].action
+        assert isinstance(action, UrlAction)
+        assert action.url == "https://app.example.com/console/sign-in?token=WzEsMl0.aR"
+        assert "once, and for ten minutes" in " ".join(shown(canvas))
+        assert canvas.stored_data == {}
+
+    @pytest.mark.parametrize("name", ["no console", "hostile console", "hostile no console"])
+    def test_says_so_where_there_is_none(self, name: str) -> None:
+        canvas = drawn(name)
+        assert list(buttons(canvas)) == ["back"]
+        assert "cannot be opened from here" in " ".join(shown(canvas))
 
 
 class TestOtherStates:

@@ -34,7 +34,7 @@ SENT = ASKED + timedelta(minutes=2)
 OPENED = ASKED + timedelta(minutes=3)
 ANSWERED = ASKED + timedelta(minutes=4)
 OPEN = timedelta(days=10)
-SETTINGS = full_settings("sqlite:///x.db", min_quality=3.5, open_days=10)
+SETTINGS = full_settings("sqlite:///x.db", open_days=10)
 RESULT = {
     "identity": "named",
     "sentiment": "negative",
@@ -69,7 +69,7 @@ def interview(state: str, **changes: Any) -> Interview:
 
 
 def state_of(row: Interview, *, worker_alive: bool = True, settings: Settings = SETTINGS) -> CardState:
-    return states.of_interview(row, worker_alive=worker_alive, settings=settings)
+    return states.of_interview(row, worker_alive=worker_alive, settings=settings, min_quality=3.5)
 
 
 @pytest.mark.parametrize(
@@ -151,7 +151,9 @@ def test_every_state_can_be_drawn(state: str, result: dict[str, Any] | None) -> 
 def test_what_can_be_done_about_it_depends_on_whose_conversation_it_is() -> None:
     def state(name: str, *, here: bool) -> CardState:
         row = interview(name, sent_at=SENT)
-        return states.of_interview(row, worker_alive=True, settings=SETTINGS, here=here, token="t")
+        return states.of_interview(
+            row, worker_alive=True, settings=SETTINGS, min_quality=3.5, here=here, token="t"
+        )
 
     assert state("unknown", here=True) == OutcomeUnknown(SINCE, token="t")
     assert state("unknown", here=False) == OutcomeUnknown(SINCE, elsewhere=True)

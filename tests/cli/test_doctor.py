@@ -14,7 +14,7 @@ import sqlalchemy as sa
 
 from canvas_app import leases, store
 from canvas_app.engine import Jobs
-from canvas_app.interviews import ledger, links, studies
+from canvas_app.interviews import ledger, links, options, studies
 from canvas_app.interviews.ledger import Interview
 from canvas_app.interviews.states import STATES
 from canvas_app.interviews.tables import deliveries, imported_links
@@ -67,6 +67,28 @@ def test_all_is_well(terminal: Terminal) -> None:
     ):
         assert words in answer.output
     assert "planted" not in answer.output
+
+
+def test_it_looks_for_the_names_that_operators_have_chosen(terminal: Terminal) -> None:
+    chosen = {"attributes": {"url": "Interview transcript"}, "tags": {"mixed": "Call them"}}
+    with store.writing(terminal.engine) as connection:
+        options.write(connection, options.WRITE_BACK, chosen)
+    healthy(terminal)
+    answer = run("doctor")
+    assert "MISSING  The attribute Interview transcript is not there yet." in answer.output
+    assert "Call them" in answer.output
+    assert "koji_mixed_sentiment" not in answer.output
+
+
+@pytest.mark.parametrize(("days", "told"), [(365, False), (366, True)])
+def test_a_frequency_cap_that_is_longer_than_the_memory_is_told(
+    terminal: Terminal, days: int, told: bool
+) -> None:
+    leases.take(terminal.engine)
+    with store.writing(terminal.engine) as connection:
+        options.write(connection, options.WRITE_BACK, {"ask_again_days": days})
+    answer = run("doctor", "--offline")
+    assert (f"nobody again within {days} days" in answer.output) is told
 
 
 def test_offline_it_calls_nobody(terminal: Terminal) -> None:

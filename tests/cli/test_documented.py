@@ -13,7 +13,7 @@ from flask.cli import FlaskGroup
 
 from canvas_app import cli, create_app, gates, store
 from canvas_app.cli import common
-from canvas_app.interviews import provisions, readymade, rulefile, studies
+from canvas_app.interviews import options, provisions, readymade, rulefile, studies
 from canvas_app.interviews.tables import interviews, workspaces
 from canvas_app.settings import Study
 from tests.cli.conftest import SETTINGS, Terminal
@@ -22,11 +22,12 @@ from tests.cli.test_doctor import healthy
 from tests.interviews.asks import write
 from tests.support import shown
 from tests.support.shown import Command
-from tests.support.world import INTERCOM, WORKSPACE
+from tests.support.world import INTERCOM, WORKSPACE, full_settings
 
 IDS = {"interview": "3f0c1a52c2b94c8fb5b0a6c6d6f5b9a1", "contact": "5ba682d23d7cf92bef87bfd4"}
 
 
+WANTED_TAGS = provisions.tags(options.defaults(full_settings("sqlite:///x.db")))
 # To "Are you sure?", or to the questions for a key and for a secret.
 ANSWERS = "y\nplanted-answer\n"
 
@@ -42,7 +43,7 @@ def ready(terminal: Terminal, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
     Path("contact-ids.txt").write_text("c1\n")
     Path("links.csv").write_text("external_id,link\nc1,https://koji.so/i/1\n")
     healthy(terminal, "tags", "contacts", "conversations")
-    terminal.tags(**{"Beta users": "71"} | {name: name for name in provisions.WANTED_TAGS})
+    terminal.tags(**{"Beta users": "71"} | {name: name for name in WANTED_TAGS})
     outside = terminal.outside
     outside.get(f"{INTERCOM}/contacts/c1", json=contact(1))
     outside.post(f"{INTERCOM}/contacts/search", json={"data": [contact(1)], "total_count": 1})

@@ -7,9 +7,14 @@ from typing import Any, cast
 
 import pytest
 
-from canvas_app.interviews import provisions
+from canvas_app import store
+from canvas_app.interviews import options, provisions
 from tests.cli.conftest import Terminal, run
-from tests.support.world import INTERCOM, PUBLIC_URL, WORKSPACE
+from tests.support.world import INTERCOM, PUBLIC_URL, WORKSPACE, full_settings
+
+BY_DEFAULT = options.defaults(full_settings("sqlite:///x.db"))
+WANTED_ATTRIBUTES = provisions.attributes(BY_DEFAULT)
+WANTED_TAGS = provisions.tags(BY_DEFAULT)
 
 
 def attributes(**changes: dict[str, Any] | None) -> dict[str, Any]:
@@ -17,7 +22,7 @@ def attributes(**changes: dict[str, Any] | None) -> dict[str, Any]:
     told = {"datetime": "date"}
     ours: dict[str, Any] = {
         name: {"name": name, "data_type": told.get(data_type, data_type), "model": "contact", "custom": True}
-        for name, (data_type, _) in provisions.WANTED_ATTRIBUTES.items()
+        for name, (data_type, _) in WANTED_ATTRIBUTES.items()
     }
     for name, change in changes.items():
         if change is None:
@@ -43,7 +48,7 @@ def ready(terminal: Terminal, **changes: dict[str, Any] | None) -> None:
 
 
 def test_a_new_workspace_gets_everything_with_the_right_types(terminal: Terminal) -> None:
-    ready(terminal, **dict.fromkeys(provisions.WANTED_ATTRIBUTES))
+    ready(terminal, **dict.fromkeys(WANTED_ATTRIBUTES))
     terminal.tags()
     answer = run("setup")
     assert answer.exit_code == 0, answer.output
@@ -58,19 +63,36 @@ def test_a_new_workspace_gets_everything_with_the_right_types(terminal: Terminal
         "koji_interview_ready_at": "datetime",
     }
     assert all(item["description"] and item["model"] == "contact" for item in made.values())
-    assert [item["name"] for item in created(terminal, "/tags")] == list(provisions.WANTED_TAGS)
-    assert answer.output.count("created  ") == len(provisions.WANTED_ATTRIBUTES) + len(provisions.WANTED_TAGS)
+    assert [item["name"] for item in created(terminal, "/tags")] == list(WANTED_TAGS)
+    assert answer.output.count("created  ") == len(WANTED_ATTRIBUTES) + len(WANTED_TAGS)
 
 
 def test_again_it_changes_nothing_and_says_what_is_there(terminal: Terminal) -> None:
     ready(terminal)
-    terminal.tags(**{name.upper(): str(number) for number, name in enumerate(provisions.WANTED_TAGS)})
+    terminal.tags(**{name.upper(): str(number) for number, name in enumerate(WANTED_TAGS)})
     answer = run("setup")
     assert answer.exit_code == 0, answer.output
     assert created(terminal, "/data_attributes") == created(terminal, "/tags") == []
     assert "created  " not in answer.output
     assert "ok    attribute koji_interview_ready_at (datetime)" in answer.output
     assert "ok    tag koji_do_not_ask" in answer.output
+
+
+def test_what_operators_have_chosen_is_made_by_its_chosen_name(terminal: Terminal) -> None:
+    chosen = {
+        "attributes": {"sentiment": "Interview mood"},
+        "tags": {"negative": "Call them", "mixed": "Call them", "neutral": None},
+    }
+    with store.writing(terminal.engine) as connection:
+        options.write(connection, options.WRITE_BACK, chosen)
+    ready(terminal)
+    terminal.tags(koji_do_not_ask="1", **{"CALL THEM": "2"})
+    answer = run("setup")
+    assert answer.exit_code == 0, answer.output
+    assert [item["name"] for item in created(terminal, "/data_attributes")] == ["Interview mood"]
+    assert [item["name"] for item in created(terminal, "/tags")] == ["koji_positive_sentiment"]
+    assert "ok    tag Call them" in answer.output
+    assert "last_interview_sentiment" not in answer.output
 
 
 def test_what_is_archived_or_of_another_type_is_told_with_what_to_do(terminal: Terminal) -> None:
@@ -111,7 +133,7 @@ def test_a_permission_that_is_missing_for_the_one_does_not_keep_the_other_from_b
     assert answer.exit_code == 1
     assert "WRONG  The attributes cannot be set up." in answer.output
     assert "Give the app the permission" in answer.output
-    assert len(created(terminal, "/tags")) == len(provisions.WANTED_TAGS)
+    assert len(created(terminal, "/tags")) == len(WANTED_TAGS)
 
 
 @pytest.mark.parametrize(("status", "words"), [(401, "INTERCOM_ACCESS_TOKEN"), (503, "try again")])

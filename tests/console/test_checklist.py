@@ -9,11 +9,13 @@ from typing import Any
 from canvas_app.console import checklist
 from canvas_app.console.checklist import Item
 from canvas_app.health import Part
-from canvas_app.interviews.provisions import WANTED_ATTRIBUTES, Provision
+from canvas_app.interviews import options, provisions
+from canvas_app.interviews.provisions import Provision
 from canvas_app.interviews.standing import Queue, Standing, Wired
 
 NOW = datetime(2026, 11, 26, 12, 0, tzinfo=UTC)
-MADE = Provision(NOW, dict.fromkeys(WANTED_ATTRIBUTES, "there"), tags=True, problem=None, waiting=False)
+WANTED = provisions.attributes(options.Options(min_quality=3, ask_again_days=30))
+MADE = Provision(NOW, dict.fromkeys(WANTED, "there"), tags=True, problem=None, waiting=False, wanted=WANTED)
 READY = Standing(
     now=NOW,
     workspace_id="ws1",
@@ -94,7 +96,7 @@ def test_an_attribute_that_a_newer_version_needs_can_be_made() -> None:
 
 
 def test_what_is_in_the_way_says_what_to_do() -> None:
-    ours = dict.fromkeys(WANTED_ATTRIBUTES, "there")
+    ours = dict.fromkeys(WANTED, "there")
     archived, other = provision(
         attributes=ours | {"last_interview_url": "archived", "last_interview_quality": "other_type"}
     )

@@ -15,7 +15,7 @@ from sqlalchemy.engine import Engine
 from canvas_app import leases, notices, store
 from canvas_app.errors import CredentialsError
 from canvas_app.gates import DatabaseGate
-from canvas_app.interviews import alarms, alert_address, alert_facts, provisions
+from canvas_app.interviews import alarms, alert_address, alert_facts, options, provisions
 from canvas_app.interviews.alerts import Alert
 from canvas_app.interviews.operators import Teammate
 from canvas_app.interviews.tables import audit, interviews
@@ -203,7 +203,7 @@ class TestSetUp:
         world.outside.post(f"{INTERCOM}/data_attributes", json={"type": "data_attribute"})
         world.outside.post(f"{INTERCOM}/tags", json={"type": "tag", "id": "1", "name": "any"})
         assert world.run_jobs() == ["set_up"]
-        assert len(world.calls("POST", "/tags")) == len(provisions.WANTED_TAGS)
+        assert len(world.calls("POST", "/tags")) == len(provisions.tags(options.defaults(world.settings)))
         assert "Attributes and tags in Intercom are there" in operator.text()
         assert [what for what, *_ in entries(world)] == ["set_up_asked"]
 

@@ -253,23 +253,3 @@ def test_only_the_interview_of_the_same_contact_expires(engine: Engine) -> None:
     with store.writing(engine) as connection:
         ledger.expire(connection, open_days=OPEN_DAYS, now=NOW, ask=make_ask())
     assert [read(engine, row.id).state for row in others] == ["sent", "sent"]
-
-
-@pytest.mark.parametrize(
-    ("other", "expected"),
-    [
-        ({"result_at": NOW + DAY, "attributes_written_at": NOW}, True),
-        ({"result_at": NOW + DAY, "attributes_written_at": None}, False),
-        ({"result_at": NOW - DAY, "attributes_written_at": NOW}, False),
-        ({"result_at": NOW, "attributes_written_at": NOW}, False),
-        ({"result_at": NOW + DAY, "attributes_written_at": NOW, "contact_id": "contact2"}, False),
-        ({"result_at": NOW + DAY, "attributes_written_at": NOW, "workspace_id": "ws2"}, False),
-    ],
-)
-def test_only_a_newer_result_of_the_same_contact_that_is_written_counts(
-    engine: Engine, other: dict[str, Any], expected: bool
-) -> None:
-    row = write(engine, state="analysed", result_at=NOW)
-    write(engine, state="written_back", **other)
-    with store.reading(engine) as connection:
-        assert ledger.newer_result_exists(connection, row) is expected

@@ -9,7 +9,7 @@ import pytest
 
 from canvas_app import store
 from canvas_app.interviews import options, provisions
-from canvas_app.interviews.provisions import WANTED_ATTRIBUTES, WANTED_TAGS, Provision
+from canvas_app.interviews.provisions import Provision
 from tests.cli.test_setup import attributes
 from tests.support.world import INTERCOM, World
 
@@ -22,13 +22,13 @@ def ready(world: World, **changes: dict[str, Any] | None) -> None:
 
 def ask(world: World) -> bool:
     with store.writing(world.engine) as connection:
-        return provisions.ask(connection, world.services.jobs)
+        return provisions.ask(connection, world.services.jobs, world.settings)
 
 
 def known(world: World) -> Provision:
     with store.reading(world.engine) as connection:
         values = {name: options.raw(connection, name) for name in provisions.OPTIONS}
-        return provisions.known(values, store.now(connection))
+        return provisions.known(values, store.now(connection), world.settings)
 
 
 def test_before_anybody_has_asked_nothing_is_known(world: World) -> None:
@@ -43,10 +43,12 @@ def test_a_worker_makes_what_is_missing(world: World) -> None:
     assert world.run_jobs() == ["set_up"]
     made = [body["name"] for body in world.calls("POST", "/data_attributes")]
     assert made == ["last_interview_quality", "koji_interview_url"]
-    assert [body["name"] for body in world.calls("POST", "/tags")] == list(WANTED_TAGS)
+    assert [body["name"] for body in world.calls("POST", "/tags")] == list(
+        provisions.tags(options.defaults(world.settings))
+    )
     found = known(world)
     assert found.complete
-    assert found.attributes == dict.fromkeys(WANTED_ATTRIBUTES, "there")
+    assert found.attributes == dict.fromkeys(provisions.attributes(options.defaults(world.settings)), "there")
     assert not found.waiting
 
 

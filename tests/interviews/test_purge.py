@@ -65,6 +65,7 @@ def test_an_old_interview_loses_whatever_leads_to_a_person(world: World) -> None
         "koji_interview_id",
         "koji_link",
         "written_as_id",
+        "attribute_names",
         "contact_tags",
         "conversation_tags",
     ):

@@ -183,7 +183,7 @@ def test_when_a_message_is_sent(delay: int, business_hours: bool, sent_at: datet
     ],
 )
 def test_our_own_tags_are_told_from_those_that_people_put_on(name: str, own: bool) -> None:
-    assert rulebook.is_own_tag(name, frozenset({"pricing"})) is own
+    assert rulebook.is_own_tag(name, frozenset({"koji_pricing"})) is own
 
 
 def test_what_is_left_out_is_asked_about_nothing() -> None:

@@ -8,6 +8,7 @@ from itertools import count
 import pytest
 
 from canvas_app.interviews import rules
+from canvas_app.interviews.options import SENTIMENT_TAGS
 from canvas_app.interviews.rules import Verdict
 from canvas_app.koji.results import KojiResult
 
@@ -169,14 +170,36 @@ def test_only_themes_of_the_allow_list_become_tags_and_each_once() -> None:
     result = FULL.model_copy(
         update={"sentiment": "mixed", "themes": ("Pricing friction", "pricing-friction", "SSO", "???")}
     )
-    assert rules.tags_for(result, allowed_themes={"pricing_friction", "exports", ""}) == [
+    assert rules.tags_for(
+        result, sentiment_tags=SENTIMENT_TAGS, allowed_themes={"pricing_friction", "exports", ""}
+    ) == [
         "koji_mixed_sentiment",
         "koji_pricing_friction",
     ]
 
 
 def test_a_result_without_a_sentiment_has_no_sentiment_tag() -> None:
-    assert rules.tags_for(FULL.model_copy(update={"sentiment": None}), allowed_themes=()) == []
+    assert (
+        rules.tags_for(
+            FULL.model_copy(update={"sentiment": None}), sentiment_tags=SENTIMENT_TAGS, allowed_themes=()
+        )
+        == []
+    )
+
+
+@pytest.mark.parametrize(
+    ("tag", "expected"),
+    [
+        ("Unhappy after interview", ["Unhappy after interview", "koji_exports"]),
+        (None, ["koji_exports"]),
+        # Intercom takes both for the same tag.
+        ("Koji_Exports", ["Koji_Exports"]),
+    ],
+)
+def test_a_sentiments_tag_is_the_one_that_was_chosen_or_none(tag: str | None, expected: list[str]) -> None:
+    result = KojiResult(sentiment="negative", themes=("Exports",))
+    chosen = {**SENTIMENT_TAGS, "negative": tag}
+    assert rules.tags_for(result, sentiment_tags=chosen, allowed_themes={"exports"}) == expected
 
 
 @pytest.mark.parametrize(("retry_after", "pause"), [(None, 600.0), (3.0, 30.0), (900.0, 900.0)])

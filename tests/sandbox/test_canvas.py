@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from sandbox.canvas import COMPONENTS, CanvasRefused, check_answer, check_component, rich
+from sandbox.canvas import COMPONENTS, CanvasRefused, check_answer, check_component
 from tests.sandbox.fake_app import EVERYTHING, OPTIONS, canvas
 
 BUTTON: dict[str, Any] = {"type": "button", "id": "b", "label": "Go", "action": {"type": "submit"}}
@@ -130,19 +130,3 @@ def test_all_problems_are_told_at_once() -> None:
     wrong = copy.deepcopy(BUTTON)
     del wrong["label"], wrong["action"]
     assert len(problems(canvas([wrong, {"type": "nope"}]))) == 3
-
-
-@pytest.mark.parametrize(
-    ("text", "runs"),
-    [
-        ("plain", [("plain", "plain", "")]),
-        ("a **b** c", [("plain", "a ", ""), ("bold", "b", ""), ("plain", " c", "")]),
-        ("*b*", [("bold", "b", "")]),
-        ("[x](https://e.com/?a=1)", [("link", "x", "https://e.com/?a=1")]),
-        ("[x](javascript:alert(1))", [("plain", "[x](javascript:alert(1))", "")]),
-        ("# no <b>heading</b>", [("plain", "# no <b>heading</b>", "")]),
-        ("", []),
-    ],
-)
-def test_text_knows_links_and_bold_only(text: str, runs: list[tuple[str, str, str]]) -> None:
-    assert rich(text) == runs

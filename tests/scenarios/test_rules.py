@@ -10,9 +10,10 @@ import pytest
 import sqlalchemy as sa
 
 from canvas_app import store
-from canvas_app.interviews import studies
+from canvas_app.interviews import options, studies
 from canvas_app.interviews.tables import decisions, deliveries, interviews, theme_tags
 from canvas_app.settings import Study
+from tests.interviews.asks import write
 from tests.interviews.test_delivering import HOME, intercom_takes_message
 from tests.support.events import (
     BOT,
@@ -542,6 +543,25 @@ def test_tags_that_we_put_on_are_not_reacted_to(sqlite_world: World, name: str) 
     with store.writing(world.engine) as connection:
         connection.execute(sa.insert(theme_tags).values(slug="pricing_friction"))
     happens(world, contact_tagged(name))
+    not_asked(world, "own_tag", "tagged")
+
+
+def test_a_tag_by_a_name_that_operators_have_chosen_is_our_own_too(sqlite_world: World) -> None:
+    world = sqlite_world
+    add_rule(world, "tagged", event="contact.tag.created", conditions={"tag": "Call them"})
+    all_is_well(world)
+    with store.writing(world.engine) as connection:
+        options.write(connection, options.WRITE_BACK, {"tags": {"negative": "Call Them"}})
+    happens(world, contact_tagged("Call them"))
+    not_asked(world, "own_tag", "tagged")
+
+
+def test_a_tag_that_we_have_put_on_stays_our_own_when_another_name_is_chosen(sqlite_world: World) -> None:
+    world = sqlite_world
+    add_rule(world, "tagged", event="contact.tag.created", conditions={"tag": "Call them"})
+    all_is_well(world)
+    write(world.engine, workspace_id=WORKSPACE, state="failed", contact_tags={"81": "Call them"})
+    happens(world, contact_tagged("Call them"))
     not_asked(world, "own_tag", "tagged")
 
 

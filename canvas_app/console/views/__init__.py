@@ -3,6 +3,25 @@
 from __future__ import annotations
 
 from canvas_app.console.door import blueprint
-from canvas_app.console.views import deliveries, interview_acts, interviews, overview, people, sign_in
+from canvas_app.console.views import (
+    card_preview,
+    deliveries,
+    interview_acts,
+    interviews,
+    overview,
+    people,
+    sign_in,
+    write_back,
+)
 
-__all__ = ["blueprint", "deliveries", "interview_acts", "interviews", "overview", "people", "sign_in"]
+__all__ = [
+    "blueprint",
+    "card_preview",
+    "deliveries",
+    "interview_acts",
+    "interviews",
+    "overview",
+    "people",
+    "sign_in",
+    "write_back",
+]

@@ -59,7 +59,7 @@ def overview() -> Response:
 def provide() -> BaseResponse:
     here = web.current()
     with store.writing(here.engine) as connection:
-        if provisions.ask(connection, here.jobs):
+        if provisions.ask(connection, here.jobs, here.settings):
             operators.note(connection, access.current().teammate, "set_up_asked")
     flash("A worker makes what is missing in Intercom. Load this page again in a moment.")
     return redirect(url_for("console.overview", _anchor="set-up"))
