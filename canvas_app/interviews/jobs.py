@@ -20,6 +20,8 @@ from canvas_app.interviews import (
     probing,
     purge,
     reconcile,
+    rehearsed,
+    rehearsing,
     reminders,
     triggers,
     workspace,
@@ -55,6 +57,7 @@ _RECONCILE: tuple[tuple[str, Callable[[Services], int]], ...] = (
     # New steps come last: a tick that a deploy interrupts goes on with those that it has begun with.
     ("revive_planned", reconcile.revive_planned),
     ("remind", reminders.enqueue_due),
+    ("forget_rehearsals", rehearsed.forget),
 )
 
 _PURGE: tuple[tuple[str, Callable[[Services], bool]], ...] = (
@@ -138,6 +141,16 @@ def clear_link(run_step: RunStep, services: Services, interview_id: str, attempt
     except Exception as error:  # noqa: BLE001 - a fault of ours is tried again, and given up as any other
         outcome = _our_fault("clear_link", error)
     run_step("settle", link_clearing.settle, services, interview_id, attempt, tries, outcome)
+
+
+def rehearse(run_step: RunStep, services: Services, rehearsal_id: str) -> None:
+    """A dry run of a rule: the one job that takes minutes."""
+    outcome: Outcome
+    try:
+        outcome = run_step("play", rehearsing.play, services, rehearsal_id)
+    except Exception as error:  # noqa: BLE001 - somebody waits for its end
+        outcome = _our_fault("rehearse", error)
+    run_step("settle", rehearsing.settle, services, rehearsal_id, outcome)
 
 
 def read_workspace(run_step: RunStep, services: Services) -> None:

@@ -31,6 +31,19 @@ def find(connection: Connection, slug: str, *, lock: bool = False) -> Rule | Non
     return None if row is None else _rule(row)
 
 
+def versions(connection: Connection) -> dict[str, str]:
+    """What tells each rule from how it was before: it is another text after every change."""
+    rows = connection.execute(sa.select(rules.c.slug, rules.c.updated_at))
+    return {row.slug: row.updated_at.isoformat() for row in rows}
+
+
+def lock_order(connection: Connection) -> list[str]:
+    """The rules in order; nobody else changes or moves one until the transaction ends."""
+    # The order is read by a statement of its own, which sees what was committed before the locks were had.
+    connection.execute(sa.select(rules.c.slug).order_by(rules.c.slug).with_for_update()).all()
+    return list(connection.execute(_ordered(sa.select(rules.c.slug))).scalars())
+
+
 def save(connection: Connection, rule: Rule) -> bool:
     """Write a rule, changed or new, which then is the last one; True when it is new."""
     now = store.now(connection)

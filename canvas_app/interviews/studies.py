@@ -91,6 +91,15 @@ def save(connection: Connection, settings: Settings, study: Study) -> None:
         connection.execute(sa.insert(studies).values(**new))
 
 
+def versions(connection: Connection) -> dict[str, str]:
+    """What tells each study from how it was before: it is another text after every change.
+
+    The environment's has none while nothing is kept beside the settings.
+    """
+    rows = connection.execute(sa.select(studies.c.slug, studies.c.updated_at))
+    return {row.slug: row.updated_at.isoformat() for row in rows}
+
+
 def gate_keys(connection: Connection, settings: Settings) -> dict[str, Wire]:
     """The gates of all tokens and keys that are in use."""
     own = connection.execute(
