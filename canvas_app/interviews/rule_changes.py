@@ -6,8 +6,6 @@ what they have not seen, and a second tap does nothing twice.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 from sqlalchemy.engine import Connection, Engine
 from sqlalchemy.exc import IntegrityError
 
@@ -68,14 +66,14 @@ def switch(engine: Engine, settings: Settings, teammate: Teammate, slug: str, *,
     return True
 
 
-def move(engine: Engine, teammate: Teammate, slug: str, *, up: bool, seen: Sequence[str]) -> bool:
+def move(engine: Engine, teammate: Teammate, slug: str, *, up: bool, seen: str) -> bool:
     """Let a rule be asked one place earlier or later; False where there is no such place.
 
-    ``seen``: the order that was shown. Raises ChangedMeanwhile.
+    ``seen``: the order that was shown, see :func:`rulestore.order_version`. Raises ChangedMeanwhile.
     """
     with store.writing(engine) as connection:
         before = rulestore.lock_order(connection)
-        if before != list(seen) or slug not in before:
+        if rulestore.order_version(before) != seen or slug not in before:
             raise ChangedMeanwhile
         here = before.index(slug)
         there = here - 1 if up else here + 1

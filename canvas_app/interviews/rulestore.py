@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
 from typing import Any
 
@@ -42,6 +43,11 @@ def lock_order(connection: Connection) -> list[str]:
     # The order is read by a statement of its own, which sees what was committed before the locks were had.
     connection.execute(sa.select(rules.c.slug).order_by(rules.c.slug).with_for_update()).all()
     return list(connection.execute(_ordered(sa.select(rules.c.slug))).scalars())
+
+
+def order_version(slugs: Sequence[str]) -> str:
+    """Tells one order from another."""
+    return hashlib.sha256("\n".join(slugs).encode()).hexdigest()[:16]
 
 
 def save(connection: Connection, rule: Rule) -> bool:

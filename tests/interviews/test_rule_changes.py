@@ -143,7 +143,7 @@ def test_what_is_not_there_cannot_be_changed(engine: Engine, settings: Settings)
     with pytest.raises(ChangedMeanwhile):
         rule_changes.switch(engine, settings, ADA, "none", on=True, seen="x")
     with pytest.raises(ChangedMeanwhile):
-        rule_changes.move(engine, ADA, "none", up=True, seen=["none"])
+        rule_changes.move(engine, ADA, "none", up=True, seen=rulestore.order_version(["none"]))
 
 
 def test_a_rule_is_switched_once(engine: Engine, settings: Settings) -> None:
@@ -170,13 +170,13 @@ def test_a_rule_whose_study_is_gone_cannot_be_switched_on(engine: Engine, settin
 def test_a_rule_moves_one_place_at_a_time(engine: Engine) -> None:
     for slug in ("a", "b", "c"):
         rule_changes.create(engine, ADA, rule(slug))
-    assert rule_changes.move(engine, ADA, "c", up=True, seen=["a", "b", "c"])
+    assert rule_changes.move(engine, ADA, "c", up=True, seen=rulestore.order_version(["a", "b", "c"]))
     assert order(engine) == ["a", "c", "b"]
     with pytest.raises(ChangedMeanwhile):
         # The same tap again, by a page that shows it where it was.
-        rule_changes.move(engine, ADA, "c", up=True, seen=["a", "b", "c"])
-    assert not rule_changes.move(engine, ADA, "a", up=True, seen=["a", "c", "b"])
-    assert not rule_changes.move(engine, ADA, "b", up=False, seen=["a", "c", "b"])
-    assert rule_changes.move(engine, ADA, "a", up=False, seen=["a", "c", "b"])
+        rule_changes.move(engine, ADA, "c", up=True, seen=rulestore.order_version(["a", "b", "c"]))
+    assert not rule_changes.move(engine, ADA, "a", up=True, seen=rulestore.order_version(["a", "c", "b"]))
+    assert not rule_changes.move(engine, ADA, "b", up=False, seen=rulestore.order_version(["a", "c", "b"]))
+    assert rule_changes.move(engine, ADA, "a", up=False, seen=rulestore.order_version(["a", "c", "b"]))
     assert order(engine) == ["c", "a", "b"]
     assert (entries(engine)[0].before, entries(engine)[0].after) == (["a", "c", "b"], ["c", "a", "b"])

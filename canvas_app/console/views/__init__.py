@@ -3,6 +3,29 @@
 from __future__ import annotations
 
 from canvas_app.console.door import blueprint
-from canvas_app.console.views import overview, people, sign_in
+from canvas_app.console.views import (
+    decisions,
+    overview,
+    people,
+    rehearsals,
+    rule_forms,
+    rules,
+    sign_in,
+    studies,
+    study_forms,
+    study_words,
+)
 
-__all__ = ["blueprint", "overview", "people", "sign_in"]
+__all__ = [
+    "blueprint",
+    "decisions",
+    "overview",
+    "people",
+    "rehearsals",
+    "rule_forms",
+    "rules",
+    "sign_in",
+    "studies",
+    "study_forms",
+    "study_words",
+]
