@@ -109,7 +109,7 @@ def add_study(
             slug, given | {"enabled": "no" if off else "yes"}, settings=settings, others=others
         )
         try:
-            studies.save(connection, settings, study)
+            studies.save(connection, settings, study, new=True)
         except IntegrityError:
             raise StudyRefused([f"slug: somebody else has just added {slug}"]) from None
     click.echo(f"Added {slug}. It is {'off' if off else 'on'}.")

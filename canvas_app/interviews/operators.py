@@ -158,8 +158,8 @@ def note_change(
         teammate,
         what,
         subject=subject,
-        before={name: before.get(name) for name in names},
-        after={name: after.get(name) for name in names},
+        before={name: before[name] for name in names if name in before} or None,
+        after={name: after[name] for name in names if name in after} or None,
     )
 
 

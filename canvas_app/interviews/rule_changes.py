@@ -23,9 +23,12 @@ def create(engine: Engine, teammate: Teammate, rule: Rule) -> None:
         with store.writing(engine) as connection:
             if rulestore.find(connection, rule.slug) is not None:
                 raise _taken(rule.slug)
-            rulestore.save(connection, rule)
+            rulestore.save(connection, rule, new=True)
+            said = {
+                name: value for name, value in rule_form.flat(rule).items() if value not in (None, "", [])
+            }
             operators.note_change(
-                connection, teammate, "rule_added", subject=rule.slug, before={}, after=rule_form.flat(rule)
+                connection, teammate, "rule_added", subject=rule.slug, before={}, after=said
             )
     except IntegrityError:
         # Somebody else has just written one of this name.

@@ -50,8 +50,11 @@ def order_version(slugs: Sequence[str]) -> str:
     return hashlib.sha256("\n".join(slugs).encode()).hexdigest()[:16]
 
 
-def save(connection: Connection, rule: Rule) -> bool:
-    """Write a rule, changed or new, which then is the last one; True when it is new."""
+def save(connection: Connection, rule: Rule, *, new: bool = False) -> bool:
+    """Write a rule, changed or new, which then is the last one; True when it is new.
+
+    With ``new`` none is overwritten that somebody else has just written: raises IntegrityError then.
+    """
     now = store.now(connection)
     values: dict[str, Any] = {
         "title": rule.title,
@@ -65,11 +68,11 @@ def save(connection: Connection, rule: Rule) -> bool:
         "updated_at": now,
     }
     same = rules.c.slug == rule.slug
-    if connection.execute(sa.update(rules).where(same).values(**values)).rowcount:
+    if not new and connection.execute(sa.update(rules).where(same).values(**values)).rowcount:
         return False
     last = connection.execute(sa.select(sa.func.max(rules.c.position))).scalar()
-    new = {"slug": rule.slug, **values, "position": (last or 0) + 1, "created_at": now}
-    connection.execute(sa.insert(rules).values(**new))
+    row = {"slug": rule.slug, **values, "position": (last or 0) + 1, "created_at": now}
+    connection.execute(sa.insert(rules).values(**row))
     return True
 
 

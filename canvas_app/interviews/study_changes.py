@@ -41,7 +41,7 @@ def create(
         with store.writing(engine) as connection:
             others = studies.listed(connection, settings)
             study = study_form.new(slug, given, settings=settings, others=others)
-            studies.save(connection, settings, study)
+            studies.save(connection, settings, study, new=True)
             operators.note_change(
                 connection,
                 teammate,
@@ -153,7 +153,8 @@ def _change(
             after = changed(before, studies.listed(connection, settings))
             if after == before:
                 return False
-            studies.save(connection, settings, after)
+            # One without a version has no row: of two who write it at once the second is told.
+            studies.save(connection, settings, after, new=not seen)
             operators.note_change(
                 connection,
                 teammate,

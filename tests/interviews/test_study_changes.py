@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from typing import Any
 
 import pytest
@@ -79,7 +80,7 @@ def test_a_study_that_somebody_has_just_added_is_told(
     assert len(entries(engine)) == 1
 
 
-def _conflict(*_args: object) -> None:
+def _conflict(*_args: object, **_named: object) -> None:
     raise sa.exc.IntegrityError("x", {}, Exception("unique"))
 
 
@@ -96,7 +97,7 @@ def test_a_new_key_is_written_down_as_that_and_no_more(engine: Engine, settings:
     assert change(engine, settings, api_key="pk_planted_other")
     assert found(engine, settings).api_key == "pk_planted_other"
     entry = entries(engine)[0]
-    assert (entry.before, entry.after) == ({"api_key": None}, {"api_key": "key replaced"})
+    assert (entry.before, entry.after) == (None, {"api_key": "key replaced"})
     assert find_everywhere(engine, ["planted_other"]) == []
 
 
@@ -122,6 +123,33 @@ def test_who_has_seen_an_older_study_overwrites_nothing(engine: Engine, settings
             late()
     assert (found(engine, settings).credits, found(engine, settings).enabled) == (5, True)
     assert len(entries(engine)) == 2
+
+
+@pytest.mark.parametrize("slug", ["exit", DEFAULT_STUDY])
+def test_of_two_who_write_a_study_for_the_first_time_one_is_told(
+    engine: Engine, settings: Settings, slug: str
+) -> None:
+    outcomes: list[str] = []
+    start = threading.Barrier(2)
+
+    def first() -> None:
+        start.wait()
+        try:
+            if slug == DEFAULT_STUDY:
+                change(engine, settings, slug, credits="4", seen="")
+            else:
+                add(engine, settings)
+            outcomes.append("written")
+        except (StudyRefused, ChangedMeanwhile):
+            outcomes.append("told")
+
+    threads = [threading.Thread(target=first) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert sorted(outcomes) == ["told", "written"]
+    assert len(entries(engine)) == 1
 
 
 def test_the_environments_study_has_no_version_until_it_is_changed(
@@ -155,7 +183,7 @@ def test_words_of_a_language_come_and_go(engine: Engine, settings: Settings) -> 
     entry = entries(engine)[0]
     assert (entry.what, entry.before, entry.after) == (
         "study_worded",
-        {"words in de": None},
+        None,
         {"words in de": GERMAN},
     )
     study_changes.take_words_away(engine, settings, ADA, "exit", "de", seen=version(engine))

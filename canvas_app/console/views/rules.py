@@ -34,6 +34,7 @@ def rules() -> Response:
         order=rulestore.order_version([rule.slug for rule in every]),
         names=names,
         words=rule_words,
+        tried_events=rulebook.REHEARSED,
     )
 
 

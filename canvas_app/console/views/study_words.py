@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
@@ -132,7 +132,10 @@ def _page(
     differences: Sequence[Difference] | None = None,
 ) -> Response:
     tag = language if language == words.ANY_LANGUAGE else languages.tag(language)
-    others: Mapping[str, Any] = {key: said for key, said in study.wording.items() if key != tag}
+    otherwise = {key: said for key, said in study.wording.items() if key != tag}
+    if tag is not None and (form.invitation.data or "").strip():
+        # A reminder without words of its own reminds with those of the invitation.
+        otherwise[tag] = {"invitation": form.invitation.data}
     return show(
         "study_words.html",
         status,
@@ -143,7 +146,7 @@ def _page(
         mistakes=found,
         differences=differences,
         # What a part says that is left empty.
-        otherwise=words.chosen(others, None if tag == words.ANY_LANGUAGE else tag),
+        otherwise=words.chosen(otherwise, tag),
         previews=_previews(words.chosen(previewed.wording, tag)) if previewed is not None else [],
         parts=words.PARTS,
     )
