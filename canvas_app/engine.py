@@ -1,8 +1,9 @@
 """The durable engine: DBOS, kept in our own database (https://docs.dbos.dev/python/programming-guide).
 
 A job is **one short attempt**. Nothing sleeps inside one: what has to wait is enqueued again with a delay, in
-the same transaction that writes down why. This module knows how jobs are enqueued and where the engine keeps
-its tables; what the jobs do, :mod:`canvas_app.worker` puts together.
+the same transaction that writes down why. Only a dry run takes minutes: it changes nothing but what it has
+found, and is begun anew where it was interrupted. This module knows how jobs are enqueued and where the
+engine keeps its tables; what the jobs do, :mod:`canvas_app.worker` puts together.
 """
 
 from __future__ import annotations
@@ -53,6 +54,7 @@ JobName = Literal[
     "replay",
     "erase",
     "set_up",
+    "rehearse",
 ]
 
 # Taps are waited for by a person; looking for work costs CPU, so that only their queue is looked at often.

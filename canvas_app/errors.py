@@ -5,6 +5,8 @@ The tree, drawn once so that it can be read at a glance::
     KojiForIntercomError
     ├── SettingsError              a setting is malformed; the process does not start
     ├── StudyRefused               what was entered for a study holds mistakes; nothing was changed
+    ├── RuleRefused                the same of a rule, each mistake with its field
+    ├── ChangedMeanwhile           somebody else was quicker; nothing was changed
     ├── NotConfigured              a setting that this action needs is missing
     │   └── SecretLost             a stored secret cannot be opened with any listed SECRET_KEY
     ├── Refused                    an inbound request is turned away at a door
@@ -29,7 +31,7 @@ ledger and in tests. The docstring's first line is the default message, so the t
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import ClassVar
 
 
@@ -62,6 +64,26 @@ class StudyRefused(KojiForIntercomError):
     def __init__(self, problems: list[str]) -> None:
         self.problems = problems
         super().__init__("\n".join([f"Nothing was changed; {len(problems)} mistake(s):", *problems]))
+
+
+class RuleRefused(KojiForIntercomError):
+    """Some of what was entered for a rule cannot be used, and nothing was changed.
+
+    ``problems``: fields, and what is wrong with each.
+    """
+
+    default_reason = "rule_malformed"
+
+    def __init__(self, problems: Sequence[tuple[str, str]]) -> None:
+        self.problems = list(problems)
+        lines = [f"{field}: {message}" for field, message in problems]
+        super().__init__("\n".join([f"Nothing was changed; {len(lines)} mistake(s):", *lines]))
+
+
+class ChangedMeanwhile(KojiForIntercomError):
+    """Somebody else has changed it since it was shown, so that nothing was changed now."""
+
+    default_reason = "changed_meanwhile"
 
 
 class NotConfigured(KojiForIntercomError):

@@ -175,6 +175,11 @@ def register(services: Services) -> dict[str, durable.Tick]:
         log.request_id.set(DBOS.workflow_id)
         jobs.erase(_step, services, interview_id)
 
+    @DBOS.workflow(name="rehearse")
+    def rehearse(rehearsal_id: str) -> None:
+        log.request_id.set(DBOS.workflow_id)
+        jobs.rehearse(_step, services, rehearsal_id)
+
     @DBOS.workflow(name="read_workspace")
     def read_workspace() -> None:
         log.request_id.set(DBOS.workflow_id)

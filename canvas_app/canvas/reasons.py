@@ -70,6 +70,7 @@ _REASONS = {
     "conversation_of_another": f"The customer is not in the conversation that was named. {ASK_OPERATOR}",
     "group_conversation": "Several people are in the conversation, and the link would be one person's.",
     "contact_gone": "Intercom no longer has this contact.",
+    "rule_gone": "There is no such rule any more.",
     "rule_off": "The rule that asked for it is switched off.",
     "week_full": "The rule has asked for as many interviews this week as it may.",
     "credits_used": "The rule has used as many credits this week as it may.",

@@ -22,7 +22,7 @@ from canvas_app.cli.common import (
 )
 from canvas_app.cli.spans import Span
 from canvas_app.errors import PermanentError
-from canvas_app.interviews import rehearsal, rulestore
+from canvas_app.interviews import rehearsal, rulebook, rulestore
 from canvas_app.interviews.rehearsal import Line
 from canvas_app.interviews.rulebook import Rule
 from canvas_app.interviews.services import Services
@@ -42,8 +42,8 @@ def rehearse(since: timedelta, slug: str | None, only_asked: bool) -> None:
     settings = load_settings()
     with database(settings) as engine:
         rules = _rules(engine, slug)
-        left_out = [rule.slug for rule in rules if rule.event not in rehearsal.REHEARSED]
-        rules = [rule for rule in rules if rule.event in rehearsal.REHEARSED]
+        left_out = [rule.slug for rule in rules if rule.event not in rulebook.REHEARSED]
+        rules = [rule for rule in rules if rule.event in rulebook.REHEARSED]
         if left_out:
             click.echo(f"Left out, because they are about tags on contacts: {', '.join(left_out)}")
         if not rules:

@@ -16,9 +16,9 @@ from sqlalchemy.exc import IntegrityError
 from canvas_app import health, store
 from canvas_app.cli.common import database, load_settings, show_table
 from canvas_app.errors import NotConfigured, StudyRefused
-from canvas_app.interviews import studies, study_form, wording, words
+from canvas_app.interviews import studies, study_facts, study_form, wording, words
 from canvas_app.plaintext import one_line
-from canvas_app.settings import DEFAULT_STUDY, Settings, Study
+from canvas_app.settings import Settings, Study
 
 _SOURCES = "prompt, env:NAME, file:PATH or stdin"
 _PREVIEW_NAME = "Mia"
@@ -72,7 +72,7 @@ def list_studies() -> None:
             study.slug,
             one_line(study.name, 80),
             "on" if study.enabled else "off",
-            f"key {_key(study)}",
+            f"key {study_facts.key(study)}",
             _secret(study, settings),
             ", ".join(_traits(study)),
         )
@@ -109,7 +109,7 @@ def add_study(
             slug, given | {"enabled": "no" if off else "yes"}, settings=settings, others=others
         )
         try:
-            studies.save(connection, settings, study)
+            studies.save(connection, settings, study, new=True)
         except IntegrityError:
             raise StudyRefused([f"slug: somebody else has just added {slug}"]) from None
     click.echo(f"Added {slug}. It is {'off' if off else 'on'}.")
@@ -144,7 +144,8 @@ def switch_on(slug: str) -> None:
     click.echo(f"{slug} is on.")
     if not study.askable:
         click.echo(
-            f"There is no key that can be read, so that nobody can be asked with it yet: {_key(study)}."
+            "There is no key that can be read, so that nobody can be asked with it yet: "
+            f"{study_facts.key(study)}."
         )
 
 
@@ -278,18 +279,11 @@ def _found(study: Study | None, slug: str) -> Study:
 # What is shown
 
 
-def _key(study: Study) -> str:
-    """Whether there is a key. Nothing of it is ever shown again, not even its end."""
-    if study.api_key is None:
-        return "cannot be read" if study.secrets_lost else "missing"
-    return "set"
-
-
 def _secret(study: Study, settings: Settings) -> str:
-    own = settings.koji_webhook_secret if study.slug == DEFAULT_STUDY else study.webhook_secret
-    if not own and study.secrets_lost:
-        return "webhook secret cannot be read"
-    return "webhook secret" if own else "no webhook secret"
+    state = study_facts.webhook_secret(study, settings)
+    return {study_facts.SET: "webhook secret", study_facts.MISSING: "no webhook secret"}.get(
+        state, f"webhook secret {state}"
+    )
 
 
 def _traits(study: Study) -> Iterator[str]:

@@ -42,6 +42,14 @@ class Decision:
     interview_id: str | None
 
 
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """A decision in a list that goes on: the place that it has there is its moment and its ``id``."""
+
+    id: str
+    decision: Decision
+
+
 def record_no(connection: Connection, occasion: Occasion, rule: str, no: No) -> None:
     """Write down that this rule does not ask, unless it has decided before."""
     _record(connection, occasion, rule, verdict="skipped", reason=no.reason, detail=no.detail)
@@ -105,6 +113,31 @@ def newest(
         query = query.where(decisions.c.decided_at >= since)
     rows = connection.execute(query.order_by(decisions.c.decided_at.desc()).limit(most))
     return [Decision(**row._mapping) for row in rows]  # noqa: SLF001 - SQLAlchemy's documented name
+
+
+def page(
+    connection: Connection,
+    workspace_id: str,
+    *,
+    most: int,
+    rule: str | None = None,
+    verdict: Verdict | None = None,
+    before: tuple[datetime, str] | None = None,
+) -> list[Listed]:
+    """A workspace's decisions, newest first; ``before``: the moment and the id of the last one of the page
+    before."""
+    columns = decisions.c
+    query = sa.select(*(columns[name] for name in ("id", *Decision.__dataclass_fields__)))
+    query = query.where(columns.workspace_id == workspace_id)
+    if rule is not None:
+        query = query.where(columns.rule == rule)
+    if verdict is not None:
+        query = query.where(columns.verdict == verdict)
+    if before is not None:
+        place = sa.tuple_(sa.literal(before[0], store.UtcDateTime()), sa.literal(before[1], sa.String))
+        query = query.where(sa.tuple_(columns.decided_at, columns.id) < place)
+    rows = connection.execute(query.order_by(columns.decided_at.desc(), columns.id.desc()).limit(most))
+    return [Listed(id_, Decision(*rest)) for id_, *rest in rows]
 
 
 def _record(

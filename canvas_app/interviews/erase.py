@@ -19,7 +19,7 @@ from sqlalchemy.engine import Connection, Engine
 from canvas_app import store
 from canvas_app.engine import Jobs
 from canvas_app.errors import ContactMerged, PermanentError
-from canvas_app.interviews import contact_attributes, ledger, workspace
+from canvas_app.interviews import contact_attributes, ledger, rehearsed, workspace
 from canvas_app.interviews.ask import partition
 from canvas_app.interviews.contact_attributes import LINK_READY_AT, LINK_URL
 from canvas_app.interviews.decisions import turn
@@ -75,6 +75,7 @@ def erase_contact(
         ids = [row.id for row in rows]
         changed += len(ids)
         changed += _erase_decisions(connection, workspace_id, contact_id)
+        changed += rehearsed.leave_out(connection, workspace_id, contact_id)
         changed += _delete(connection, api_requests, api_requests.c.interview_id.in_(ids))
         changed += _delete(
             connection,
@@ -171,6 +172,7 @@ def follow_contact(connection: Connection, workspace_id: str, old_id: str, new_i
         .values(contact_id=new_id)
     )
     _follow_decisions(connection, workspace_id, old_id, new_id)
+    rehearsed.follow(connection, workspace_id, old_id, new_id)
     _follow_deliveries(connection, old_id, new_id)
     connection.execute(
         sa.update(imported_links).where(imported_links.c.external_id == old_id).values(external_id=new_id)

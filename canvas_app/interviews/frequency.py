@@ -19,6 +19,11 @@ REACHED = sa.or_(
     interviews.c.sent_at.is_not(None),
     interviews.c.result.is_not(None),
 )
+# The same as asked_at, for a query.
+ASKED_AT = sa.func.coalesce(
+    interviews.c.sent_at,
+    sa.case((interviews.c.state == "unknown", interviews.c.state_since), else_=interviews.c.created_at),
+)
 
 
 def last_asked(connection: Connection, person: Person, *, other_than: str | None = None) -> Interview | None:
@@ -28,12 +33,9 @@ def last_asked(connection: Connection, person: Person, *, other_than: str | None
     does not. See :func:`asked_at`.
     """
     columns = interviews.c
-    moment = sa.func.coalesce(
-        columns.sent_at, sa.case((columns.state == "unknown", columns.state_since), else_=columns.created_at)
-    )
     theirs = [columns.workspace_id == person.workspace_id, columns.contact_id == person.contact_id]
     others = [] if other_than is None else [columns.id != other_than]
-    return ledger.newest(connection, *theirs, REACHED, *others, by=moment)
+    return ledger.newest(connection, *theirs, REACHED, *others, by=ASKED_AT)
 
 
 def asked_in(

@@ -23,6 +23,8 @@ from canvas_app.interviews import (
     provisions,
     purge,
     reconcile,
+    rehearsed,
+    rehearsing,
     reminders,
     replays,
     triggers,
@@ -59,6 +61,7 @@ _RECONCILE: tuple[tuple[str, Callable[[Services], int]], ...] = (
     # New steps come last: a tick that a deploy interrupts goes on with those that it has begun with.
     ("revive_planned", reconcile.revive_planned),
     ("remind", reminders.enqueue_due),
+    ("forget_rehearsals", rehearsed.forget),
 )
 
 _PURGE: tuple[tuple[str, Callable[[Services], bool]], ...] = (
@@ -164,6 +167,16 @@ def erase(run_step: RunStep, services: Services, interview_id: str) -> None:
         run_step("erase", departures.erase_on_request, services, interview_id)
     except Exception as error:  # noqa: BLE001 - they ask for it once more
         log.failure(logger, "job_failed", error, job="erase")
+
+
+def rehearse(run_step: RunStep, services: Services, rehearsal_id: str) -> None:
+    """A dry run of a rule: the one job that takes minutes."""
+    outcome: Outcome
+    try:
+        outcome = run_step("play", rehearsing.play, services, rehearsal_id)
+    except Exception as error:  # noqa: BLE001 - somebody waits for its end
+        outcome = _our_fault("rehearse", error)
+    run_step("settle", rehearsing.settle, services, rehearsal_id, outcome)
 
 
 def read_workspace(run_step: RunStep, services: Services) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import uuid
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final
@@ -138,6 +139,27 @@ def note(
             before=before,
             after=after,
         )
+    )
+
+
+def note_change(
+    connection: Connection,
+    teammate: Teammate,
+    what: str,
+    *,
+    subject: str,
+    before: Mapping[str, Any],
+    after: Mapping[str, Any],
+) -> None:
+    """Write what is different: from what, to what, by field. What is the same is left out."""
+    names = [name for name in dict.fromkeys((*before, *after)) if before.get(name) != after.get(name)]
+    note(
+        connection,
+        teammate,
+        what,
+        subject=subject,
+        before={name: before[name] for name in names if name in before} or None,
+        after={name: after[name] for name in names if name in after} or None,
     )
 
 

@@ -6,32 +6,28 @@ tag was put on a contact, it does not tell by their conversations at all.
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Any, Final
+from typing import Any
 
+import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from canvas_app import store
 from canvas_app.errors import ContactMerged, PermanentError
 from canvas_app.intercom.models import Conversation
 from canvas_app.intercom.notifications import Event
-from canvas_app.interviews import frequency, ledger, limits, options, people, rulebook, studies, triggers
+from canvas_app.interviews import frequency, limits, options, people, rulebook, studies, triggers
 from canvas_app.interviews.people import Known
-from canvas_app.interviews.rulebook import History, No, Rule, RuleEvent
+from canvas_app.interviews.rulebook import REHEARSED, History, No, Rule
 from canvas_app.interviews.services import Services
+from canvas_app.interviews.tables import interviews
 from canvas_app.settings import Study
 
 # Makes a call to Intercom: a function and its arguments.
 Call = Callable[..., Any]
-
-# Events that past conversations tell of.
-REHEARSED: Final[tuple[RuleEvent, ...]] = (
-    "conversation.admin.closed",
-    "conversation.rating.added",
-    "conversation_part.tag.created",
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,13 +74,15 @@ def rehearse(
     found: list[tuple[Event, Conversation]] = []
     for conversation in _conversations(services, since, call, tell):
         events = _events(conversation, me.workspace_id)
-        found += [(event, conversation) for event in events if (event.happened_at or since) >= since]
+        # What was said matters no more, and of thousands of conversations it would fill the memory.
+        silent = conversation.model_copy(update={"parts_html": (), "last_said_html": ""})
+        found += [(event, silent) for event in events if (event.happened_at or since) >= since]
     found.sort(key=lambda item: item[0].happened_at or since)
     with store.reading(services.engine) as connection:
         stage = _Stage(
             services,
             me.timezone,
-            asked=_asked_before(connection),
+            asked=_asked_before(connection, me.workspace_id),
             studies={study.slug: study for study in studies.listed(connection, services.settings)},
             ask_again_days=options.read(connection, services.settings).ask_again_days,
         )
@@ -112,9 +110,13 @@ class _Stage:
     ) -> None:
         self._settings = services.settings
         self._timezone = timezone
-        self._asked = asked
+        self._by_contact: dict[str, list[_Asked]] = defaultdict(list)
+        self._by_conversation: dict[str, list[_Asked]] = defaultdict(list)
+        self._by_rule: dict[str, list[_Asked]] = defaultdict(list)
         self._studies = studies
         self._ask_again_days = ask_again_days
+        for one in asked:
+            self._add(one)
 
     def play(
         self, event: Event, conversation: Conversation, person: Known | None, rules: Sequence[Rule]
@@ -155,9 +157,7 @@ class _Stage:
         study = self._studies.get(rule.study)
         if study is None or not study.enabled:
             return No("study_off", rule.study)
-        week = [
-            one for one in self._asked if one.rule == rule.slug and sent_at - limits.WEEK < one.at <= sent_at
-        ]
+        week = [one for one in self._by_rule[rule.slug] if sent_at - limits.WEEK < one.at <= sent_at]
         return (
             rulebook.against_history(
                 self._history(event, conversation, at, sent_at),
@@ -173,27 +173,38 @@ class _Stage:
         )
 
     def _history(self, event: Event, conversation: Conversation, at: datetime, sent_at: datetime) -> History:
-        theirs = [one for one in self._asked if one.contact_id == event.contact_ids[0]]
+        theirs = self._by_contact[event.contact_ids[0]]
         return History(
             planned=any(one.decided_at <= at < one.at for one in theirs),
             asked_at=max((one.at for one in theirs if one.at <= sent_at), default=None),
             # What was truly asked later may be what followed from this very event.
-            asked_in_conversation=any(
-                one.conversation_id == conversation.id and one.decided_at <= at for one in self._asked
-            ),
+            asked_in_conversation=any(one.decided_at <= at for one in self._by_conversation[conversation.id]),
         )
 
     def _remember(self, event: Event, rule: Rule, at: datetime, sent_at: datetime) -> None:
         cost = self._studies[rule.study].cost
-        self._asked.append(_Asked(event.contact_ids[0], event.conversation_id, at, sent_at, rule.slug, cost))
+        self._add(_Asked(event.contact_ids[0], event.conversation_id, at, sent_at, rule.slug, cost))
+
+    def _add(self, one: _Asked) -> None:
+        self._by_contact[one.contact_id].append(one)
+        if one.conversation_id is not None:
+            self._by_conversation[one.conversation_id].append(one)
+        if one.rule is not None:
+            self._by_rule[one.rule].append(one)
 
 
-def _asked_before(connection: Connection) -> list[_Asked]:
+def _asked_before(connection: Connection, workspace_id: str) -> list[_Asked]:
     """Who was truly asked; by which rule does not matter, since the rules are played anew."""
-    found = map(ledger.of_row, connection.execute(ledger.selected.where(frequency.REACHED)))
-    return [
-        _Asked(one.contact_id, one.conversation_id, one.created_at, frequency.asked_at(one)) for one in found
-    ]
+    columns = interviews.c
+    rows = connection.execute(
+        sa.select(
+            columns.contact_id,
+            columns.conversation_id,
+            columns.created_at,
+            sa.type_coerce(frequency.ASKED_AT, columns.created_at.type).label("asked_at"),
+        ).where(columns.workspace_id == workspace_id, columns.purged_at.is_(None), frequency.REACHED)
+    )
+    return [_Asked(row.contact_id, row.conversation_id, row.created_at, row.asked_at) for row in rows]
 
 
 def _conversations(

@@ -25,6 +25,12 @@ RuleEvent = Literal[
     "conversation_part.tag.created",
 ]
 EVENTS: Final[tuple[RuleEvent, ...]] = get_args(RuleEvent)
+# Those that past conversations tell of: when a tag was put on a contact, they do not.
+REHEARSED: Final[tuple[RuleEvent, ...]] = (
+    "conversation.admin.closed",
+    "conversation.rating.added",
+    "conversation_part.tag.created",
+)
 TAG_EVENTS: Final = ("contact.tag.created", "conversation_part.tag.created")
 
 Reason = Literal[
@@ -181,6 +187,12 @@ class Rule(_Strict):
         for field, message in nonsense(self.event, self.conditions):
             raise ValueError(f"{field} {message}")
         return self
+
+
+def fingerprint(rule: Rule) -> str:
+    """Tells whether a rule would decide as it did: 16 hexadecimal characters. On or off does not matter."""
+    decides = rule.model_dump_json(exclude={"title", "description", "enabled"})
+    return hashlib.sha256(decides.encode()).hexdigest()[:16]
 
 
 def nonsense(event: RuleEvent, conditions: Conditions) -> list[tuple[str, str]]:

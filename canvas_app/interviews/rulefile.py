@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import tomllib
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -25,7 +25,8 @@ _AT_LINE: Final = re.compile(r" \(at (?:line ([0-9]+), column [0-9]+|end of docu
 # A thousand rules and more. What is longer is no rule file, and would take long to be read.
 LONGEST: Final = 1_000_000
 
-_Place = tuple[int | str, ...]
+# Where something stands in a rule: ("conditions", "tag", 0).
+Place = tuple[int | str, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +65,7 @@ def read(text: str, *, studies: Collection[str]) -> list[Rule]:
         raise RuleFileError([*problems, Problem(1, "rules", "is not a list of tables: write [[rules]]")])
     rules: list[Rule] = []
     for number, table in enumerate(tables):
-        found = list(_problems(table, studies))
+        found = problems_of(table, studies)
         problems += [
             Problem(lines.of((number, *place)), ".".join(_names(place)), message) for place, message in found
         ]
@@ -74,6 +75,28 @@ def read(text: str, *, studies: Collection[str]) -> list[Rule]:
     if problems:
         raise RuleFileError(problems)
     return rules
+
+
+def problems_of(table: Mapping[str, Any], studies: Collection[str]) -> list[tuple[Place, str]]:
+    """Everything that is wrong with a rule, given as a file's table: places, and messages for people."""
+    found: list[tuple[Place, str]] = []
+    try:
+        Rule.model_validate(table)
+    except ValidationError as error:
+        # What does not fit together is looked for below, also where something else is wrong.
+        found += [(place, message) for place, message in mistakes(error) if place]
+    event, conditions = table.get("event"), table.get("conditions", {})
+    if event in EVENTS and isinstance(conditions, Mapping):
+        # What is wrong by itself is not told once more for what it does not fit.
+        wrong = {place[1] for place, _ in found if place[0] == "conditions" and len(place) > 1}
+        sound = {name: value for name, value in conditions.items() if name not in wrong}
+        odd = rulebook.nonsense(event, Conditions.model_validate(sound))
+        places = [(tuple(field.split(".")), message) for field, message in odd]
+        found += [(place, message) for place, message in places if place[1] not in wrong]
+    study = table.get("study", "default")
+    if isinstance(study, str) and study not in studies:
+        found.append((("study",), f"is none that there is; there are {', '.join(sorted(studies))}"))
+    return found
 
 
 def _document(text: str) -> dict[str, Any]:
@@ -98,31 +121,9 @@ def write(rules: Sequence[Rule]) -> str:
     return tomli_w.dumps({"rules": [_table(rule) for rule in rules]})
 
 
-def mistakes(error: ValidationError) -> list[tuple[_Place, str]]:
+def mistakes(error: ValidationError) -> list[tuple[Place, str]]:
     """What pydantic has found, as places and messages for people."""
     return [(tuple(detail["loc"]), _message(detail)) for detail in error.errors()]
-
-
-def _problems(table: dict[str, Any], studies: Collection[str]) -> list[tuple[_Place, str]]:
-    found: list[tuple[_Place, str]] = []
-    try:
-        Rule.model_validate(table)
-    except ValidationError as error:
-        # What does not fit together is looked for below, also where something else is wrong.
-        found += [(place, message) for place, message in mistakes(error) if place]
-    event = table.get("event")
-    if event in EVENTS:
-        try:
-            conditions = Conditions.model_validate(table.get("conditions", {}))
-        except ValidationError:
-            conditions = None
-        if conditions is not None:
-            odd = rulebook.nonsense(event, conditions)
-            found += [(tuple(field.split(".")), message) for field, message in odd]
-    study = table.get("study", "default")
-    if isinstance(study, str) and study not in studies:
-        found.append((("study",), f"is none that there is; there are {', '.join(sorted(studies))}"))
-    return found
 
 
 def _twice(tables: list[dict[str, Any]], lines: _Lines) -> list[Problem]:
@@ -167,7 +168,7 @@ def _table(rule: Rule) -> dict[str, Any]:
     return head | table | {"delay": head["delay"]} | tables
 
 
-def _names(place: _Place) -> list[str]:
+def _names(place: Place) -> list[str]:
     return [f"[{item}]" if isinstance(item, int) else item for item in place]
 
 
@@ -181,8 +182,8 @@ class _Lines:
     """On which line something stands. TOML's reader does not tell."""
 
     def __init__(self, text: str) -> None:
-        self._lines: dict[_Place, int] = {}
-        here: _Place = ()
+        self._lines: dict[Place, int] = {}
+        here: Place = ()
         rule = -1
         quote = ""
         for number, line in enumerate(text.split("\n"), start=1):
@@ -202,7 +203,7 @@ class _Lines:
                     self._lines.setdefault((*here, *names), number)
             quote = _quote_after(line, quote)
 
-    def of(self, place: _Place) -> int:
+    def of(self, place: Place) -> int:
         """The line of what is nearest around it, if it does not stand there itself."""
         while place:
             if place in self._lines:

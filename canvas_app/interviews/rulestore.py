@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
 from typing import Any
 
@@ -41,8 +42,29 @@ def find(connection: Connection, slug: str, *, lock: bool = False) -> Rule | Non
     return None if row is None else _rule(row)
 
 
-def save(connection: Connection, rule: Rule) -> bool:
-    """Write a rule, changed or new, which then is the last one; True when it is new."""
+def versions(connection: Connection) -> dict[str, str]:
+    """What tells each rule from how it was before: it is another text after every change."""
+    rows = connection.execute(sa.select(rules.c.slug, rules.c.updated_at))
+    return {row.slug: row.updated_at.isoformat() for row in rows}
+
+
+def lock_order(connection: Connection) -> list[str]:
+    """The rules in order; nobody else changes or moves one until the transaction ends."""
+    # The order is read by a statement of its own, which sees what was committed before the locks were had.
+    connection.execute(sa.select(rules.c.slug).order_by(rules.c.slug).with_for_update()).all()
+    return list(connection.execute(_ordered(sa.select(rules.c.slug))).scalars())
+
+
+def order_version(slugs: Sequence[str]) -> str:
+    """Tells one order from another."""
+    return hashlib.sha256("\n".join(slugs).encode()).hexdigest()[:16]
+
+
+def save(connection: Connection, rule: Rule, *, new: bool = False) -> bool:
+    """Write a rule, changed or new, which then is the last one; True when it is new.
+
+    With ``new`` none is overwritten that somebody else has just written: raises IntegrityError then.
+    """
     now = store.now(connection)
     values: dict[str, Any] = {
         "title": rule.title,
@@ -56,11 +78,11 @@ def save(connection: Connection, rule: Rule) -> bool:
         "updated_at": now,
     }
     same = rules.c.slug == rule.slug
-    if connection.execute(sa.update(rules).where(same).values(**values)).rowcount:
+    if not new and connection.execute(sa.update(rules).where(same).values(**values)).rowcount:
         return False
     last = connection.execute(sa.select(sa.func.max(rules.c.position))).scalar()
-    new = {"slug": rule.slug, **values, "position": (last or 0) + 1, "created_at": now}
-    connection.execute(sa.insert(rules).values(**new))
+    row = {"slug": rule.slug, **values, "position": (last or 0) + 1, "created_at": now}
+    connection.execute(sa.insert(rules).values(**row))
     return True
 
 

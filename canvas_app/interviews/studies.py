@@ -65,10 +65,11 @@ def existing(connection: Connection, settings: Settings, slug: str) -> Study:
     return study
 
 
-def save(connection: Connection, settings: Settings, study: Study) -> None:
+def save(connection: Connection, settings: Settings, study: Study, *, new: bool = False) -> None:
     """Write a study, new or changed. Raises NotConfigured while there is no SECRET_KEY to seal its key with.
 
-    Of the environment's study only what no setting holds is kept.
+    Of the environment's study only what no setting holds is kept. With ``new`` none is overwritten that
+    somebody else has just added: raises IntegrityError then.
     """
     vault = Vault(settings.secret_key)
     now = store.now(connection)
@@ -85,10 +86,19 @@ def save(connection: Connection, settings: Settings, study: Study) -> None:
         if study.webhook_secret:
             values["webhook_secret"] = vault.seal(study.webhook_secret)
     same = studies.c.slug == study.slug
-    changed = connection.execute(sa.update(studies).where(same).values(**values, updated_at=now)).rowcount
-    if not changed:
-        new = {"slug": study.slug, **values, "created_at": now, "updated_at": now}
-        connection.execute(sa.insert(studies).values(**new))
+    change = sa.update(studies).where(same).values(**values, updated_at=now)
+    if new or not connection.execute(change).rowcount:
+        row = {"slug": study.slug, **values, "created_at": now, "updated_at": now}
+        connection.execute(sa.insert(studies).values(**row))
+
+
+def versions(connection: Connection) -> dict[str, str]:
+    """What tells each study from how it was before: it is another text after every change.
+
+    The environment's has none while nothing is kept beside the settings.
+    """
+    rows = connection.execute(sa.select(studies.c.slug, studies.c.updated_at))
+    return {row.slug: row.updated_at.isoformat() for row in rows}
 
 
 def gate_keys(connection: Connection, settings: Settings) -> dict[str, Wire]:

@@ -48,7 +48,7 @@ def new(slug: str, given: Mapping[str, str], *, settings: Settings, others: Sequ
             "digit at both ends"
         )
     elif slug in (DEFAULT_STUDY, *(study.slug for study in others)):
-        problems.append(f"slug: there is a study {slug} already; change it with: studies edit {slug}")
+        problems.append(f"slug: there is a study {slug} already")
     problems += [
         f"{_called(name)}: is missing" for name in ("name", "api_key") if not given.get(name, "").strip()
     ]
@@ -101,6 +101,47 @@ def without_words(study: Study, language: str) -> Study:
     if problems:
         raise StudyRefused(problems)
     return replace(study, wording=wording)
+
+
+def reworded(study: Study, language: str, given: Mapping[str, str]) -> Study:
+    """The study with these parts of the message in this language and no others; what is blank is left out.
+
+    Raises StudyRefused with every mistake, also where another language would lack its words.
+    """
+    tag = _language(language)
+    there = {part: text for part, text in given.items() if text.strip()}
+    if not there:
+        raise StudyRefused([f"language: there are no words in {tag}; words of a language may be taken away"])
+    rest = {key: parts for key, parts in study.wording.items() if key != tag}
+    problems: list[str] = []
+    changed = study
+    try:
+        changed = worded(replace(study, wording=rest), tag, there)
+    except StudyRefused as refused:
+        problems = list(refused.problems)
+    else:
+        # Those that build on it: pt-BR takes from pt what it does not say itself.
+        problems = [problem for key in rest for problem in words.problems(changed.wording, key)]
+    if problems:
+        raise StudyRefused(problems)
+    return changed
+
+
+def by_field(refused: StudyRefused) -> list[tuple[str, str]]:
+    """The mistakes, each with the field of :class:`Study` or the part of the message that it is about.
+
+    The field is empty where a mistake is about none.
+    """
+    fields = {called: name for name, called in _CALLED.items()}
+    found = []
+    for problem in refused.problems:
+        called, _, message = problem.partition(": ")
+        # As in "greeting (de)".
+        called = called.partition(" ")[0]
+        name = fields.get(called, called.replace("-", "_"))
+        known = name in (*_READ, "slug", "language", *words.PARTS)
+        found.append((name, message) if known else ("", problem))
+    return found
 
 
 def _language(text: str) -> str:

@@ -404,6 +404,55 @@ decisions = sa.Table(
     sa.UniqueConstraint("delivery_id", "rule", "contact_id"),
 )
 sa.Index("ix_decisions_contact", decisions.c.workspace_id, decisions.c.contact_id)
+# The console lists them newest first, all or by rule, by verdict, or by both.
+for _picked in ((), ("rule",), ("verdict",), ("rule", "verdict")):
+    sa.Index(
+        "_".join(("ix_decisions_listed", *_picked)),
+        *(decisions.c[name] for name in ("workspace_id", *_picked, "decided_at", "id")),
+    )
+
+rehearsals = sa.Table(
+    "rehearsals",
+    metadata,
+    # What a rule would have done, found out by a worker: see canvas_app.interviews.rehearsed. Kept for a day.
+    sa.Column("id", sa.String(32), primary_key=True),
+    sa.Column("workspace_id", sa.String(64), nullable=False),
+    sa.Column("rule", sa.String(64), nullable=False),
+    # Tells whether the rule is still as it was tried.
+    sa.Column("fingerprint", sa.String(16), nullable=False),
+    # waiting, running, done or failed; and why it has failed, as a reason code.
+    sa.Column("state", sa.String(16), nullable=False),
+    sa.Column("reason", sa.String(64)),
+    sa.Column("asked_at", UtcDateTime, nullable=False, index=True),
+    sa.Column("since", UtcDateTime, nullable=False),
+    sa.Column("moved_at", UtcDateTime, nullable=False),
+    # Conversations: how many there are, and how many have been read.
+    sa.Column("total", sa.Integer, nullable=False),
+    sa.Column("seen", sa.Integer, nullable=False),
+    # How many it would have asked, and how many not: {reason: number}.
+    sa.Column("asked", sa.Integer, nullable=False),
+    sa.Column("not_asked", sa.JSON, nullable=False),
+    # Digests of contacts who were erased while it ran: nothing is written about them.
+    sa.Column("left_out", sa.JSON, nullable=False),
+)
+sa.Index("ix_rehearsals_rule", rehearsals.c.workspace_id, rehearsals.c.rule, rehearsals.c.asked_at)
+
+rehearsal_lines = sa.Table(
+    "rehearsal_lines",
+    metadata,
+    # The newest of its decisions, as ids and reasons alone; they go with it.
+    sa.Column("rehearsal_id", sa.ForeignKey("rehearsals.id", ondelete="CASCADE"), primary_key=True),
+    sa.Column("number", sa.Integer, primary_key=True),
+    sa.Column("workspace_id", sa.String(64), nullable=False),
+    sa.Column("contact_id", sa.String(64), nullable=False),
+    sa.Column("conversation_id", sa.String(64), nullable=False),
+    sa.Column("happened_at", UtcDateTime, nullable=False),
+    # When the message would have gone out; of one that would not, nothing.
+    sa.Column("sent_at", UtcDateTime),
+    sa.Column("reason", sa.String(64)),
+    sa.Column("detail", sa.String(200)),
+)
+sa.Index("ix_rehearsal_lines_contact", rehearsal_lines.c.workspace_id, rehearsal_lines.c.contact_id)
 
 api_requests = sa.Table(
     "api_requests",

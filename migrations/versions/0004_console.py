@@ -50,6 +50,8 @@ _STAGE = (
     " WHEN sent_at IS NOT NULL THEN 1 ELSE 0 END"
 )
 
+_DECISIONS_BY = ((), ("rule",), ("verdict",), ("rule", "verdict"))
+
 
 def upgrade() -> None:
     op.create_table(
@@ -142,6 +144,61 @@ def upgrade() -> None:
         sa.Column("told_over_at", _MOMENT, nullable=True),
         sa.PrimaryKeyConstraint("key", name=op.f("pk_alerts")),
     )
+    op.add_column("interviews", sa.Column("attribute_names", sa.JSON(none_as_null=True), nullable=True))
+    dated = sa.text("result_at IS NOT NULL")
+    op.create_index(
+        "ix_interviews_result_at",
+        "interviews",
+        ["workspace_id", "result_at"],
+        sqlite_where=dated,
+        postgresql_where=dated,
+    )
+    for names in _DECISIONS_BY:
+        op.create_index(
+            "_".join(("ix_decisions_listed", *names)),
+            "decisions",
+            ["workspace_id", *names, "decided_at", "id"],
+        )
+    op.create_table(
+        "rehearsals",
+        sa.Column("id", sa.String(length=32), nullable=False),
+        sa.Column("workspace_id", sa.String(length=64), nullable=False),
+        sa.Column("rule", sa.String(length=64), nullable=False),
+        sa.Column("fingerprint", sa.String(length=16), nullable=False),
+        sa.Column("state", sa.String(length=16), nullable=False),
+        sa.Column("reason", sa.String(length=64), nullable=True),
+        sa.Column("asked_at", _MOMENT, nullable=False),
+        sa.Column("since", _MOMENT, nullable=False),
+        sa.Column("moved_at", _MOMENT, nullable=False),
+        sa.Column("total", sa.Integer(), nullable=False),
+        sa.Column("seen", sa.Integer(), nullable=False),
+        sa.Column("asked", sa.Integer(), nullable=False),
+        sa.Column("not_asked", sa.JSON(), nullable=False),
+        sa.Column("left_out", sa.JSON(), nullable=False),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_rehearsals")),
+    )
+    op.create_index(op.f("ix_rehearsals_asked_at"), "rehearsals", ["asked_at"])
+    op.create_index("ix_rehearsals_rule", "rehearsals", ["workspace_id", "rule", "asked_at"])
+    op.create_table(
+        "rehearsal_lines",
+        sa.Column("rehearsal_id", sa.String(length=32), nullable=False),
+        sa.Column("number", sa.Integer(), nullable=False),
+        sa.Column("workspace_id", sa.String(length=64), nullable=False),
+        sa.Column("contact_id", sa.String(length=64), nullable=False),
+        sa.Column("conversation_id", sa.String(length=64), nullable=False),
+        sa.Column("happened_at", _MOMENT, nullable=False),
+        sa.Column("sent_at", _MOMENT, nullable=True),
+        sa.Column("reason", sa.String(length=64), nullable=True),
+        sa.Column("detail", sa.String(length=200), nullable=True),
+        sa.ForeignKeyConstraint(
+            ["rehearsal_id"],
+            ["rehearsals.id"],
+            name=op.f("fk_rehearsal_lines_rehearsal_id"),
+            ondelete="CASCADE",
+        ),
+        sa.PrimaryKeyConstraint("rehearsal_id", "number", name=op.f("pk_rehearsal_lines")),
+    )
+    op.create_index("ix_rehearsal_lines_contact", "rehearsal_lines", ["workspace_id", "contact_id"])
 
 
 def _generated_columns() -> None:
@@ -154,18 +211,11 @@ def _generated_columns() -> None:
         ("quality", "FLOAT", of_result["quality"]),
     ):
         op.execute(f"ALTER TABLE interviews ADD COLUMN {name} {kind} GENERATED ALWAYS AS ({made_of}) {kept}")
-    op.add_column("interviews", sa.Column("attribute_names", sa.JSON(none_as_null=True), nullable=True))
-    dated = sa.text("result_at IS NOT NULL")
-    op.create_index(
-        "ix_interviews_result_at",
-        "interviews",
-        ["workspace_id", "result_at"],
-        sqlite_where=dated,
-        postgresql_where=dated,
-    )
 
 
 def downgrade() -> None:
+    for names in _DECISIONS_BY:
+        op.drop_index("_".join(("ix_decisions_listed", *names)), "decisions")
     op.drop_index("ix_interviews_result_at", "interviews")
     op.drop_column("interviews", "attribute_names")
     op.drop_column("gates", "succeeded_at")
@@ -179,5 +229,15 @@ def downgrade() -> None:
         op.drop_index(name, table)
     op.drop_column("interviews", "reminder_reason")
     op.drop_column("interviews", "remind_by_hand")
-    for table in ("alerts", "replays", "refusals", "audit", "options", "sign_ins", "operators"):
+    for table in (
+        "rehearsal_lines",
+        "rehearsals",
+        "alerts",
+        "replays",
+        "refusals",
+        "audit",
+        "options",
+        "sign_ins",
+        "operators",
+    ):
         op.drop_table(table)

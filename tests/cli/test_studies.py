@@ -126,7 +126,7 @@ class TestAdd:
     def test_of_a_slug_that_is_there_is_refused(self) -> None:
         add()
         answer = run("add", "exit", "--name", "Other", "--key-from", "env:EXIT_KEY")
-        assert (answer.exit_code, "studies edit exit" in answer.output) == (1, True)
+        assert (answer.exit_code, "there is a study exit already" in answer.output) == (1, True)
 
     def test_without_a_secret_key_says_which_setting_is_missing(
         self, environment: pytest.MonkeyPatch

@@ -14,7 +14,15 @@ from canvas_app.engine import Jobs, partition_key
 from canvas_app.interviews import erase, ledger
 from canvas_app.interviews.ask import ask, partition
 from canvas_app.interviews.states import STATES, UNFINISHED_STATES, State
-from canvas_app.interviews.tables import api_requests, decisions, deliveries, imported_links, interviews
+from canvas_app.interviews.tables import (
+    api_requests,
+    decisions,
+    deliveries,
+    imported_links,
+    interviews,
+    rehearsal_lines,
+    rehearsals,
+)
 from canvas_app.koji import events
 from tests.interviews.asks import NOW, make_ask, read, write
 from tests.interviews.results import attributes, event, notes, receive, sent_and_ready
@@ -33,6 +41,23 @@ PLANTED: dict[str, Any] = {
     "asked_by_name": "Planted Rep",
     "asked_by_id": "planted-rep-991",
     "language": "planted-language",
+}
+
+
+A_REHEARSAL = {
+    "id": "r1",
+    "workspace_id": WORKSPACE,
+    "rule": "low",
+    "fingerprint": "f",
+    "state": "done",
+    "asked_at": NOW,
+    "since": NOW,
+    "moved_at": NOW,
+    "total": 1,
+    "seen": 1,
+    "asked": 1,
+    "not_asked": {},
+    "left_out": [],
 }
 
 
@@ -113,6 +138,17 @@ def fill(world: World) -> list[str]:
     put(world, imported_links, **a_link("planted-2", email="planted.address@example.com"))
     put(world, imported_links, **a_link("planted-3", interview_id=written.id))
     put(world, imported_links, **a_link("planted-4", email="planted.second@example.com"))
+    put(world, rehearsals, **A_REHEARSAL)
+    put(
+        world,
+        rehearsal_lines,
+        rehearsal_id="r1",
+        number=0,
+        workspace_id=WORKSPACE,
+        contact_id=PLANTED_ID,
+        conversation_id=PLANTED["conversation_id"],
+        happened_at=NOW,
+    )
     put(
         world,
         api_requests,
@@ -141,7 +177,7 @@ def world_ask(world: World, **changes: Any) -> ledger.Interview:
 def test_nothing_of_an_erased_contact_stands_in_any_column_of_any_table(world: World) -> None:
     needles = fill(world)
     before = world.counts()
-    assert len({place.split(".")[0] for place in find_everywhere(world.engine, needles)}) == 6
+    assert len({place.split(".")[0] for place in find_everywhere(world.engine, needles)}) == 7
     assert erase_planted(world, emails=["Planted.Second@example.com "]) > 10
     assert find_everywhere(world.engine, needles) == []
     # The counts stay.

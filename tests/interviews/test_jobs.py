@@ -191,6 +191,7 @@ CLOCK = (
     "clear_links",
     "revive_planned",
     "remind",
+    "forget_rehearsals",
 )
 
 

@@ -100,6 +100,7 @@ x = 1
         (20, "limits.share"),
         (22, "title"),
         (25, "conditions.role"),
+        (25, "conditions.tag"),
         (27, "conditions.tag"),
         (28, "slug"),
         (31, "conditions.rating_at_most"),

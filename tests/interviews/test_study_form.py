@@ -85,9 +85,7 @@ def test_a_bad_slug(slug: str) -> None:
 
 @pytest.mark.parametrize("slug", ["default", "exit"])
 def test_a_slug_that_is_taken(slug: str) -> None:
-    assert mistakes(new, slug, **GOOD) == [
-        f"slug: there is a study {slug} already; change it with: studies edit {slug}"
-    ]
+    assert mistakes(new, slug, **GOOD) == [f"slug: there is a study {slug} already"]
 
 
 @pytest.mark.parametrize(
@@ -186,3 +184,47 @@ def test_words_may_be_taken_away_unless_others_rest_on_them() -> None:
     assert "de-AT: lacks" in mistakes(study_form.without_words, study, "de")[0]
     assert study_form.without_words(study, "de-AT").wording == {"de": GERMAN}
     assert mistakes(study_form.without_words, EXIT, "de") == ["language: the study has no words in de"]
+
+
+def test_reworded_has_these_parts_and_no_others() -> None:
+    study = study_form.worded(EXIT, "de", {**GERMAN, "reminder": "Noch da?"})
+    assert study_form.reworded(study, "de", {**GERMAN, "reminder": " "}).wording == {"de": GERMAN}
+    assert study_form.reworded(EXIT, "default", {"thanks": "Cheers!", "greeting": ""}).wording == {
+        "default": {"thanks": "Cheers!"}
+    }
+
+
+def test_reworded_tells_what_another_language_would_lack() -> None:
+    study = study_form.worded(EXIT, "de", GERMAN)
+    study = study_form.worded(study, "de-AT", {"greeting": "Servus {first_name},"})
+    # The default may say as little as it likes, and so may what builds on a whole language.
+    assert study_form.reworded(study, "de-AT", {"thanks": "Danke!"}).wording["de-AT"] == {"thanks": "Danke!"}
+    found = mistakes(lambda **given: study_form.reworded(study, "de", given), greeting="Hallo,")
+    assert any("lacks" in problem for problem in found)
+
+
+def test_reworded_without_a_word_is_refused() -> None:
+    assert mistakes(lambda: study_form.reworded(EXIT, "de", {"thanks": " "}))[0].startswith("language: ")
+
+
+def test_each_mistake_is_found_at_its_field() -> None:
+    with pytest.raises(StudyRefused) as refused:
+        new(
+            "Bad Slug",
+            api_key="",
+            remind_after_days="x",
+            enabled="x",
+            link_template="x",
+            webhook_secret="a\nb",
+        )
+    assert {field for field, _ in study_form.by_field(refused.value)} >= {
+        "slug",
+        "name",
+        "api_key",
+        "remind_after_days",
+        "enabled",
+        "link_template",
+    }
+    with pytest.raises(StudyRefused) as refused:
+        study_form.worded(EXIT, "de", {"greeting": "Hallo {name},"})
+    assert [field for field, _ in study_form.by_field(refused.value)] == ["greeting", ""]

@@ -56,6 +56,7 @@ _TASKS: dict[str, Callable[..., None]] = {
     "remind": jobs.remind,
     "close_again": jobs.close_again,
     "clear_link": jobs.clear_link,
+    "rehearse": jobs.rehearse,
     "read_workspace": jobs.read_workspace,
     "replay": jobs.replay,
     "erase": jobs.erase,
