@@ -8,6 +8,7 @@ https://developers.intercom.com/docs/references/canvas-kit
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
@@ -291,6 +292,25 @@ def check_answer(raw: bytes, kind: str) -> dict[str, Any]:
     if problems:
         raise CanvasRefused(problems)
     return canvas
+
+
+def rich(text: str) -> list[tuple[str, str, str]]:
+    """Split the text of a component into (kind, text, address) runs; kind is plain, bold or link.
+
+    Text components know markdown links and bold, nothing else:
+    https://developers.intercom.com/docs/references/canvas-kit/presentationcomponents/text
+    """
+    runs: list[tuple[str, str, str]] = []
+    at = 0
+    for found in re.finditer(r"\[([^\]\n]+)\]\((https?://[^\s()]+)\)|\*\*([^*\n]+)\*\*|\*([^*\n]+)\*", text):
+        if found.start() > at:
+            runs.append(("plain", text[at : found.start()], ""))
+        label, address, strong, bold = found.groups()
+        runs.append(("link", label, address) if label else ("bold", strong or bold, ""))
+        at = found.end()
+    if at < len(text):
+        runs.append(("plain", text[at:], ""))
+    return runs
 
 
 def _duplicates(ids: list[Any]) -> list[Any]:

@@ -31,9 +31,8 @@ from flask import (
 )
 from jinja2 import ChoiceLoader, FileSystemLoader, PrefixLoader
 
-from canvas_app.canvas.drawing import rich
 from sandbox import board, documents, seed
-from sandbox.canvas import CanvasRefused, check_answer
+from sandbox.canvas import CanvasRefused, check_answer, rich
 from sandbox.rich_text import sanitise, text_of
 from sandbox.state import CanvasProblem
 
@@ -46,7 +45,7 @@ if TYPE_CHECKING:
 LONGEST_WAIT = 10.0
 """Seconds. Intercom documents no number; this is what public integrations assume."""
 
-# What a canvas is drawn with: the application's console shows its cards with the same.
+# What a canvas is drawn with: files alone, with which the application's console shows its cards too.
 ROOT = Path(__file__).resolve().parent.parent
 DRAWING = ROOT / "templates" / "pages" / "canvas"
 SHEETS = ROOT / "static" / "console"

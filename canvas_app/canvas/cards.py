@@ -165,7 +165,7 @@ def _components(state: CardState, zone: ZoneInfo, *, brief: bool) -> Iterable[Co
         case ConfirmWithdraw():
             return _confirm_withdraw(state, zone)
         case Console():
-            return _console(state)
+            return pieces.console(state.url, plain(state.text, SENTENCE_LIMIT))
         case NotSetUp(missing=missing):
             return _not_set_up(missing)
         case NoContact():
@@ -364,18 +364,6 @@ def _confirm_withdraw(state: ConfirmWithdraw, zone: ZoneInfo) -> Iterable[Compon
     yield pieces.muted(texts.WITHDRAWING)
     yield pieces.submit(ids.CONFIRM_WITHDRAW, texts.WITHDRAW)
     yield pieces.submit(ids.BACK, texts.CANCEL, style="link")
-
-
-def _console(state: Console) -> Iterable[Component]:
-    if state.url is not None and is_linkable(state.url):
-        yield pieces.header(texts.CONSOLE)
-        yield pieces.paragraph(texts.CONSOLE_LINK)
-        yield pieces.muted(texts.CONSOLE_LINK_ENDS)
-        yield Button(id="open_console", label=texts.OPEN_CONSOLE, action=UrlAction(url=state.url))
-    else:
-        yield pieces.paragraph(texts.NO_CONSOLE)
-        yield from pieces.muted_if(plain(state.text, SENTENCE_LIMIT))
-    yield pieces.submit(ids.BACK, texts.BACK, style="link")
 
 
 def _not_set_up(missing: tuple[str, ...]) -> Iterable[Component]:

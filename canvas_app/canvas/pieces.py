@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final, Literal
 
-from canvas_app.canvas.kit import Button, Dropdown, Option, SubmitAction, Text
+from canvas_app.canvas import ids, texts
+from canvas_app.canvas.kit import Button, Dropdown, Option, SubmitAction, Text, UrlAction, is_linkable
 from canvas_app.canvas.plaintext import plain
 from canvas_app.plaintext import one_line
 
@@ -12,6 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from canvas_app.canvas.card_states import StudyChoice
+    from canvas_app.canvas.kit import Component
 
 # A stretch of the message that is no longer than this would be a single word, or the dots alone.
 FEW_CHARACTERS: Final = 12
@@ -59,3 +61,16 @@ def preview(paragraphs: tuple[str, ...], limit: int) -> Iterable[Text]:
     for text in shown[:-1]:
         yield Text(text=text, style="muted", bottom_margin="none")
     yield from map(muted, shown[-1:])
+
+
+def console(url: str | None, why_not: str) -> Iterable[Component]:
+    """The way into the operator's console, or ``why_not``."""
+    if url is not None and is_linkable(url):
+        yield header(texts.CONSOLE)
+        yield paragraph(texts.CONSOLE_LINK)
+        yield muted(texts.CONSOLE_LINK_ENDS)
+        yield Button(id="open_console", label=texts.OPEN_CONSOLE, action=UrlAction(url=url))
+    else:
+        yield paragraph(texts.NO_CONSOLE)
+        yield from muted_if(why_not)
+    yield submit(ids.BACK, texts.BACK, style="link")

@@ -32,7 +32,6 @@ from canvas_app.interviews import (
     rules,
     rulestore,
     studies,
-    themes,
     workspace,
     written,
 )
@@ -253,19 +252,12 @@ def _our_own_doing(services: Services, event: Event, ours: Workspace) -> No | No
         if may_be_us and _closed_by_us(connection, event):
             return No("own_closing")
         if event.tags_added:
-            ours_by_name = _own_tags(connection, services, event)
+            ours_by_name = written.own_tags(
+                connection, services.settings, event.workspace_id, event.contact_ids, event.conversation_id
+            )
             if all(rulebook.is_own_tag(name, ours_by_name) for name in event.tags_added):
                 return No("own_tag", ", ".join(event.tags_added))
     return None
-
-
-def _own_tags(connection: Connection, services: Services, event: Event) -> frozenset[str]:
-    """Names, in lower case, of the tags that we put on by ourselves: now, and as they were called then."""
-    chosen = options.read(connection, services.settings)
-    now = {tag.casefold() for tag in chosen.tags.values() if tag is not None}
-    now |= {f"koji_{slug}" for slug in themes.allowed(connection)}
-    then = written.tags_put_on(connection, event.workspace_id, event.contact_ids, event.conversation_id)
-    return frozenset(now | then)
 
 
 def _closed_by_us(connection: Connection, event: Event) -> bool:

@@ -11,9 +11,11 @@ from collections.abc import Collection
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
+from canvas_app.interviews import options, themes
 from canvas_app.interviews.ledger import Interview
 from canvas_app.interviews.options import ATTRIBUTE_NAMES
 from canvas_app.interviews.tables import interviews
+from canvas_app.settings import Settings
 
 
 def newer_result_exists(connection: Connection, interview: Interview) -> bool:
@@ -72,6 +74,20 @@ def attribute_names(connection: Connection, interview: Interview) -> dict[str, d
     # What was written before names could be chosen stands under those of then.
     of_then: dict[str, str] = {name: what for what, name in ATTRIBUTE_NAMES.items()}
     return {row.id: of_then if row.attribute_names is None else row.attribute_names for row in rows}
+
+
+def own_tags(
+    connection: Connection,
+    settings: Settings,
+    workspace_id: str,
+    contact_ids: Collection[str],
+    conversation_id: str | None,
+) -> frozenset[str]:
+    """Names, in lower case, of the tags that we put on by ourselves: those of now, and those
+    that we may have put on before."""
+    now = {tag.casefold() for tag in options.read(connection, settings).tags.values() if tag is not None}
+    now |= {f"koji_{slug}" for slug in themes.allowed(connection)}
+    return frozenset(now | tags_put_on(connection, workspace_id, contact_ids, conversation_id))
 
 
 def tags_put_on(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from canvas_app.canvas.drawing import rich
+from sandbox import canvas as stand_in
 
 
 @pytest.mark.parametrize(
@@ -21,3 +22,5 @@ from canvas_app.canvas.drawing import rich
 )
 def test_text_knows_links_and_bold_only(text: str, runs: list[tuple[str, str, str]]) -> None:
     assert rich(text) == runs
+    # The stand-in reads it for itself, because it imports nothing of the application.
+    assert stand_in.rich(text) == runs
