@@ -9,12 +9,10 @@ from flask import Flask
 from canvas_app import cli, log, pages, store, web
 from canvas_app.api import views as api_views
 from canvas_app.canvas import views as canvas_views
-from canvas_app.console import door as console
-from canvas_app.console import views as console_views
+from canvas_app.console import door as console, views as console_views
 from canvas_app.engine import Jobs
 from canvas_app.settings import PROJECT_ROOT, Settings
-from canvas_app.webhooks import intercom as intercom_webhooks
-from canvas_app.webhooks import koji as koji_webhooks
+from canvas_app.webhooks import intercom as intercom_webhooks, koji as koji_webhooks
 
 
 def make_application(settings: Settings | None) -> Flask:

@@ -10,8 +10,7 @@ from alembic.config import Config
 from alembic.migration import MigrationContext
 from sqlalchemy.engine import Engine
 
-from canvas_app import engine as durable
-from canvas_app import store
+from canvas_app import engine as durable, store
 from canvas_app.interviews.tables import GENERATED, SCHEMA_VERSION
 from canvas_app.settings import PROJECT_ROOT
 

@@ -19,8 +19,7 @@ from dbos import DBOS
 from sqlalchemy.engine import Engine
 from sqlalchemy.exc import SQLAlchemyError
 
-from canvas_app import engine as durable
-from canvas_app import gates, health, http_outcomes, leases, log, migrate, store
+from canvas_app import engine as durable, gates, health, http_outcomes, leases, log, migrate, store
 from canvas_app.engine import Jobs, Schedule
 from canvas_app.gates import DatabaseGate
 from canvas_app.intercom.client import IntercomClient

@@ -9,8 +9,7 @@ import sqlalchemy as sa
 from dbos import DBOSClient, WorkflowStatus
 from sqlalchemy.engine import Engine
 
-from canvas_app import engine as durable
-from canvas_app import store
+from canvas_app import engine as durable, store
 from canvas_app.engine import FAST_QUEUE, QUEUE, VERSION, Jobs, partition_key
 from canvas_app.interviews.tables import theme_tags
 from canvas_app.worker import make_services

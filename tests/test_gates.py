@@ -25,8 +25,7 @@ from canvas_app.errors import (
 )
 from canvas_app.gates import EVERYTHING, PROBE_SECONDS, DatabaseGate, Passage, Pause, Wire
 from canvas_app.http_outcomes import LONGEST_RETRY_AFTER
-from canvas_app.interviews.tables import gates as gates_table
-from canvas_app.interviews.tables import pauses
+from canvas_app.interviews.tables import gates as gates_table, pauses
 from canvas_app.rates import Rate
 from canvas_app.settings import Settings
 from tests.test_rates import most_in_a_window

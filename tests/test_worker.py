@@ -17,8 +17,14 @@ from typing import Any, cast
 import pytest
 import sqlalchemy as sa
 from sqlalchemy.engine import Engine
-from sqlalchemy.exc import DBAPIError, IntegrityError, InterfaceError, InternalError, OperationalError
-from sqlalchemy.exc import TimeoutError as PoolTimeout
+from sqlalchemy.exc import (
+    DBAPIError,
+    IntegrityError,
+    InterfaceError,
+    InternalError,
+    OperationalError,
+    TimeoutError as PoolTimeout,
+)
 
 from canvas_app import leases, migrate, store, worker
 from canvas_app.engine import Jobs

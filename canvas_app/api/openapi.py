@@ -8,8 +8,7 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from canvas_app.api import answers
-from canvas_app.api import request as reading
+from canvas_app.api import answers, request as reading
 from canvas_app.settings import DEFAULT_STUDY
 
 Json = dict[str, Any]

@@ -13,8 +13,7 @@ from datetime import datetime
 from flask import Blueprint, Response, jsonify, request
 
 from canvas_app import log, store, web
-from canvas_app.api import answers, bearer, openapi
-from canvas_app.api import request as reading
+from canvas_app.api import answers, bearer, openapi, request as reading
 from canvas_app.errors import FieldsRefused, InterviewNotFound, NotConfigured, NotReady
 from canvas_app.interviews import ledger, requested, workspace
 from canvas_app.web import Web

@@ -10,11 +10,9 @@ from typing import Final
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection, Engine
 
-from canvas_app import engine as durable
-from canvas_app import health, store
+from canvas_app import engine as durable, health, store
 from canvas_app.cli.findings import Finding
-from canvas_app.interviews import links as personal_links
-from canvas_app.interviews import options, studies
+from canvas_app.interviews import links as personal_links, options, studies
 from canvas_app.interviews.states import LINK_STATES
 from canvas_app.interviews.tables import deliveries, interviews, workers
 from canvas_app.koji import links as koji_links

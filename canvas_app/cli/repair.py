@@ -15,8 +15,7 @@ from canvas_app import store
 from canvas_app.cli.common import database, in_words, load_settings, make_services, patiently, show_table
 from canvas_app.engine import Jobs
 from canvas_app.errors import PermanentError
-from canvas_app.interviews import erase as erasing
-from canvas_app.interviews import replay as replaying
+from canvas_app.interviews import erase as erasing, replay as replaying
 from canvas_app.interviews.tables import decisions, imported_links, interviews, workspaces
 from canvas_app.settings import Settings
 

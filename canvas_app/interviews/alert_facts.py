@@ -10,8 +10,7 @@ from typing import Final
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from canvas_app import engine as durable
-from canvas_app import gates, store
+from canvas_app import engine as durable, gates, store
 from canvas_app.interviews import alerts, limits, rulestore, studies, workspace
 from canvas_app.interviews.alerts import Alert, Answers, Full, Heard, Refusals
 from canvas_app.interviews.tables import deliveries, interviews, refusals, unfinished

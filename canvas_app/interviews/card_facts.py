@@ -15,8 +15,7 @@ from canvas_app.interviews import ledger, options, studies
 from canvas_app.interviews.ledger import Interview
 from canvas_app.interviews.options import Options
 from canvas_app.interviews.states import ENDED_WITHOUT_ANSWER
-from canvas_app.interviews.tables import interviews, workers, workspaces
-from canvas_app.interviews.tables import studies as studies_table
+from canvas_app.interviews.tables import interviews, studies as studies_table, workers, workspaces
 from canvas_app.settings import DEFAULT_STUDY, Settings, Study
 
 

@@ -17,6 +17,7 @@ from canvas_app.interviews import (
     alarms,
     closing,
     departures,
+    forward as forwarding,
     link_clearing,
     outcomes,
     probing,
@@ -27,12 +28,11 @@ from canvas_app.interviews import (
     rehearsing,
     reminders,
     replays,
+    send as sending,
     triggers,
     workspace,
     write_back,
 )
-from canvas_app.interviews import forward as forwarding
-from canvas_app.interviews import send as sending
 from canvas_app.interviews.forward import TakenIn
 from canvas_app.interviews.outcomes import Outcome
 from canvas_app.interviews.services import Services

@@ -13,8 +13,7 @@ from sqlalchemy.engine import Connection
 
 from canvas_app import store
 from canvas_app.interviews import options
-from canvas_app.interviews.tables import audit, operators, sign_ins, workspaces
-from canvas_app.interviews.tables import options as options_table
+from canvas_app.interviews.tables import audit, operators, options as options_table, sign_ins, workspaces
 
 # Longer than any sign-in link is valid.
 _NONCES_KEPT: Final = timedelta(days=1)

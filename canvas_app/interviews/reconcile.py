@@ -22,8 +22,7 @@ from canvas_app.interviews.ledger import Interview, result_of
 from canvas_app.interviews.seen import Note, no_note
 from canvas_app.interviews.services import Services
 from canvas_app.interviews.states import EXPIRING_STATES, State
-from canvas_app.interviews.tables import deliveries as deliveries_table
-from canvas_app.interviews.tables import interviews, stored, unfinished
+from canvas_app.interviews.tables import deliveries as deliveries_table, interviews, stored, unfinished
 from canvas_app.koji.events import KojiEvent
 from canvas_app.koji.results import KojiResult
 

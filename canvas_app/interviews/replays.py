@@ -21,8 +21,7 @@ from canvas_app.engine import Jobs
 from canvas_app.interviews import deliveries, ledger
 from canvas_app.interviews.seen import Note, no_note
 from canvas_app.interviews.services import Services
-from canvas_app.interviews.tables import deliveries as deliveries_table
-from canvas_app.interviews.tables import replays
+from canvas_app.interviews.tables import deliveries as deliveries_table, replays
 
 logger = logging.getLogger(__name__)
 

@@ -13,8 +13,7 @@ from typing import Any, Final, Literal
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from canvas_app import engine as durable
-from canvas_app import gates, store
+from canvas_app import engine as durable, gates, store
 from canvas_app.gates import Pause, Wire
 from canvas_app.interviews import alert_address, alert_facts, provisions
 from canvas_app.interviews.provisions import Provision

@@ -10,20 +10,29 @@ from typing import Final
 
 import sqlalchemy as sa
 
+from canvas_app.interviews.console_tables import (
+    alerts as alerts,
+    audit as audit,
+    operators as operators,
+    options as options,
+    refusals as refusals,
+    rehearsal_lines as rehearsal_lines,
+    rehearsals as rehearsals,
+    replays as replays,
+    sign_ins as sign_ins,
+)
+from canvas_app.interviews.process_tables import (
+    gates as gates,
+    pauses as pauses,
+    workers as workers,
+    workspaces as workspaces,
+)
+from canvas_app.interviews.schema import metadata as metadata
 from canvas_app.interviews.states import OPEN_STATES, UNFINISHED_STATES
 from canvas_app.store import UtcDateTime
 
 # The newest migration that this code is written for; a test holds it against migrations/versions.
 SCHEMA_VERSION = "0004"
-
-metadata = sa.MetaData(
-    naming_convention={
-        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
-        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
-        "pk": "pk_%(table_name)s",
-        "fk": "fk_%(table_name)s_%(column_0_N_name)s",
-    }
-)
 
 
 def _in(states: tuple[str, ...]) -> sa.TextClause:
@@ -268,59 +277,12 @@ sa.Index("ix_deliveries_listed", deliveries.c.received_at, deliveries.c.id)
 for _column in ("state", "door"):
     sa.Index(f"ix_deliveries_by_{_column}", deliveries.c[_column], deliveries.c.received_at, deliveries.c.id)
 
-workspaces = sa.Table(
-    "workspaces",
-    metadata,
-    # What Intercom's GET /me tells of the workspace that the access token belongs to.
-    sa.Column("workspace_id", sa.String(64), primary_key=True),
-    sa.Column("name", sa.String(200)),
-    sa.Column("region", sa.String(16)),
-    sa.Column("timezone", sa.String(64)),
-    sa.Column("admin_id", sa.String(64), nullable=False),
-    # A fingerprint of the token, so that a new token is asked who it is.
-    sa.Column("token_fingerprint", sa.String(16), nullable=False),
-    sa.Column("read_at", UtcDateTime, nullable=False),
-)
-
 theme_tags = sa.Table(
     "theme_tags",
     metadata,
     # Themes that may become tags, as slugs. Themes are named by an AI; without this list they would flood the
     # workspace with tags that occur once.
     sa.Column("slug", sa.String(60), primary_key=True),
-)
-
-workers = sa.Table(
-    "workers",
-    metadata,
-    # One row for each living worker, see canvas_app.leases.
-    sa.Column("executor_id", sa.String(32), primary_key=True),
-    sa.Column("renewed_at", UtcDateTime, nullable=False),
-)
-
-gates = sa.Table(
-    "gates",
-    metadata,
-    # One row for each wire and key, shared by all workers, see canvas_app.gates.
-    sa.Column("key", sa.String(80), primary_key=True),
-    # When the calls that were let through so far would all have been made at the steady rate.
-    sa.Column("due_at", UtcDateTime, nullable=False),
-    # The vendor has said: not before.
-    sa.Column("blocked_until", UtcDateTime),
-    # When the vendor last answered as it should, to the minute.
-    sa.Column("succeeded_at", UtcDateTime),
-)
-
-pauses = sa.Table(
-    "pauses",
-    metadata,
-    # What a vendor refuses for want of a valid token ("*", every call) or of a permission (one operation).
-    sa.Column("gate", sa.String(80), primary_key=True),
-    sa.Column("operation", sa.String(80), primary_key=True),
-    sa.Column("reason", sa.String(64), nullable=False),
-    sa.Column("since", UtcDateTime, nullable=False),
-    # When one call may try whether it has been mended.
-    sa.Column("probe_at", UtcDateTime, nullable=False),
 )
 
 studies = sa.Table(
@@ -411,49 +373,6 @@ for _picked in ((), ("rule",), ("verdict",), ("rule", "verdict")):
         *(decisions.c[name] for name in ("workspace_id", *_picked, "decided_at", "id")),
     )
 
-rehearsals = sa.Table(
-    "rehearsals",
-    metadata,
-    # What a rule would have done, found out by a worker: see canvas_app.interviews.rehearsed. Kept for a day.
-    sa.Column("id", sa.String(32), primary_key=True),
-    sa.Column("workspace_id", sa.String(64), nullable=False),
-    sa.Column("rule", sa.String(64), nullable=False),
-    # Tells whether the rule is still as it was tried.
-    sa.Column("fingerprint", sa.String(16), nullable=False),
-    # waiting, running, done or failed; and why it has failed, as a reason code.
-    sa.Column("state", sa.String(16), nullable=False),
-    sa.Column("reason", sa.String(64)),
-    sa.Column("asked_at", UtcDateTime, nullable=False, index=True),
-    sa.Column("since", UtcDateTime, nullable=False),
-    sa.Column("moved_at", UtcDateTime, nullable=False),
-    # Conversations: how many there are, and how many have been read.
-    sa.Column("total", sa.Integer, nullable=False),
-    sa.Column("seen", sa.Integer, nullable=False),
-    # How many it would have asked, and how many not: {reason: number}.
-    sa.Column("asked", sa.Integer, nullable=False),
-    sa.Column("not_asked", sa.JSON, nullable=False),
-    # Digests of contacts who were erased while it ran: nothing is written about them.
-    sa.Column("left_out", sa.JSON, nullable=False),
-)
-sa.Index("ix_rehearsals_rule", rehearsals.c.workspace_id, rehearsals.c.rule, rehearsals.c.asked_at)
-
-rehearsal_lines = sa.Table(
-    "rehearsal_lines",
-    metadata,
-    # The newest of its decisions, as ids and reasons alone; they go with it.
-    sa.Column("rehearsal_id", sa.ForeignKey("rehearsals.id", ondelete="CASCADE"), primary_key=True),
-    sa.Column("number", sa.Integer, primary_key=True),
-    sa.Column("workspace_id", sa.String(64), nullable=False),
-    sa.Column("contact_id", sa.String(64), nullable=False),
-    sa.Column("conversation_id", sa.String(64), nullable=False),
-    sa.Column("happened_at", UtcDateTime, nullable=False),
-    # When the message would have gone out; of one that would not, nothing.
-    sa.Column("sent_at", UtcDateTime),
-    sa.Column("reason", sa.String(64)),
-    sa.Column("detail", sa.String(200)),
-)
-sa.Index("ix_rehearsal_lines_contact", rehearsal_lines.c.workspace_id, rehearsal_lines.c.contact_id)
-
 api_requests = sa.Table(
     "api_requests",
     metadata,
@@ -462,95 +381,4 @@ api_requests = sa.Table(
     sa.Column("body_hash", sa.String(64), nullable=False),
     sa.Column("interview_id", sa.String(32), nullable=False, index=True),
     sa.Column("created_at", UtcDateTime, nullable=False),
-)
-
-operators = sa.Table(
-    "operators",
-    metadata,
-    # The teammates who may change things in the console; the others of the workspace may look.
-    sa.Column("workspace_id", sa.String(64), primary_key=True),
-    sa.Column("teammate_id", sa.String(64), primary_key=True),
-    sa.Column("name", sa.String(120)),
-    sa.Column("added_at", UtcDateTime, nullable=False),
-)
-
-sign_ins = sa.Table(
-    "sign_ins",
-    metadata,
-    # The sign-in links that were used, so that each works once. Those that are too old are deleted.
-    sa.Column("nonce", sa.String(32), primary_key=True),
-    sa.Column("used_at", UtcDateTime, nullable=False),
-)
-
-options = sa.Table(
-    "options",
-    metadata,
-    # What operators have chosen in the console, see canvas_app.interviews.options.
-    sa.Column("name", sa.String(64), primary_key=True),
-    sa.Column("value", sa.JSON(none_as_null=True)),
-    sa.Column("updated_at", UtcDateTime, nullable=False),
-)
-
-audit = sa.Table(
-    "audit",
-    metadata,
-    # Who has changed what in the console. Nothing of a customer, and no secret.
-    sa.Column("id", sa.String(32), primary_key=True),
-    sa.Column("at", UtcDateTime, nullable=False, index=True),
-    sa.Column("teammate_id", sa.String(64), nullable=False),
-    sa.Column("teammate_name", sa.String(120)),
-    sa.Column("what", sa.String(64), nullable=False),
-    # What it was about, such as a rule's slug or an interview's id.
-    sa.Column("subject", sa.String(120)),
-    sa.Column("before", sa.JSON(none_as_null=True)),
-    sa.Column("after", sa.JSON(none_as_null=True)),
-)
-sa.Index("ix_audit_subject", audit.c.subject, audit.c.at)
-
-refusals = sa.Table(
-    "refusals",
-    metadata,
-    # Requests that were refused at a door, counted by the hour: nothing else of them is kept.
-    sa.Column("hour", UtcDateTime, primary_key=True),
-    sa.Column("door", sa.String(64), primary_key=True),
-    sa.Column("reason", sa.String(64), primary_key=True),
-    sa.Column("number", sa.Integer, nullable=False),
-)
-
-replays = sa.Table(
-    "replays",
-    metadata,
-    # What an operator wants taken up again at once: the deliveries that had failed by then, of these.
-    sa.Column("id", sa.String(32), primary_key=True),
-    sa.Column("door", sa.String(16)),
-    sa.Column("reason", sa.String(64)),
-    sa.Column("since", UtcDateTime),
-    sa.Column("until", UtcDateTime, nullable=False),
-    sa.Column("started_at", UtcDateTime, nullable=False),
-    sa.Column("total", sa.Integer, nullable=False),
-    # How many have had their turn; and how many of them could not be taken up.
-    sa.Column("seen", sa.Integer, nullable=False),
-    sa.Column("not_taken", sa.Integer, nullable=False),
-    # The last one that had its turn, and the number of the newest batch that was enqueued.
-    sa.Column("reached_at", UtcDateTime),
-    sa.Column("reached_id", sa.String(32)),
-    sa.Column("batch", sa.Integer, nullable=False),
-    sa.Column("finished_at", UtcDateTime),
-    sa.Column("problem", sa.String(64)),
-)
-
-alerts = sa.Table(
-    "alerts",
-    metadata,
-    # What needs a person, as the clock has found it last, see canvas_app.interviews.alarms.
-    sa.Column("key", sa.String(160), primary_key=True),
-    sa.Column("kind", sa.String(32), nullable=False),
-    sa.Column("title", sa.String(200), nullable=False),
-    sa.Column("remedy", sa.String(600), nullable=False),
-    sa.Column("since", UtcDateTime, nullable=False),
-    # Empty while it lasts.
-    sa.Column("over_at", UtcDateTime),
-    # When the address that an operator has entered was told of it, and that it was over.
-    sa.Column("told_at", UtcDateTime),
-    sa.Column("told_over_at", UtcDateTime),
 )

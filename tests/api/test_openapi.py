@@ -9,8 +9,7 @@ import pytest
 import sqlalchemy as sa
 
 from canvas_app import store
-from canvas_app.api import answers, openapi
-from canvas_app.api import request as reading
+from canvas_app.api import answers, openapi, request as reading
 from canvas_app.interviews.states import STATES, State
 from canvas_app.interviews.tables import workspaces
 from canvas_app.settings import PROJECT_ROOT

@@ -7,8 +7,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from canvas_app.api import request as reading
 from canvas_app.errors import BodyRefused, FieldsRefused

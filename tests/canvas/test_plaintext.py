@@ -4,8 +4,7 @@ import unicodedata
 from itertools import pairwise
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from canvas_app.canvas.plaintext import plain
 from canvas_app.plaintext import one_line

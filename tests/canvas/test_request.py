@@ -4,8 +4,7 @@ import json
 from typing import Any
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from canvas_app.canvas.request import Admin, CanvasRequest, Contact
 from canvas_app.errors import BodyRefused

@@ -11,8 +11,7 @@ from canvas_app import store
 from canvas_app.console import access
 from canvas_app.interviews import operators
 from canvas_app.interviews.operators import Teammate
-from canvas_app.interviews.tables import audit
-from canvas_app.interviews.tables import operators as operators_table
+from canvas_app.interviews.tables import audit, operators as operators_table
 from tests.console.conftest import Person, person, token_in, words
 from tests.support.world import PUBLIC_URL, REP, WORKSPACE, World
 

@@ -12,8 +12,7 @@ import sqlalchemy as sa
 
 from canvas_app import store
 from canvas_app.interviews import studies
-from canvas_app.interviews.tables import audit
-from canvas_app.interviews.tables import studies as studies_table
+from canvas_app.interviews.tables import audit, studies as studies_table
 from canvas_app.settings import DEFAULT_STUDY, Study
 from tests.console.conftest import Person, person, words
 from tests.console.test_door import HOSTILE

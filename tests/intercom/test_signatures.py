@@ -5,8 +5,7 @@ import hmac
 import json
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from canvas_app.errors import NotConfigured, SignatureRefused
 from canvas_app.intercom.signatures import sign_body, sign_hub, verify_body_signature, verify_hub_signature

@@ -17,8 +17,7 @@ from canvas_app.interviews import deliveries
 from canvas_app.interviews.tables import deliveries as table
 from canvas_app.koji import events
 from canvas_app.koji.results import KojiResult
-from tests.interviews.results import PUT, notes, sent_and_ready
-from tests.interviews.results import event as result_event
+from tests.interviews.results import PUT, event as result_event, notes, sent_and_ready
 from tests.support.world import CONTACT, KOJI_ID, WORKSPACE, World
 
 DATA: dict[str, Any] = {"interview_id": KOJI_ID, "sentiment": "negative", "quality_score": 4}

@@ -8,8 +8,7 @@ import pytest
 import sqlalchemy as sa
 
 from canvas_app import store
-from canvas_app.interviews import deliveries as keeping
-from canvas_app.interviews import replays
+from canvas_app.interviews import deliveries as keeping, replays
 from canvas_app.interviews.replays import Which
 from canvas_app.interviews.tables import deliveries
 from tests.interviews import many

@@ -5,8 +5,7 @@ import time
 from datetime import UTC, datetime
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from canvas_app.errors import BodyRefused
 from canvas_app.koji import reading

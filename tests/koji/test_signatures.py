@@ -5,8 +5,7 @@ import hashlib
 import hmac
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from canvas_app.errors import NotConfigured, SignatureRefused
 from canvas_app.koji.signatures import sign, verify

@@ -12,8 +12,7 @@ from sqlalchemy.exc import OperationalError
 
 from canvas_app import gates, store
 from canvas_app.interviews import card_facts
-from canvas_app.interviews.tables import deliveries
-from canvas_app.interviews.tables import gates as gates_table
+from canvas_app.interviews.tables import deliveries, gates as gates_table
 from tests.interviews.results import attributes, notes, receive, sent_and_ready
 from tests.support.world import CONTACT, CONVERSATION, INTERCOM, KOJI, KOJI_ID, WORKSPACE, World, texts
 

@@ -15,8 +15,7 @@ import sqlalchemy as sa
 from canvas_app import store
 from canvas_app.interviews import erase, ledger, rulestore, studies, triggers
 from canvas_app.interviews.hours import DAYS
-from canvas_app.interviews.tables import decisions, interviews
-from canvas_app.interviews.tables import rules as rules_table
+from canvas_app.interviews.tables import decisions, interviews, rules as rules_table
 from tests.support.events import (
     add_rule,
     all_is_well,

@@ -10,8 +10,7 @@ from flask import Response, current_app, request, url_for
 from canvas_app import store, web
 from canvas_app.console import access, rule_words
 from canvas_app.console.door import blueprint, show
-from canvas_app.interviews import decisions as decided
-from canvas_app.interviews import rulestore
+from canvas_app.interviews import decisions as decided, rulestore
 from canvas_app.interviews.decisions import Listed, Verdict
 
 _ON_A_PAGE: Final = 50

@@ -9,8 +9,7 @@ from canvas_app import store, web
 from canvas_app.console import access
 from canvas_app.console.door import blueprint, page, show
 from canvas_app.errors import ChangedMeanwhile, StudyRefused
-from canvas_app.interviews import studies as stored
-from canvas_app.interviews import study_changes, study_facts
+from canvas_app.interviews import studies as stored, study_changes, study_facts
 from canvas_app.settings import DEFAULT_STUDY
 
 page("studies", "Studies", place=50)
