@@ -18,7 +18,7 @@ from itsdangerous import BadSignature, URLSafeTimedSerializer
 from sqlalchemy.engine import Connection
 
 from canvas_app import hmacs
-from canvas_app.interviews import hours, operators, workspace
+from canvas_app.interviews import hours, operators
 from canvas_app.interviews.operators import Teammate
 from canvas_app.settings import Settings
 
@@ -107,11 +107,6 @@ def visitor(connection: Connection) -> Visitor | None:
 def current() -> Visitor:
     """Whoever makes this request; the console's door has let them in."""
     return cast(Visitor, g.visitor)
-
-
-def workspace_id(connection: Connection, settings: Settings) -> str | None:
-    """Whose pages they are; None while nobody knows the workspace."""
-    return current().teammate.workspace_id or workspace.of_token(connection, settings)
 
 
 def prepare(app: Flask, settings: Settings) -> None:

@@ -8,7 +8,7 @@ from typing import Final, cast, get_args
 from flask import Response, current_app, request, url_for
 
 from canvas_app import store, web
-from canvas_app.console import access, rule_words
+from canvas_app.console import asked, rule_words
 from canvas_app.console.door import blueprint, show
 from canvas_app.interviews import decisions as decided, rulestore
 from canvas_app.interviews.decisions import Listed, Verdict
@@ -24,7 +24,7 @@ def decisions() -> Response:
     verdict = request.args.get("verdict")
     chosen = cast(Verdict, verdict) if verdict in get_args(Verdict) else None
     with store.reading(here.engine) as connection:
-        workspace_id = access.workspace_id(connection, here.settings)
+        workspace_id = asked.workspace_id(connection)
         rules = rulestore.listed(connection)
         found = (
             decided.page(

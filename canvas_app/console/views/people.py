@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from flask import Response, abort, flash, redirect, request, url_for
+from flask import Response, flash, redirect, request, url_for
 from flask_wtf import FlaskForm
-from sqlalchemy.engine import Connection
 from werkzeug.wrappers import Response as BaseResponse
 from wtforms import StringField, SubmitField
 from wtforms.validators import InputRequired, Regexp
 
 from canvas_app import store, web
-from canvas_app.console import access
+from canvas_app.console import access, asked
 from canvas_app.console.door import blueprint, page, show
-from canvas_app.interviews import operators, workspace
+from canvas_app.interviews import operators
 from canvas_app.plaintext import one_line
 
 page("people", "People", place=90)
@@ -47,7 +46,7 @@ def add_operator() -> BaseResponse:
         return _page(form, 422)
     id_, name = str(form.teammate_id.data), one_line(form.name.data, 120) or None
     with store.writing(web.current().engine) as connection:
-        workspace_id = _workspace(connection)
+        workspace_id = asked.existing_workspace_id(connection)
         if operators.add(connection, workspace_id, id_, name):
             operators.note(connection, access.current().teammate, "operator_added", subject=id_, after=name)
     flash("They may change things from now on.")
@@ -58,7 +57,7 @@ def add_operator() -> BaseResponse:
 def remove_operator() -> BaseResponse:
     id_ = request.form.get("teammate_id", "")
     with store.writing(web.current().engine) as connection:
-        if operators.remove(connection, _workspace(connection), id_):
+        if operators.remove(connection, asked.existing_workspace_id(connection), id_):
             operators.note(connection, access.current().teammate, "operator_removed", subject=id_)
     flash("They may only look from now on.")
     return redirect(url_for("console.people"))
@@ -75,7 +74,7 @@ def end_sessions() -> BaseResponse:
 def _page(form: NewOperator, status: int = 200) -> Response:
     here = web.current()
     with store.reading(here.engine) as connection:
-        workspace_id = access.current().teammate.workspace_id or workspace.of_token(connection, here.settings)
+        workspace_id = asked.workspace_id(connection)
         return show(
             "people.html",
             status,
@@ -83,9 +82,3 @@ def _page(form: NewOperator, status: int = 200) -> Response:
             operators=operators.listed(connection, workspace_id) if workspace_id else [],
             entries=operators.newest_entries(connection, most=_ENTRIES),
         )
-
-
-def _workspace(connection: Connection) -> str:
-    """Whose operators they are. Raises 404 while nobody knows the workspace."""
-    id_ = access.current().teammate.workspace_id or workspace.of_token(connection, web.current().settings)
-    return id_ or abort(404)

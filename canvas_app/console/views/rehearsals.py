@@ -6,7 +6,7 @@ from flask import Response, abort, flash, redirect, url_for
 from werkzeug.wrappers import Response as BaseResponse
 
 from canvas_app import store, web
-from canvas_app.console import access
+from canvas_app.console import asked
 from canvas_app.console.door import blueprint, show
 from canvas_app.interviews import rehearsed, rulebook, rulestore
 
@@ -15,7 +15,7 @@ from canvas_app.interviews import rehearsed, rulebook, rulestore
 def try_rule(slug: str) -> BaseResponse:
     here = web.current()
     with store.writing(here.engine) as connection:
-        workspace_id = access.workspace_id(connection, here.settings)
+        workspace_id = asked.workspace_id(connection)
         rule = rulestore.find(connection, slug)
         if rule is None or rule.event not in rulebook.REHEARSED:
             abort(404)
@@ -33,7 +33,7 @@ def try_rule(slug: str) -> BaseResponse:
 def rehearsal(rehearsal_id: str) -> Response:
     here = web.current()
     with store.reading(here.engine) as connection:
-        workspace_id = access.workspace_id(connection, here.settings)
+        workspace_id = asked.workspace_id(connection)
         run = rehearsed.get(connection, workspace_id, rehearsal_id) if workspace_id else None
         if run is None:
             abort(404)

@@ -6,7 +6,7 @@ from flask import Response, abort, flash, redirect, request, url_for
 from werkzeug.wrappers import Response as BaseResponse
 
 from canvas_app import store, web
-from canvas_app.console import access, rule_words
+from canvas_app.console import access, asked, rule_words
 from canvas_app.console.door import blueprint, page, show
 from canvas_app.errors import ChangedMeanwhile, RuleRefused
 from canvas_app.interviews import decisions, rehearsed, rule_changes, rulebook, rulestore, studies
@@ -46,7 +46,7 @@ def rule(slug: str) -> Response:
         found = rulestore.find(connection, slug)
         if found is None or version is None:
             abort(404)
-        workspace_id = access.workspace_id(connection, here.settings)
+        workspace_id = asked.workspace_id(connection)
         study = studies.find(connection, here.settings, found.study)
         tried = rehearsed.newest(connection, workspace_id, slug) if workspace_id else None
         decided = decisions.page(connection, workspace_id, rule=slug, most=_DECISIONS) if workspace_id else []

@@ -9,10 +9,10 @@ from markupsafe import Markup
 from werkzeug.wrappers import Response as BaseResponse
 
 from canvas_app import store, web
-from canvas_app.console import access, forms
+from canvas_app.console import access, asked, forms
 from canvas_app.console.door import blueprint, page, show
 from canvas_app.console.forms import WriteBackForm
-from canvas_app.interviews import choosing, options, rules, rulestore, themes, wording, workspace
+from canvas_app.interviews import choosing, options, rules, rulestore, themes, wording
 from canvas_app.interviews.choosing import Choice
 from canvas_app.interviews.options import FIELDS, SENTIMENTS
 from canvas_app.interviews.themes import Seen
@@ -73,7 +73,7 @@ def _page(
 ) -> Response:
     here = web.current()
     with store.reading(here.engine) as connection:
-        workspace_id = access.current().teammate.workspace_id or workspace.of_token(connection, here.settings)
+        workspace_id = asked.workspace_id(connection)
         seen = themes.seen(connection, workspace_id) if workspace_id else []
     return show(
         "write_back.html",
