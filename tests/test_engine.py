@@ -13,8 +13,8 @@ from canvas_app import engine as durable, store
 from canvas_app.engine import FAST_QUEUE, QUEUE, VERSION, Jobs, partition_key
 from canvas_app.interviews.tables import theme_tags
 from canvas_app.worker import make_services
+from tests.support.plans import watched
 from tests.support.postgres import free_port
-from tests.support.whole_reads import plans_of
 from tests.support.world import full_settings
 
 
@@ -150,7 +150,8 @@ def test_the_engines_tables_are_told_from_ours(name: str, schema: str | None, is
 
 def test_counting_what_waits_does_not_look_at_what_is_finished(sqlite_url: str) -> None:
     engine = store.make_engine(sqlite_url, pool_size=1)
-    plans = plans_of(engine, durable.waiting)
-    assert plans
-    for line in "\n".join(plans).splitlines():
+    with watched(engine) as plans, store.reading(engine) as connection:
+        durable.waiting(connection)
+    assert plans.queries
+    for line in "\n".join(plans.texts(engine)).splitlines():
         assert "SCAN workflow_status" not in line or "USING INDEX idx_workflow_status_" in line

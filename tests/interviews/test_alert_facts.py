@@ -15,8 +15,8 @@ from canvas_app.gates import DatabaseGate
 from canvas_app.interviews import alert_facts, ledger, limits, rulestore, workspace
 from canvas_app.interviews.rulebook import Limits, Rule
 from canvas_app.interviews.tables import deliveries, interviews, refusals
+from tests.support.plans import watched
 from tests.support.rates import WIDE_OPEN
-from tests.support.whole_reads import plans_of, whole_reads
 from tests.support.world import WORKSPACE, World
 
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)
@@ -245,6 +245,7 @@ def test_no_query_reads_a_whole_large_table(known: World) -> None:
             limits=Limits(interviews_per_week=9),
         )
         rulestore.save(connection, rule)
-    plans = plans_of(known.engine, lambda connection: alert_facts.look(connection, known.settings))
-    assert whole_reads(plans) == []
+    with watched(known.engine) as plans, store.reading(known.engine) as connection:
+        alert_facts.look(connection, known.settings)
+    assert plans.whole_reads(known.engine) == []
     assert kinds(known) == ["rule_limit"]

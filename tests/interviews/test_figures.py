@@ -15,7 +15,7 @@ from canvas_app import store
 from canvas_app.interviews import figures, ledger
 from canvas_app.interviews.figures import Figures, Funnel
 from canvas_app.interviews.tables import interviews
-from tests.support.whole_reads import plans_of, whole_reads
+from tests.support.plans import watched
 
 # A Thursday.
 NOW = datetime(2026, 11, 26, 12, 0, tzinfo=UTC)
@@ -225,11 +225,9 @@ def test_no_query_of_a_period_reads_the_whole_ledger(engine: Engine, study: str 
     fill(engine, workspace="ws1", number=6_000, received=0)
     with store.reading(engine) as connection:
         now = store.now(connection)
-    plans = plans_of(
-        engine,
-        lambda connection: figures.read(connection, "ws1", days=7, now=now, zone=UTC, study=study),
-    )
-    assert len(plans) == 3
-    for text in plans:
+        with watched(engine) as plans:
+            figures.read(connection, "ws1", days=7, now=now, zone=UTC, study=study)
+    assert len(plans.queries) == 3
+    for text in plans.texts(engine):
         assert "ix_interviews_funnel" in text or "ix_interviews_answers" in text, text
-    assert whole_reads(plans) == []
+    assert plans.whole_reads(engine) == []

@@ -178,5 +178,5 @@ class TestPlans:
             inbound.failed_reasons(connection)
             assert story.read(connection, settings, WORKSPACE, many.id_of(77)) is not None
         assert len(plans.queries) > 40
-        scans = plans.scans(engine)
+        scans = plans.whole_reads(engine)
         assert not scans, "\n\n".join(scans)

@@ -14,8 +14,8 @@ from canvas_app.gates import DatabaseGate
 from canvas_app.interviews import alert_address, operators, standing, studies, workspace
 from canvas_app.interviews.standing import Standing
 from canvas_app.interviews.tables import deliveries
+from tests.support.plans import watched
 from tests.support.rates import WIDE_OPEN
-from tests.support.whole_reads import plans_of, whole_reads
 from tests.support.world import WORKSPACE, World
 
 
@@ -104,8 +104,7 @@ def test_whoever_comes_without_a_workspace_sees_the_token_s(world: World) -> Non
 def test_no_query_reads_a_whole_large_table(world: World) -> None:
     fill(world.engine, workspace=WORKSPACE, number=100, received=6_000)
     every = [world.settings.default_study]
-    plans = plans_of(
-        world.engine, lambda connection: standing.read(connection, world.settings, every, WORKSPACE)
-    )
-    assert any("ix_deliveries_by_door" in plan for plan in plans)
-    assert whole_reads(plans) == []
+    with watched(world.engine) as plans, store.reading(world.engine) as connection:
+        standing.read(connection, world.settings, every, WORKSPACE)
+    assert any("ix_deliveries_by_door" in plan for plan in plans.texts(world.engine))
+    assert plans.whole_reads(world.engine) == []

@@ -1,42 +1,52 @@
-"""How the database goes about the queries of a piece of code."""
+"""How the database goes about the queries of a piece of code: does one of them read a whole large table?"""
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Final
 
 import sqlalchemy as sa
-from sqlalchemy.engine import Engine
+from sqlalchemy.engine import Connection, Engine
 
-# A table that may be large and is read from its beginning to its end, without an index.
-_SCAN_SQLITE = re.compile(r"SCAN (interviews|deliveries)\b(?! USING)")
-_SCAN_POSTGRESQL = re.compile(r"Seq Scan on (interviews|deliveries)\b")
+LARGE: Final = ("interviews", "deliveries")
+# What is not over is little, however long the history: an index of that alone may be read to its end.
+_SMALL: Final = frozenset(
+    {
+        "ix_interviews_unfinished",
+        "ix_interviews_remind_at",
+        "ix_interviews_link_attribute",
+        "ix_deliveries_unfinished",
+        "uq_interviews_open",
+        "uq_interviews_planned",
+    }
+)
+# The steps of PostgreSQL's that want all rows below them before they give away the first one.
+_TAKE_ALL: Final = frozenset({"Sort", "Aggregate", "Hash", "Materialize", "SetOp", "WindowAgg"})
 
 
 @dataclass
 class Plans:
-    """The queries that were made, and which of them scan a large table."""
+    """The queries that were made. What only writes is left out."""
 
     queries: list[tuple[str, Any]] = field(default_factory=list)
 
-    def scans(self, engine: Engine) -> list[str]:
-        """A line for each scan of a table that may be large: the query and its plan."""
-        prefix, scan = (
-            ("EXPLAIN QUERY PLAN ", _SCAN_SQLITE)
-            if engine.dialect.name == "sqlite"
-            else ("EXPLAIN ", _SCAN_POSTGRESQL)
-        )
-        found = []
+    def texts(self, engine: Engine) -> list[str]:
+        """The plan of each query, as the database tells it."""
         with engine.connect() as connection:
-            for statement, parameters in self.queries:
-                rows = connection.exec_driver_sql(prefix + statement, parameters).all()
-                plan = "\n".join(str(row[-1]) for row in rows)
-                if scan.search(plan):
-                    found.append(f"{statement}\n{plan}")
-        return found
+            return [_plan(connection, *query) for query in self.queries]
+
+    def whole_reads(self, engine: Engine, *, large: tuple[str, ...] = LARGE) -> list[str]:
+        """The queries, with their plans, that read each row of a large table or of an index of all its rows.
+
+        To walk along an index from its end until there are enough is not that.
+        """
+        tells = _whole_postgresql if engine.dialect.name == "postgresql" else _whole_sqlite
+        plans = zip(self.queries, self.texts(engine), strict=True)
+        return [f"{query}\n{plan}" for (query, _), plan in plans if tells(query, plan, large)]
 
 
 @contextmanager
@@ -55,3 +65,38 @@ def watched(engine: Engine) -> Iterator[Plans]:
         yield plans
     finally:
         sa.event.remove(engine, "before_cursor_execute", collect)
+
+
+def _plan(connection: Connection, statement: str, parameters: Any) -> str:
+    if connection.dialect.name == "sqlite":
+        rows = connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {statement}", parameters)
+        return "\n".join(str(row[-1]) for row in rows)
+    plan = connection.exec_driver_sql(f"EXPLAIN (FORMAT JSON) {statement}", parameters).scalar_one()
+    return json.dumps(plan, indent=1)
+
+
+def _whole_sqlite(statement: str, plan: str, large: tuple[str, ...]) -> bool:
+    for line in plan.splitlines():
+        found = re.match(r"SCAN (\w+)(?: USING (?:COVERING )?INDEX (\w+))?", line)
+        if not found or found[1] not in large or found[2] in _SMALL:
+            continue
+        walks = found[2] is not None and "LIMIT" in statement.upper() and "USE TEMP B-TREE" not in plan
+        if not walks:
+            return True
+    return False
+
+
+def _whole_postgresql(_statement: str, plan: str, large: tuple[str, ...]) -> bool:
+    return any(_reads_all(one["Plan"], large, limited=False) for one in json.loads(plan))
+
+
+def _reads_all(node: dict[str, Any], large: tuple[str, ...], *, limited: bool) -> bool:
+    kind = node["Node Type"]
+    if node.get("Relation Name") in large:
+        if kind == "Seq Scan":
+            return True
+        whole_index = kind in ("Index Scan", "Index Only Scan") and "Index Cond" not in node
+        if whole_index and not limited and node["Index Name"] not in _SMALL:
+            return True
+    limited = kind == "Limit" or (limited and kind not in _TAKE_ALL)
+    return any(_reads_all(below, large, limited=limited) for below in node.get("Plans", ()))
