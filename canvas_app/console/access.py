@@ -69,11 +69,17 @@ def read_link(settings: Settings, token: str) -> SignIn | None:
     return SignIn(said["n"], Teammate(said["w"], said["t"], said["a"], said["c"]))
 
 
-def begin_session(connection: Connection, sign_in: SignIn) -> bool:
-    """Use the link; False when it was used before."""
+def use_link(connection: Connection, sign_in: SignIn) -> int | None:
+    """Use the link up: the epoch that its session carries, or None when it was used before.
+
+    The session may begin only when the transaction has ended well: otherwise the link could be used again.
+    """
     if not operators.use_nonce(connection, sign_in.nonce):
-        return False
-    teammate = sign_in.teammate
+        return None
+    return operators.epoch(connection)
+
+
+def begin_session(teammate: Teammate, epoch: int) -> None:
     # What stood in the cookie before is not taken over: nobody can have laid it there for somebody else.
     session.clear()
     session.update(
@@ -81,11 +87,10 @@ def begin_session(connection: Connection, sign_in: SignIn) -> bool:
         t=teammate.id,
         a=teammate.name,
         c=teammate.by_command,
-        e=operators.epoch(connection),
+        e=epoch,
         s=int(time.time()),
     )
     session.permanent = True
-    return True
 
 
 def end_session() -> None:

@@ -218,6 +218,38 @@ class TestHeaders:
         assert "database" in words(answer.text)
 
 
+def test_where_the_use_of_a_link_could_not_be_kept_nobody_comes_in(world: World) -> None:
+    ada = person(world, Teammate(WORKSPACE, REP["id"], "Ada"))
+    path, _, token = ada.link().partition("?token=")
+    page = ada.get(path, token=token).text
+
+    def away(_connection: object) -> None:
+        raise sa.exc.OperationalError("COMMIT", {}, Exception("gone"))
+
+    engine = world.app.extensions["koji_for_intercom"].engine
+    sa.event.listen(engine, "commit", away)
+    try:
+        assert ada.post(path, token=token, csrf_token=token_in(page)).status_code == 503
+    finally:
+        sa.event.remove(engine, "commit", away)
+    assert ada.get("").status_code == 302, "or the link would let somebody in twice"
+    assert ada.post(path, token=token, csrf_token=token_in(page)).location == "/console/"
+
+
+def test_a_fault_of_ours_is_a_page_too(viewer: Person, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fault(*_args: object, **_more: object) -> None:
+        raise RuntimeError("Mia Chen")
+
+    monkeypatch.setattr(operators, "newest_entries", fault)
+    viewer.world.app.config["PROPAGATE_EXCEPTIONS"] = False
+    answer = viewer.get("people")
+    assert answer.status_code == 500
+    assert "<h1" in answer.text
+    assert "our side" in words(answer.text)
+    assert "Mia Chen" not in answer.text
+    assert "Content-Security-Policy" in answer.headers
+
+
 def test_of_two_who_use_a_link_at_once_one_comes_in(world: World) -> None:
     with store.writing(world.engine) as connection:
         assert operators.use_nonce(connection, "n")

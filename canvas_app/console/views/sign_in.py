@@ -34,8 +34,11 @@ def use_link() -> BaseResponse:
     if said is None:
         return _refused()
     with store.writing(here.engine) as connection:
-        begun = access.begin_session(connection, said)
-    return redirect(url_for("console.overview")) if begun else _refused()
+        epoch = access.use_link(connection, said)
+    if epoch is None:
+        return _refused()
+    access.begin_session(said.teammate, epoch)
+    return redirect(url_for("console.overview"))
 
 
 @blueprint.post("/sign-out")
