@@ -12,7 +12,7 @@ from typing import Final
 from flask import Blueprint, Flask, Response, g, make_response, redirect, render_template, request, url_for
 from flask_bootstrap import Bootstrap5
 from flask_wtf.csrf import CSRFError, CSRFProtect
-from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.exc import DataError, SQLAlchemyError
 from werkzeug.exceptions import Forbidden, HTTPException, NotFound
 from werkzeug.wrappers import Response as BaseResponse
 
@@ -133,6 +133,18 @@ def _forged(_problem: CSRFError) -> Response:
     )
 
 
+@blueprint.errorhandler(DataError)
+def _unstorable(problem: DataError) -> Response:
+    """No text of PostgreSQL's holds a NUL, and none of a column's is longer than the column."""
+    log.failure(logger, "console_unstorable", problem)
+    return show(
+        "message.html",
+        400,
+        title="This cannot be looked for or kept",
+        text="Nothing was changed. It holds a character that no text has, or is too long.",
+    )
+
+
 @blueprint.errorhandler(SQLAlchemyError)
 def _database_away(problem: SQLAlchemyError) -> Response:
     log.failure(logger, "console_without_database", problem)
@@ -149,6 +161,17 @@ def _database_away(problem: SQLAlchemyError) -> Response:
 def _http_error(problem: HTTPException) -> Response:
     title, text = _SAID.get(problem.code or 500, ("This did not work", problem.description or problem.name))
     return show("message.html", problem.code or 500, title=title, text=text)
+
+
+@blueprint.errorhandler(Exception)
+def _unexpected(problem: Exception) -> Response:
+    log.failure(logger, "request_failed", problem)
+    return show(
+        "message.html",
+        500,
+        title="Something went wrong on our side",
+        text=f"Whether your change was made is not known. In the log it is the request {g.request_id}.",
+    )
 
 
 @blueprint.get("/<path:_rest>")
