@@ -77,8 +77,7 @@ def it_is_there(
         interview = _of_unknown_fate(connection, settings, person, what, now, conversation_id)
         if interview is None:
             return "changed"
-        note(connection)
-        return _is_sent(connection, interview, now)
+        return _is_sent(connection, interview, now, note)
 
 
 def send_after_all(
@@ -103,13 +102,13 @@ def send_after_all(
             return "changed"
         if interview.opened_at is not None:
             # Whoever has opened its link has the message.
-            return _is_sent(connection, interview, now)
+            return _is_sent(connection, interview, now, note)
         cleared = once.clear_by_word(connection, interview.id, "message")
         if cleared == "too_early":
             return "too_early"
         if cleared == "done":
             # Intercom has confirmed it, although what came after it went wrong.
-            return _is_sent(connection, interview, now)
+            return _is_sent(connection, interview, now, note)
         attempt = interview.send_attempt + 1
         ledger.move(
             connection,
@@ -125,11 +124,12 @@ def send_after_all(
         return "queued"
 
 
-def _is_sent(connection: Connection, interview: Interview, now: datetime) -> Effect:
+def _is_sent(connection: Connection, interview: Interview, now: datetime, note: Note) -> Effect:
     once.settle_by_word(connection, interview.id, "message")
     state: State = "sent" if interview.opened_at is None else "opened"
     sent_at = interview.tried_at or interview.state_since
     ledger.move(connection, interview.id, state, only_from=("unknown",), now=now, sent_at=sent_at)
+    note(connection)
     return "sent"
 
 

@@ -116,6 +116,9 @@ def _ask_koji(engine: Engine, interview: Interview, note: Note) -> Replayed:
         return "nothing_failed"
     with store.writing(engine) as connection:
         now = store.now(connection)
+        check_at = ledger.existing(connection, interview.id, lock=True).check_at
+        if check_at is not None and check_at <= now:
+            return "under_way"
         asked = ledger.change(connection, interview.id, only_from=("completed",), check_at=now)
         if asked:
             note(connection)

@@ -180,7 +180,17 @@ def test_what_is_known_to_be_there_is_not_sent_again(world: World, known_by: str
     claim(world, interview, age=100, done=known_by == "done")
     if known_by == "opened":
         world.set_interview(opened_at=interview.state_since)
-    assert act(world, "send_after_all", seen(interview)) == "sent"
+    noted: list[object] = []
+    effect = repair.send_after_all(
+        world.engine,
+        world.services.jobs,
+        world.settings,
+        MIA,
+        seen(interview),
+        conversation_id="501",
+        note=noted.append,
+    )
+    assert (effect, len(noted)) == ("sent", 1), "it is a person's word that has settled it"
     sent = world.interview()
     assert sent.state == ("sent" if known_by == "done" else "opened")
     assert sent.sent_at is not None

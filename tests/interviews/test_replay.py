@@ -157,6 +157,7 @@ def test_koji_is_asked_about_an_answer_whose_analysis_is_not_here(world: World) 
     sent_and_ready(world)
     world.set_interview(state="completed", check_at=None)
     assert again(world, world.interview().id) == "asked_again"
+    assert again(world, world.interview().id) == "under_way", "once is enough until the clock has asked"
     world.outside.get(GET, json={"status": "completed", **RESULT, "quality_score": 4})
     world.tick("reconcile")
     world.run_jobs()
