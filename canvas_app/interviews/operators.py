@@ -112,6 +112,8 @@ def epoch(connection: Connection) -> int:
 
 def end_all_sessions(connection: Connection) -> int:
     """Let no session count any more that was begun before; the new epoch."""
+    # Of two at once the second ends what began after the first one, too.
+    options.lock(connection, _EPOCH)
     now = epoch(connection) + 1
     options.write(connection, _EPOCH, now)
     return now

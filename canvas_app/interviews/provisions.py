@@ -129,6 +129,8 @@ def ask(connection: Connection, jobs: Jobs, settings: Settings) -> bool:
     A job and not a call from the web process, which calls nobody: it passes the gate that all workers share,
     and whoever asks waits for no vendor.
     """
+    # A second tap waits here until the first one has asked.
+    options.lock(connection, _ASKED)
     now = store.now(connection)
     values = {name: options.raw(connection, name) for name in OPTIONS}
     if known(values, now, settings).waiting:
