@@ -118,6 +118,7 @@ def _common() -> dict[str, object]:
         "moment": shown.moments_in(visitor.zone if visitor else None),
         "state_name": shown.state_name,
         "in_words": shown.in_words,
+        "as_lines": shown.as_lines,
         "refusal_words": shown.refusal_words,
     }
 

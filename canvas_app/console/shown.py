@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import UTC, datetime
-from typing import Final
+from typing import Any, Final
 from zoneinfo import ZoneInfo
 
 from canvas_app.canvas import reasons
@@ -84,6 +84,26 @@ def in_words(reason: str | None) -> str:
 def refusal_words(reason: str) -> str:
     """Why a request was refused, for a person."""
     return _REFUSALS.get(reason, f"The reason code is {reason}.")
+
+
+def as_lines(value: Any) -> list[str]:
+    """A value of the audit log as lines of text: fields with their names, lists in one line."""
+    if isinstance(value, dict):
+        return [f"{name}: {_as_text(one)}" for name, one in value.items()]
+    return [] if value is None else [_as_text(value)]
+
+
+def _as_text(value: Any) -> str:
+    match value:
+        case None | "" | []:
+            return "nothing"
+        case bool():
+            return "yes" if value else "no"
+        case list():
+            return ", ".join(map(_as_text, value))
+        case dict():
+            return "; ".join(f"{name}: {_as_text(one)}" for name, one in value.items())
+    return f"{value}"
 
 
 def moments_in(zone: ZoneInfo | None) -> Callable[[datetime | None], str]:
