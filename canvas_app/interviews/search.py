@@ -24,6 +24,8 @@ from canvas_app.interviews.tables import interviews
 _LAST: Final = "\U0010ffff"
 _SEARCHED: Final = (interviews.c.contact_name, interviews.c.contact_email)
 _MOST_TEAMMATES: Final = 200
+# With more of them the list is walked along: among so many, the newest that are meant are soon found.
+_MANY: Final = 2_000
 # Rows that are read at a time where all of them are wanted.
 BATCH: Final = 500
 
@@ -68,8 +70,7 @@ def page(
         conditions.append(behind(columns.created_at, columns.id, after))
     if which.text:
         # Found first: joined with their rows, the database might rather read all of those.
-        named = _named(connection, workspace_id, which.text, conditions).subquery()
-        ids = sa.select(named.c.id).order_by(named.c.created_at.desc(), named.c.id.desc()).limit(most + 1)
+        ids = _named(connection, workspace_id, which.text, conditions).limit(most + 1)
         conditions = [columns.id.in_(list(connection.execute(ids).scalars()))]
     query = ledger.selected.where(*conditions)
     query = query.order_by(columns.created_at.desc(), columns.id.desc()).limit(most + 1)
@@ -142,8 +143,11 @@ def _conditions(workspace_id: str, which: Filter) -> list[sa.ColumnElement[bool]
 
 def _named(
     connection: Connection, workspace_id: str, text: str, conditions: Sequence[sa.ColumnElement[bool]]
-) -> sa.CompoundSelect[tuple[str, datetime]]:
-    """Those whose name, address or id is meant: each is looked up in an index of its own."""
+) -> sa.Select[tuple[str]]:
+    """The ids of those whose name, address or id is meant, the newest first.
+
+    Each is looked up in an index of its own, unless a great many begin like that.
+    """
     columns, here = interviews.c, interviews.c.workspace_id == workspace_id
     exact = (
         sa.and_(here, columns.contact_id == text),
@@ -152,10 +156,20 @@ def _named(
         columns.id == text.lower(),
     )
     begins = [sa.and_(here, _begins(connection, column, text)) for column in _SEARCHED]
+    if _are_many(connection, begins):
+        along = sa.select(columns.id).where(sa.or_(*exact, *begins), *conditions)
+        return along.order_by(columns.created_at.desc(), columns.id.desc())
     # One that is named in two ways is one.
-    return sa.union(
+    named = sa.union(
         *(sa.select(columns.id, columns.created_at).where(one, *conditions) for one in (*exact, *begins))
-    )
+    ).subquery()
+    return sa.select(named.c.id).order_by(named.c.created_at.desc(), named.c.id.desc())
+
+
+def _are_many(connection: Connection, begins: Sequence[sa.ColumnElement[bool]]) -> bool:
+    some = (sa.select(interviews.c.id).where(one).limit(_MANY + 1).subquery() for one in begins)
+    counts = (sa.select(sa.func.count()).select_from(one).scalar_subquery() for one in some)
+    return max(connection.execute(sa.select(*counts)).one()) > _MANY
 
 
 def _begins(connection: Connection, column: sa.Column[Any], text: str) -> sa.ColumnElement[bool]:

@@ -15,6 +15,7 @@ from canvas_app import store
 from canvas_app.console import access
 from canvas_app.interviews import operators
 from canvas_app.interviews.operators import Teammate
+from canvas_app.settings import Settings
 from tests.support.world import PUBLIC_URL, REP, WORKSPACE, World
 
 _TOKEN = re.compile(r'name="csrf_token"[^>]*value="([^"]+)"')
@@ -57,12 +58,22 @@ class Person:
         return link.removeprefix(f"{PUBLIC_URL}/console/")
 
     def sign_in(self) -> Person:
-        path, _, token = self.link().partition("?token=")
-        page = self.get(path, token=token)
-        assert page.status_code == 200
-        answer = self.post(path, token=token, csrf_token=token_in(page.text))
-        assert (answer.status_code, answer.location) == (302, "/console/")
+        sign_in(self.client, self.world.settings, self.teammate)
         return self
+
+
+def sign_in(client: FlaskClient, settings: Settings, teammate: Teammate) -> None:
+    """Follow a link of the teammate's, and tap."""
+    link = access.make_link(settings, PUBLIC_URL, teammate)
+    page = client.get(link.removeprefix(PUBLIC_URL), base_url=PUBLIC_URL)
+    assert page.status_code == 200
+    answer = client.post(
+        "/console/sign-in",
+        data={"token": link.partition("?token=")[2], "csrf_token": token_in(page.text)},
+        base_url=PUBLIC_URL,
+        headers={"Referer": f"{PUBLIC_URL}/console/"},
+    )
+    assert (answer.status_code, answer.location) == (302, "/console/")
 
 
 def token_in(html: str) -> str:

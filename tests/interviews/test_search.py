@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -67,6 +68,17 @@ class TestPages:
         monkeypatch.setattr(search, "BATCH", 9)
         rows = list(search.every(engine, WORKSPACE, Filter()))
         assert len({row.id for row in rows}) == len(rows) == 98
+
+
+@pytest.mark.parametrize("text", ["mia", "PERSON1", "c7", "customer", "nobody", many.id_of(33)])
+@pytest.mark.parametrize("which", [Filter(), Filter(state="failed"), Filter(study="leaving")])
+def test_whether_many_begin_like_that_changes_nothing(
+    engine: Engine, monkeypatch: pytest.MonkeyPatch, text: str, which: Filter
+) -> None:
+    many.fill(engine, interviews_=600)
+    few = found(engine, replace(which, text=text), most=20)
+    monkeypatch.setattr(search, "_MANY", 0)
+    assert found(engine, replace(which, text=text), most=20) == few
 
 
 class TestFilter:

@@ -93,7 +93,8 @@ def _whole_postgresql(_statement: str, plan: str, large: tuple[str, ...]) -> boo
 def _reads_all(node: dict[str, Any], large: tuple[str, ...], *, limited: bool) -> bool:
     kind = node["Node Type"]
     if node.get("Relation Name") in large:
-        if kind == "Seq Scan":
+        # Where nothing has to be in order it ends with the first rows that are wanted.
+        if kind == "Seq Scan" and not limited:
             return True
         whole_index = kind in ("Index Scan", "Index Only Scan") and "Index Cond" not in node
         if whole_index and not limited and node["Index Name"] not in _SMALL:
