@@ -49,9 +49,10 @@ format: $(DEV) ## Format the code, and mend what the linter can mend
 coverage: $(DEV) ## Which lines did the last "make test" not reach?
 	$(BIN)/coverage report
 
-bench: $(DEV) ## Measure how long the doors take, and taps while 100,000 jobs are purged; POSTGRES=1 instead of SQLite
+bench: $(DEV) ## Measure doors, taps while 100,000 jobs are purged, and the console's pages; POSTGRES=1 instead of SQLite
 	$(BIN)/python -m bench.doors $(if $(POSTGRES),--postgres)
 	$(BIN)/python -m bench.purge_and_taps $(if $(POSTGRES),--postgres)
+	$(BIN)/python -m bench.console_pages $(if $(POSTGRES),--postgres)
 
 mutation: $(MUTATION) ## Change the code in small ways, and see whether the tests notice (takes about five minutes)
 	@$(BIN)/python -m scripts.mutation

@@ -14,7 +14,7 @@ from canvas_app import store
 from canvas_app.console.views.interview_acts import ACTS
 from canvas_app.interviews import erase, operators, rehearsed
 from canvas_app.interviews.operators import Teammate
-from canvas_app.interviews.tables import audit, decisions, deliveries, interviews, rehearsal_lines
+from canvas_app.interviews.tables import audit, decisions, deliveries, interviews, rehearsal_lines, rehearsals
 from tests.console.conftest import Person, person, words
 from tests.console.test_door import HOSTILE
 from tests.interviews import many
@@ -143,7 +143,7 @@ def test_a_link_s_token_is_in_no_line_of_the_log(
 
 
 def test_who_was_erased_is_on_no_page(world: World, operator: Person) -> None:
-    gone = {
+    gone: dict[str, Any] = {
         "contact_id": "contact-quux",
         "contact_name": "Wilhelmina Quux",
         "contact_email": "quux@example.com",
@@ -172,7 +172,7 @@ def test_who_was_erased_is_on_no_page(world: World, operator: Person) -> None:
             )
         )  # fmt: skip
         run = str(rehearsed.begin(connection, world.services.jobs, WORKSPACE, "low"))
-        connection.execute(sa.update(rehearsed.rehearsals).values(state="done", seen=1, asked=1))
+        connection.execute(sa.update(rehearsals).values(state="done", seen=1, asked=1))
         connection.execute(
             sa.insert(rehearsal_lines).values(
                 rehearsal_id=run, number=1, workspace_id=WORKSPACE, contact_id="contact-quux",
