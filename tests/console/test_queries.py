@@ -121,7 +121,9 @@ def filled(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
 
 def _fill(app: Flask, settings: Settings) -> dict[str, str]:
     here = app.extensions["koji_for_intercom"]
-    with store.writing(here.engine) as connection:
+    # Not the app's own: its statements may take three seconds at most, which is little for so many rows.
+    engine = store.make_engine(settings.database_url, pool_size=1)
+    with store.writing(engine) as connection:
         now = store.now(connection)
         operators.add(connection, WORKSPACE, REP["id"], "Ada")
         readymade.plant(connection)
@@ -153,16 +155,17 @@ def _fill(app: Flask, settings: Settings) -> dict[str, str]:
                 for number in range(DECISIONS)
             ],
         )
-    fill(here.engine, workspace=WORKSPACE, number=INTERVIEWS, received=DELIVERIES)
-    with store.writing(here.engine) as connection:
+    fill(engine, workspace=WORKSPACE, number=INTERVIEWS, received=DELIVERIES)
+    with store.writing(engine) as connection:
         rehearsal = rehearsed.begin(connection, here.jobs, WORKSPACE, "churn-signal")
-    replay = replays.begin(here.engine, here.jobs, replays.Which())
+    replay = replays.begin(engine, here.jobs, replays.Which())
     place = f"{(now - timedelta(days=100)).isoformat()}~{0:032x}"
     names = {"rehearsal": str(rehearsal), "replay": str(replay), "place": place.replace("+", "%2B")}
-    with store.reading(here.engine) as connection:
+    with store.reading(engine) as connection:
         for act, state in ACTS.items():
             newest = sa.select(interviews.c.id).where(interviews.c.state == state)
             names[act] = connection.execute(newest.order_by(interviews.c.id.desc()).limit(1)).scalar_one()
+    engine.dispose()
     return names
 
 
