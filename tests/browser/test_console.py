@@ -214,7 +214,7 @@ def test_every_page_fits_and_keeps_nobody_out(place: Place, browser: Browser) ->
                 if page.evaluate(WIDER) > 0:
                     problems.append(f"{page.url} is wider than {size['width']} px")
             assert page.locator("script:not([src])").count() == 0
-    assert problems == []
+    assert not problems, "\n".join(problems)
 
 
 def test_every_page_is_there_without_scripts_and_by_keyboard(place: Place, browser: Browser) -> None:
@@ -298,7 +298,7 @@ def on_the_overview(place: Place, page: Page) -> None:
     expect(page.locator("#alerts")).to_contain_text("posted to 127.0.0.1")
     button(page, "Post nowhere")
     tells(page, "Alerts are posted nowhere now")
-    page.get_by_label("Study").select_option("leaving")
+    page.get_by_label("Study", exact=True).select_option("leaving")
     page.get_by_label("Period").select_option("90")
     button(page, "Show")
     expect(page.locator("#figures svg")).not_to_have_count(0)
