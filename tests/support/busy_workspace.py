@@ -152,7 +152,7 @@ def interview(workspace_id: str, number: int, state: State, at: datetime, **chan
     """A row of the ledger, asked for at ``at`` and now in ``state``. Each number is another contact."""
     chance = random.Random(number)  # noqa: S311 -- the same row in every run
     name, email = _NAMES[number % len(_NAMES)]
-    id_ = f"{number:032x}"
+    id_ = f"{chance.getrandbits(128):032x}"
     reached = state in MAY_HAVE_REACHED_CUSTOMER and state != "unknown"
     sent = at + timedelta(seconds=chance.uniform(2, 20)) if reached else None
     answered = at + timedelta(hours=min(chance.expovariate(1 / 9), 60)) if state in _ANSWERED else None
@@ -163,7 +163,7 @@ def interview(workspace_id: str, number: int, state: State, at: datetime, **chan
     return {
         "id": id_,
         "workspace_id": workspace_id,
-        "contact_id": f"66b{number:021x}",
+        "contact_id": _contact(number),
         "conversation_id": str(215_460_000_000 + number),
         "study": ("default", "default", "leaving")[number % 3],
         "origin": origin,
@@ -197,6 +197,10 @@ def interview(workspace_id: str, number: int, state: State, at: datetime, **chan
         "credits": 1,
         **changes,
     }
+
+
+def _contact(number: int) -> str:
+    return f"66b{random.Random(-number).getrandbits(84):021x}"  # noqa: S311 -- the same in every run
 
 
 def _result(chance: random.Random, state: State) -> dict[str, Any]:
@@ -234,6 +238,9 @@ def _interviews(
         young = {"queued": 40, "sending": 20}.get(state)
         at = at if young is None else now - timedelta(seconds=young)
         changes: dict[str, Any] = {"contact_name": HOSTILE} if hostile else {}
+        if state == "written_back":
+            changes |= {"origin": "rule", "rule": "low-rating", "asked_by_id": None, "asked_by_name": None}
+            changes |= {"personal_line": None, "created_at": at - timedelta(hours=2)}
         rows.append(interview(workspace_id, number, state, at, **changes))
         newest[state] = str(rows[-1]["id"])
     for row in rows:
@@ -305,7 +312,7 @@ def _rules(connection: Connection, *, hostile: bool) -> None:
             delay="2 hours",  # type: ignore[arg-type] # As in a rule file.
             enabled=True,
             conditions=Conditions(rating_at_most=2, business_hours="mon-fri 09:00-18:00", tag_not=("vip",)),
-            limits=Limits(interviews_per_week=2),
+            limits=Limits(interviews_per_week=3),
         ),
         Rule(
             slug="churned",
@@ -386,7 +393,9 @@ def _deliveries(connection: Connection, newest: dict[State, str], now: datetime)
             110, now - timedelta(hours=1), interview_id=newest["analysed"], reason="intercom_scope_missing"
         )
     )
-    rows.append(delivery(111, now - timedelta(hours=60), interview_id=newest["written_back"]))
+    columns, written = interviews.c, newest["written_back"]
+    answered = connection.execute(sa.select(columns.completed_at).where(columns.id == written)).scalar_one()
+    rows.append(delivery(111, answered + timedelta(seconds=2), interview_id=written))
     connection.execute(sa.insert(deliveries), rows)
     hour = now.replace(minute=0, second=0, microsecond=0) - timedelta(hours=5)
     connection.execute(
@@ -407,7 +416,7 @@ def _decisions(
         ("skipped", "asked_recently", None),
         ("planned", None, None),
         ("skipped", "tag_missing", None),
-        ("skipped", "week_full", "2 of 2"),
+        ("skipped", "week_full", "3 in seven days"),
     )
     rows = []
     for number in range(60):
@@ -419,15 +428,19 @@ def _decisions(
                 "delivery_id": f"d{number:031x}",
                 "rule": ("low-rating", "low-rating", "churned")[number % 3],
                 "workspace_id": workspace_id,
-                "contact_id": f"66b{number:021x}",
+                "contact_id": _contact(number),
                 "conversation_id": str(215_460_000_000 + number),
                 "verdict": verdict,
                 "reason": reason,
                 "detail": HOSTILE[:200] if named else detail,
-                "interview_id": newest["written_back"] if verdict == "asked" and number == 0 else None,
+                "interview_id": newest["opened"] if verdict == "asked" and number == 0 else None,
                 "decided_at": now - timedelta(hours=3 + 5 * number),
             }
         )
+    columns, written = interviews.c, newest["written_back"]
+    asked = connection.execute(sa.select(columns.created_at).where(columns.id == written)).scalar_one()
+    rows.append({**rows[0], "id": f"e{99:031x}", "delivery_id": "d99", "interview_id": written})
+    rows[-1]["decided_at"] = asked - timedelta(seconds=1)
     connection.execute(sa.insert(decisions), rows)
 
 
@@ -468,7 +481,7 @@ def _rehearsals(
                 "rehearsal_id": rows[0]["id"],
                 "number": number,
                 "workspace_id": workspace_id,
-                "contact_id": f"66b{number:021x}",
+                "contact_id": _contact(number),
                 "conversation_id": str(215_460_000_000 + number),
                 "happened_at": now - timedelta(days=1 + 2 * number),
                 "sent_at": now - timedelta(days=2 * number) if reason is None else None,
