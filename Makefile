@@ -22,6 +22,7 @@ tour: $(RUNTIME) ## Walk the whole round trip without a person, and check each s
 screenshots: $(DEV) ## Take the pictures in docs/screenshots anew, of the real app beside the stand-ins
 	@scripts/ensure-system.sh
 	$(BIN)/python -m scripts.screenshots
+	$(BIN)/python -m scripts.console_screenshots
 
 faults: $(DEV) ## Kill processes and spoil calls at random for minutes, and audit; SEED=, INTERVIEWS=, KILLS= choose
 	$(BIN)/python -m tests.faults --interviews $(or $(INTERVIEWS),500) --kills $(or $(KILLS),100) \
