@@ -19,7 +19,6 @@ SEED = 20261123
 def test_a_random_run_loses_nothing_and_doubles_nothing(database_url: str, tmp_path: Path) -> None:
     drawn = plan.make(SEED)
     with Stage(database_url, tmp_path / "logs", **SETTINGS) as stage:
-        stage.without_coverage()
         run = play(drawn, stage)
         print(summary(run))  # noqa: T201 -- shown with a failure, and with -s.
         problems = audit(run)

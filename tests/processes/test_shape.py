@@ -52,7 +52,6 @@ def test_one_web_and_one_worker_hold_at_most_eight_connections(stage: Stage) -> 
 
 @pytest.mark.skipif(not Path("/proc/self/statm").exists(), reason="reads /proc, which Linux has")
 def test_processes_with_nothing_to_do_take_little(stage: Stage) -> None:
-    stage.without_coverage()
     worker = stage.start_worker(quick=False)
     stage.wait_until_healthy()
     talk = stage.customer()

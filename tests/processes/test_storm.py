@@ -71,7 +71,6 @@ def events(stage: Stage, talks: list[Talk]) -> Iterator[bytes]:
 @pytest.fixture
 def second_web(stage: Stage, tmp_path: Path) -> Iterator[str]:
     """Another web process over the same database."""
-    stage.without_coverage()
     port = free_port()
     logs = tmp_path / "second"
     logs.mkdir()
