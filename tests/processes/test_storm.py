@@ -89,6 +89,10 @@ def tag(stage: Stage, talks: list[Talk]) -> None:
         stage.intercom.tag_conversation(talk.conversation, unwanted, "991")
 
 
+# Several web processes and workers are for PostgreSQL.
+@pytest.mark.parametrize(
+    "database_url", [pytest.param("postgresql", marks=pytest.mark.postgres)], indirect=True
+)
 def test_each_contact_is_asked_once_at_most_and_the_record_says_why_not_otherwise(
     stage: Stage, second_web: str
 ) -> None:
