@@ -85,12 +85,14 @@ class Ways:
         check("Intercom has told the app of all that it did itself", expected, events & expected)
         acts.rate(self.intercom, talk, contact, 1, "And now a survey")
         check("its notifications are answered", True, self.sandbox.notifier.deliverer.wait_idle())
+        until(
+            "each rating was decided on, and is told with the reason",
+            lambda: self._rules("decisions", "--rule", RULE).count(contact.id) == 2,
+        )
         # That nothing happens can only be waited for.
         time.sleep(QUIET)
         check("neither that nor another low rating sends a second message", 1, len(self._said(talk.id)[2:]))
         check("and Koji has one interview of this customer", 1, len(self._interviews_of(contact.id)))
-        told = self._rules("decisions", "--rule", RULE)
-        check("each rating was decided on, and is told with the reason", 2, told.count(contact.id))
 
     def series_step(self) -> None:
         """A Series asks for a link in the contact's attributes, waits for it, and never has an old one."""

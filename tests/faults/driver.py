@@ -24,7 +24,11 @@ from sandbox.inbox import Shown
 from tests.faults.plan import CALLS, WORKERS, Plan, Planned, Spoiled
 from tests.processes.stage import ANSWERS, BROWSER, LEASE_LOST, Stage, Talk, Worker, until, words
 
-SETTINGS = {"QUICK_READ_SECONDS": "2.5", "QUICK_CLAIM_SECONDS": "5", "QUICK_SILENT_SECONDS": "3"}
+SETTINGS: dict[str, Any] = {
+    "QUICK_READ_SECONDS": "2.5",
+    "QUICK_CLAIM_SECONDS": "5",
+    "QUICK_SILENT_SECONDS": "3",
+}
 """Settings of the workers: many processes share few cores, and what is only slow must not count as dead."""
 
 KOJI_PAUSES = (1.0, 20.0)

@@ -12,7 +12,8 @@ from canvas_app import leases
 from sandbox.inbox import Shown
 from tests.processes.stage import PATIENCE, Stage, until, words
 
-pytestmark = pytest.mark.slow
+# Processes that end by themselves tell what was reached in them.
+pytestmark = [pytest.mark.slow, pytest.mark.parametrize("stage", [{"measured": True}], indirect=True)]
 
 GONE_WITHIN = 10.0
 on_sqlite = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)

@@ -71,7 +71,6 @@ def events(stage: Stage, talks: list[Talk]) -> Iterator[bytes]:
 @pytest.fixture
 def second_web(stage: Stage, tmp_path: Path) -> Iterator[str]:
     """Another web process over the same database."""
-    stage.without_coverage()
     port = free_port()
     logs = tmp_path / "second"
     logs.mkdir()
@@ -90,6 +89,10 @@ def tag(stage: Stage, talks: list[Talk]) -> None:
         stage.intercom.tag_conversation(talk.conversation, unwanted, "991")
 
 
+# Several web processes and workers are for PostgreSQL.
+@pytest.mark.parametrize(
+    "database_url", [pytest.param("postgresql", marks=pytest.mark.postgres)], indirect=True
+)
 def test_each_contact_is_asked_once_at_most_and_the_record_says_why_not_otherwise(
     stage: Stage, second_web: str
 ) -> None:

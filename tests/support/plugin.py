@@ -14,14 +14,13 @@ from tests.support.postgres import PostgresServer
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Of the tests that start processes two run at a time at most, one on each database.
+    """Tests that start processes run one after the other, where two workers of pytest-xdist share the tests.
 
-    They mostly wait, so that a third worker of pytest-xdist has a core for all the others meanwhile.
+    They mostly wait, so that the other worker has a core for all the others meanwhile.
     """
     for item in items:
         if item.get_closest_marker("slow") is not None:
-            database = "postgresql" if "postgresql" in item.name else "sqlite"
-            item.add_marker(pytest.mark.xdist_group(f"processes-{database}"))
+            item.add_marker(pytest.mark.xdist_group("processes"))
 
 
 @pytest.fixture(scope="session")
