@@ -35,7 +35,6 @@ def nothing_personal(id_: str, result: dict[str, Any] | None) -> dict[str, Any]:
                 "contact_email",
                 "language",
                 "personal_line",
-                "language",
                 "contact_role",
                 "koji_interview_id",
                 "koji_link",
