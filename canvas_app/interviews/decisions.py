@@ -12,6 +12,7 @@ from sqlalchemy.engine import Connection
 from canvas_app import store
 from canvas_app.interviews import ledger
 from canvas_app.interviews.rulebook import No
+from canvas_app.interviews.search import Place
 from canvas_app.interviews.tables import decisions
 
 # "asked": at once. "planned": it is sent later. "skipped": it is not.
@@ -44,10 +45,15 @@ class Decision:
 
 @dataclass(frozen=True, slots=True)
 class Listed:
-    """A decision in a list that goes on: the place that it has there is its moment and its ``id``."""
+    """A decision in a list that goes on."""
 
     id: str
     decision: Decision
+
+    @property
+    def place(self) -> Place:
+        """Where it stands in the list."""
+        return Place(self.decision.decided_at, self.id)
 
 
 def record_no(connection: Connection, occasion: Occasion, rule: str, no: No) -> None:
@@ -122,10 +128,9 @@ def page(
     most: int,
     rule: str | None = None,
     verdict: Verdict | None = None,
-    before: tuple[datetime, str] | None = None,
+    before: Place | None = None,
 ) -> list[Listed]:
-    """A workspace's decisions, newest first; ``before``: the moment and the id of the last one of the page
-    before."""
+    """A workspace's decisions, newest first; ``before``: where the page before ended."""
     columns = decisions.c
     query = sa.select(*(columns[name] for name in ("id", *Decision.__dataclass_fields__)))
     query = query.where(columns.workspace_id == workspace_id)
@@ -134,7 +139,7 @@ def page(
     if verdict is not None:
         query = query.where(columns.verdict == verdict)
     if before is not None:
-        place = sa.tuple_(sa.literal(before[0], store.UtcDateTime()), sa.literal(before[1], sa.String))
+        place = sa.tuple_(sa.literal(before.at, store.UtcDateTime()), sa.literal(before.id, sa.String))
         query = query.where(sa.tuple_(columns.decided_at, columns.id) < place)
     rows = connection.execute(query.order_by(columns.decided_at.desc(), columns.id.desc()).limit(most))
     return [Listed(id_, Decision(*rest)) for id_, *rest in rows]

@@ -13,6 +13,7 @@ from canvas_app import store
 from canvas_app.console.views import decisions as view
 from canvas_app.interviews import decisions as decided
 from canvas_app.interviews.operators import Teammate
+from canvas_app.interviews.search import Place
 from canvas_app.interviews.tables import decisions
 from tests.console.conftest import Person, person, words
 from tests.interviews.asks import NOW
@@ -114,7 +115,7 @@ def test_a_page_is_read_along_an_index(world: World, rule: str | None, verdict: 
             connection.exec_driver_sql("SET enable_seqscan = off")
             connection.exec_driver_sql("SET enable_sort = off")
         sa.event.listen(world.engine, "before_cursor_execute", listen)
-        before = (NOW + timedelta(days=1), "0")
+        before = Place(NOW + timedelta(days=1), "0")
         try:
             found = decided.page(connection, WORKSPACE, rule=rule, verdict=verdict, before=before, most=5)
         finally:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
 from typing import Final, cast, get_args
 
 from flask import Response, current_app, request, url_for
@@ -11,7 +10,7 @@ from canvas_app import store, web
 from canvas_app.console import asked, rule_words
 from canvas_app.console.door import blueprint, show
 from canvas_app.interviews import decisions as decided, rulestore
-from canvas_app.interviews.decisions import Listed, Verdict
+from canvas_app.interviews.decisions import Verdict
 
 _ON_A_PAGE: Final = 50
 _INTERVIEW: Final = "console.interview"
@@ -32,13 +31,13 @@ def decisions() -> Response:
                 workspace_id,
                 rule=slug,
                 verdict=chosen,
-                before=_place(request.args.get("before", "")),
+                before=asked.place(request.args.get("before")),
                 most=_ON_A_PAGE + 1,
             )
             if workspace_id
             else []
         )
-    further = _place_text(found[_ON_A_PAGE - 1]) if len(found) > _ON_A_PAGE else None
+    further = asked.place_text(found[_ON_A_PAGE - 1].place) if len(found) > _ON_A_PAGE else None
     names = {rule.slug: rule.title for rule in rules}
     if slug is not None:
         # One that is gone has decided all the same.
@@ -61,17 +60,3 @@ def interview_address(interview_id: str | None) -> str | None:
     if interview_id is None or _INTERVIEW not in current_app.view_functions:
         return None
     return url_for(_INTERVIEW, interview_id=interview_id)
-
-
-def _place(text: str) -> tuple[datetime, str] | None:
-    """Where the list goes on, as :func:`_place_text` has written it; None for anything else."""
-    moment, _, id_ = text.partition("~")
-    try:
-        at = datetime.fromisoformat(moment)
-        return (at.astimezone(UTC), id_) if at.tzinfo and id_.isalnum() else None
-    except (ValueError, OverflowError):
-        return None
-
-
-def _place_text(last: Listed) -> str:
-    return f"{last.decision.decided_at.isoformat()}~{last.id}"
