@@ -2,25 +2,49 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Final
 
 import pytest
 from playwright.sync_api import Browser
+from xdist.remote import Producer
+from xdist.scheduler import LoadScopeScheduling
 
 from tests.support import system
 from tests.support.chromium import chromium_path, open_browser
 from tests.support.postgres import PostgresServer
 
+_ROOT: Final = Path(__file__).resolve().parents[2]
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Tests that start processes run one after the other, where two workers of pytest-xdist share the tests.
 
-    They mostly wait, so that the other worker has a core for all the others meanwhile.
+class ProcessesInTurn(LoadScopeScheduling):
+    """Gives all modules with slow tests to one worker of pytest-xdist, and deals out the others one by one.
+
+    Tests that start processes then run one after the other. They mostly wait, so that the other worker has a
+    core for all the rest meanwhile, and two of them never compete for what their time limits were made for.
+    https://pytest-xdist.readthedocs.io/en/stable/distribution.html
     """
-    for item in items:
-        if item.get_closest_marker("slow") is not None:
-            item.add_marker(pytest.mark.xdist_group("processes"))
+
+    def _split_scope(self, nodeid: str) -> str:
+        return scope_of(nodeid)
+
+
+def scope_of(nodeid: str) -> str:
+    """What a test is dealt out with: ``processes``, or itself alone."""
+    return "processes" if _has_slow_tests(nodeid.partition("::")[0]) else nodeid
+
+
+@functools.cache
+def _has_slow_tests(path: str) -> bool:
+    return "pytest.mark.slow" in (_ROOT / path).read_text()
+
+
+# The option "loadgroup" would be shorter, but with pytest 9.2 the marks do not reach its scheduler.
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> ProcessesInTurn:
+    return ProcessesInTurn(config, log)
 
 
 @pytest.fixture(scope="session")

@@ -12,6 +12,7 @@ import pytest
 from playwright.sync_api import Browser
 
 from tests.support import system
+from tests.support.plugin import scope_of
 from tests.support.postgres import PostgresServer
 
 pytest_plugins = ["tests.support.plugin"]
@@ -20,6 +21,7 @@ pytest_plugins = ["tests.support.plugin"]
 OWNER = """
 import sys
 from pathlib import Path
+from tests.support.plugin import scope_of
 from tests.support.postgres import PostgresServer
 server = PostgresServer(Path(sys.argv[1]))
 server.start()
@@ -170,3 +172,10 @@ class TestBrowser:
         page.get_by_role("button").click()
         assert page.get_by_role("button").text_content() == "Sent"
         page.close()
+
+
+def test_tests_of_modules_that_start_processes_run_in_turn() -> None:
+    here = "tests/support/test_support.py::test_a"
+    assert scope_of(here) == scope_of("tests/test_worker.py::TestB::test_c[::d]") == "processes"
+    quick = "tests/test_hmacs.py::test_a[::b]"
+    assert scope_of(quick) == quick
