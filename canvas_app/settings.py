@@ -334,10 +334,6 @@ class Settings(BaseSettings):
     def uses_sqlite(self) -> bool:
         return self.database_url.startswith("sqlite")
 
-    def missing_for_results(self) -> list[str]:
-        """Names of the settings that the way back, from Koji to Intercom, still needs."""
-        return self._absent("koji_webhook_secret", "intercom_access_token")
-
     def missing_for_sending(self, public_url: str | None = None) -> list[str]:
         """Names of the settings that the way out, to the customer, still needs, whichever the study.
 

@@ -301,7 +301,6 @@ class TestMissing:
         settings = load(environment, **ALL_FOR_THE_CARD)
         assert settings.missing_for_card() == []
         assert settings.missing_for_sending() == []
-        assert settings.missing_for_results() == []
 
     def test_everything_when_only_a_database_is_set(self, environment: pytest.MonkeyPatch) -> None:
         settings = load(environment, DATABASE_URL="postgres://host/db")
@@ -315,19 +314,11 @@ class TestMissing:
         settings = load(environment, **(ALL_FOR_THE_CARD | {name: blank}))
         assert settings.missing_for_card() == [name]
 
-    @pytest.mark.parametrize(
-        ("part", "needs"),
-        [
-            ("missing_for_results", {"KOJI_WEBHOOK_SECRET", "INTERCOM_ACCESS_TOKEN"}),
-            ("missing_for_sending", {"SECRET_KEY", "PUBLIC_URL", "INTERCOM_ACCESS_TOKEN"}),
-        ],
-    )
-    def test_each_way_needs_its_own(
-        self, environment: pytest.MonkeyPatch, part: str, needs: set[str]
-    ) -> None:
-        assert set(getattr(load(environment), part)()) == needs
+    def test_sending_needs_its_own(self, environment: pytest.MonkeyPatch) -> None:
+        needs = {"SECRET_KEY", "PUBLIC_URL", "INTERCOM_ACCESS_TOKEN"}
+        assert set(load(environment).missing_for_sending()) == needs
         others = {name: value for name, value in ALL_FOR_THE_CARD.items() if name in needs}
-        assert getattr(load(environment, **others), part)() == []
+        assert load(environment, **others).missing_for_sending() == []
 
     def test_the_worker_need_not_know_the_address_that_the_web_process_told(
         self, environment: pytest.MonkeyPatch
@@ -354,7 +345,6 @@ class TestMissing:
         settings = load(environment, **ALL_FOR_THE_CARD, **dyno, DATABASE_URL=database_url)
         assert settings.missing_for_card() == missing
         assert settings.missing_for_sending() == missing
-        assert settings.missing_for_results() == missing
 
     def test_whether_this_is_heroku_is_no_setting(self, environment: pytest.MonkeyPatch) -> None:
         assert not load(environment, ON_HEROKU="true").on_heroku
