@@ -21,6 +21,7 @@ from sqlalchemy.engine import Engine
 
 from canvas_app import create_app, log, migrate, store
 from canvas_app.settings import Settings
+from tests.support import quick_databases
 from tests.support.postgres import PostgresServer
 from tests.support.world import World, full_settings
 
@@ -36,6 +37,7 @@ hypothesis.settings.register_profile(
     suppress_health_check=[hypothesis.HealthCheck.differing_executors],
 )
 hypothesis.settings.load_profile("koji")
+quick_databases.hurry()
 
 
 @pytest.fixture(autouse=True)

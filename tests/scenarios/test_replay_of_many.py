@@ -33,15 +33,6 @@ WRITTEN = 480
 @pytest.fixture
 def failed(world: World) -> World:
     """A thousand deliveries have failed while Intercom was in trouble; now all is well again."""
-    # What is tried here does not rest on the disk, for which ten thousand commits would wait.
-    hurry = {"sqlite": "PRAGMA synchronous=OFF", "postgresql": "SET synchronous_commit TO off"}
-
-    def connected(it: Any, _record: object) -> None:
-        it.execute(hurry[world.engine.dialect.name])
-        it.commit()
-
-    sa.event.listen(world.engine, "connect", connected)
-    world.engine.dispose()
     with store.reading(world.engine) as connection:
         moment = store.now(connection) - timedelta(hours=2)
     rows, said, writes = [], [], []
