@@ -164,7 +164,7 @@ class TestTheForm:
             "description": "When support went wrong.\nSee the handbook.",
             "tag": "billing, late\nbug",
         }
-        assert "rule_added" in operator.text("people")
+        assert "Added a rule" in operator.text("people")
 
     def test_every_mistake_is_told_at_once_and_nothing_is_changed(
         self, world: World, operator: Person
