@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 
 import pytest
@@ -180,6 +181,25 @@ class TestWhoMayDoWhat:
             html = somebody.get(path).text
             assert "<script>alert" not in html, path
             assert HOSTILE in words(html), path
+
+
+@pytest.mark.parametrize(
+    ("path", "name", "current"),
+    [
+        ("rules", "Rules", "page"),
+        ("decisions", "Rules", "true"),
+        ("new-rule", "Rules", "true"),
+        ("new-study", "Studies", "true"),
+        ("studies/default/words", "Studies", "true"),
+    ],
+)
+def test_the_navigation_shows_where_a_page_belongs(
+    viewer: Person, path: str, name: str, current: str
+) -> None:
+    marked = re.findall(
+        r'<a class="nav-link py-1 active" aria-current="(\w+)" [^>]*>([^<]+)</a>', viewer.get(path).text
+    )
+    assert marked == [(current, name)]
 
 
 class TestHeaders:
