@@ -17,12 +17,12 @@ from canvas_app.console.views.interview_acts import ACTS
 from canvas_app.settings import Settings
 from tests.browser import console_walks as walks
 from tests.browser.console_place import (
-    DESK,
     PHONE,
     SIZES,
     Place,
     a_page,
     at_the_console,
+    cut_off,
     fits,
     inaccessible,
     sign_in,
@@ -82,16 +82,16 @@ def every_page(place: Place) -> dict[str, str]:
     return {**busy_workspace.pages(place.busy), **more}
 
 
-def test_every_page_fits_and_keeps_nobody_out(place: Place, browser: Browser) -> None:
+@pytest.mark.parametrize("where", SIZES)
+def test_every_page_fits_and_keeps_nobody_out(place: Place, browser: Browser, where: str) -> None:
     problems = []
-    with at_the_console(place, browser, DESK, scripts=True) as page:
+    with at_the_console(place, browser, SIZES[where], scripts=True) as page:
         for path in every_page(place).values():
             page.goto(place.url(path))
-            for size in SIZES.values():
-                page.set_viewport_size(size)
-                if wider := too_wide(page):
-                    problems.append(f"{page.url} is wider than {size['width']} px, by {wider}")
-                problems += inaccessible(page)
+            if wider := too_wide(page):
+                problems.append(f"{page.url} is wider than the window, by {wider} px")
+            problems += [f"{page.url}: the table {table!r} is cut off" for table in cut_off(page)]
+            problems += inaccessible(page)
             assert page.locator("script:not([src])").count() == 0
     assert not problems, "\n".join(problems)
 
