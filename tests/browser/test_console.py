@@ -30,7 +30,8 @@ from tests.browser.console_place import (
 )
 from tests.support import busy_workspace
 
-pytestmark = [pytest.mark.slow, pytest.mark.browser]
+# Half a minute each where nothing else runs; a busy machine takes several times as long.
+pytestmark = [pytest.mark.slow, pytest.mark.browser, pytest.mark.timeout(300)]
 
 # Rows for what each of them does; far from those that busy_workspace has made.
 OWN_ROWS = {"desk": 10_000, "phone": 20_000, "script": 30_000}

@@ -123,7 +123,7 @@ class TestSwitching:
         operator.post("rules/a/switch", on="yes", seen=hidden(page, "seen"))
         assert rule(world, "a").enabled
         assert "it asks from now on" in operator.text("rules/a")
-        assert "rule_switched_on" in operator.text("people")
+        assert "Switched a rule on" in operator.text("people")
         operator.post("rules/a/switch", on="no", seen=hidden(operator.get("rules/a").text, "seen"))
         assert not rule(world, "a").enabled
 
@@ -217,7 +217,7 @@ class TestTheForm:
             9,
         )
         assert changed.enabled
-        assert '"title": "New"' in operator.text("people")
+        assert "title: New" in operator.text("people")
 
     def test_a_change_with_mistakes_changes_nothing(self, world: World, operator: Person) -> None:
         add_rule(world, "low")

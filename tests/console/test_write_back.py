@@ -143,9 +143,9 @@ class TestSaving:
     ) -> None:
         send(operator, tag_mixed="Call them")
         log = operator.text("people")
-        assert "write_back_changed" in log
-        assert '"tag_mixed": "koji_mixed_sentiment"' in log
-        assert '"tag_mixed": "Call them"' in log
+        assert "Changed the write-back" in log
+        assert "tag_mixed: koji_mixed_sentiment" in log
+        assert "tag_mixed: Call them" in log
         assert world.count(audit) == 1
 
     def test_themes_are_chosen_by_tick_and_by_name(self, world: World, operator: Person) -> None:
