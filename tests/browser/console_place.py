@@ -159,7 +159,8 @@ def sign_in(page: Page, link: str, name: str) -> None:
 def too_wide(page: Page) -> int:
     """By how many pixels a page that has loaded, style sheets and all, is wider than the window."""
     page.wait_for_load_state()
-    return max(0, page.evaluate(_WIDER))
+    wider: int = page.evaluate(_WIDER)
+    return max(0, wider)
 
 
 def cut_off(page: Page) -> list[str]:

@@ -192,7 +192,14 @@ def with_a_rule(place: Place, page: Page, slug: str, *, scripts: bool) -> None:
     if scripts:
         expect(found).to_be_visible(timeout=PATIENCE * 1000)
     else:
-        until("the rule is tried", lambda: found.count() or link(page, "Look again"))
+
+        def is_tried() -> bool:
+            if found.count():
+                return True
+            link(page, "Look again")
+            return False
+
+        until("the rule is tried", is_tried)
     fits(page)
     button(page, "Switch the rule on")
     tells(page, "The rule is on")
