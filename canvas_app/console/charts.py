@@ -174,8 +174,14 @@ def scores(found: Figures, nonce: str) -> Chart:
         _bars(title, drawn, nonce) if total else None,
         ("Score", "Answers", "Share"),
         rows,
-        f"Koji's score from 1 to 5, rounded; {found.unscored:,} answers have none.",
+        f"Koji's score from 1 to 5, rounded{_without_a_score(found.unscored)}.",
     )
+
+
+def _without_a_score(number: int) -> str:
+    if number == 0:
+        return ""
+    return f"; {number:,} {'answer has' if number == 1 else 'answers have'} none"
 
 
 def waits(closer: Closer, nonce: str) -> Chart:

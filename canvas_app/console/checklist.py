@@ -41,7 +41,11 @@ def items(
     if not found:
         found.append(Item("done", "Every setting that is needed is there"))
     if worker is not None:
-        how = Item("done", worker.text) if worker.ok else Item("todo", "No worker is running", worker.text)
+        how = (
+            Item("done", "A worker is running")
+            if worker.ok
+            else Item("todo", "No worker is running", worker.text)
+        )
         found.append(how)
     found += [*_token(standing), *_provision(standing.provision), *_webhooks(standing)]
     if standing.operators:

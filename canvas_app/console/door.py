@@ -120,6 +120,7 @@ def _common() -> dict[str, object]:
         "in_words": shown.in_words,
         "as_lines": shown.as_lines,
         "refusal_words": shown.refusal_words,
+        "what_was_done": shown.what_was_done,
     }
 
 

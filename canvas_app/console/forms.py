@@ -58,7 +58,7 @@ class WriteBackForm(FlaskForm):
     seen = HiddenField()
     min_quality = _NumberField("Quality gate", [InputRequired()], render_kw={"inputmode": "decimal"})
     ask_again_days = IntegerField(
-        "Days until the same contact is asked again", [InputRequired()], render_kw={"inputmode": "numeric"}
+        "Days until asked again", [InputRequired()], render_kw={"inputmode": "numeric"}
     )
     attribute_at = StringField(ATTRIBUTES["at"], filters=[_stripped])
     attribute_sentiment = StringField(ATTRIBUTES["sentiment"], filters=[_stripped])

@@ -72,6 +72,38 @@ _REFUSALS: Final = {
 }
 
 
+# What an entry of the audit log is about; who it was stands before it.
+_DONE: Final = {
+    "alert_address_entered": "Entered an address for alerts",
+    "alert_address_removed": "Removed the address for alerts",
+    "contact_erased": "Had the contact erased",
+    "deliveries_replayed": "Ran failed deliveries again",
+    "delivery_replayed": "Ran a delivery again",
+    "interview_cancelled": "Cancelled it",
+    "interview_reminded": "Asked for a reminder",
+    "interview_sent_again": "Sent again",
+    "interview_settled": "Said what became of the message",
+    "interview_withdrawn": "Withdrew the link",
+    "interview_written_again": "Had the result written again",
+    "operator_added": "Let somebody change things",
+    "operator_removed": "Let somebody only look",
+    "rule_added": "Added a rule",
+    "rule_changed": "Changed a rule",
+    "rule_switched_off": "Switched a rule off",
+    "rule_switched_on": "Switched a rule on",
+    "rules_ordered": "Moved a rule",
+    "sessions_ended": "Ended all sessions",
+    "set_up_asked": "Asked for what is missing in Intercom",
+    "study_added": "Added a study",
+    "study_changed": "Changed a study",
+    "study_switched_off": "Switched a study off",
+    "study_switched_on": "Switched a study on",
+    "study_worded": "Worded a study's message",
+    "study_words_removed": "Took words of a study away",
+    "write_back_changed": "Changed the write-back",
+}
+
+
 def in_words(reason: str | None) -> str:
     """A reason code for a person; the code itself where there are no words."""
     if reason is None:
@@ -84,6 +116,11 @@ def in_words(reason: str | None) -> str:
 def refusal_words(reason: str) -> str:
     """Why a request was refused, for a person."""
     return _REFUSALS.get(reason, f"The reason code is {reason}.")
+
+
+def what_was_done(what: str) -> str:
+    """An entry of the audit log for a person; its code where there are no words."""
+    return _DONE.get(what, what)
 
 
 def as_lines(value: Any) -> list[str]:

@@ -36,15 +36,6 @@ _DELIVERY_STATES: Final = {
     "ignored": "Nothing followed from it",
     "failed": "Failed",
 }
-ENTRIES: Final = {
-    "interview_sent_again": "Sent again",
-    "interview_reminded": "Asked for a reminder",
-    "interview_withdrawn": "Withdrew the link",
-    "interview_cancelled": "Cancelled it",
-    "interview_written_again": "Had the result written again",
-    "interview_settled": "Said what became of the message",
-    "contact_erased": "Had the contact erased",
-}
 _ENDS: Final = ("skipped", "expired", "cancelled", "failed", "unknown", "not_written")
 
 
@@ -259,7 +250,7 @@ def _delivery(delivery: Listed) -> Moment:
 
 def _entry(entry: Entry) -> Moment:
     who = entry.teammate_name or entry.teammate_id
-    return Moment(entry.at, f"{who} in the console: {ENTRIES.get(entry.what, entry.what)}")
+    return Moment(entry.at, f"{who} in the console: {shown.what_was_done(entry.what)}")
 
 
 def _end(interview: Interview) -> list[Moment]:

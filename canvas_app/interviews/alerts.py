@@ -157,7 +157,7 @@ def of_failures(*, results: int, events: int) -> list[Alert]:
                 "results_failing",
                 "results_failing",
                 f"{results} results could not be written to Intercom within a day",
-                "Look at why on the page Deliveries, mend the cause, and replay them.",
+                "Look at why on the page Deliveries, mend the cause, and run them again there.",
             )
         )
     if events >= FAILED_AT_LEAST:
@@ -166,7 +166,7 @@ def of_failures(*, results: int, events: int) -> list[Alert]:
                 "events_failing",
                 "events_failing",
                 f"{events} events of Intercom could not be reacted to within a day",
-                "Look at why on the page Deliveries, mend the cause, and replay them.",
+                "Look at why on the page Deliveries, mend the cause, and run them again there.",
             )
         )
     return found
@@ -218,7 +218,7 @@ def of_rules(full: Iterable[Full]) -> list[Alert]:
         Alert(
             key=f"rule_limit:{one.rule}",
             kind="rule_limit",
-            title=_cut(f"The rule {one.title} {what.get(one.no.reason, 'may ask no more')}"),
+            title=_cut(f"The rule “{one.title}” {what.get(one.no.reason, 'may ask no more')}"),
             remedy=f"{one.no.detail or 'Its limit is reached'}. Raise its limit, or let it rest.",
         )
         for one in full

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import re
+from dataclasses import replace
 from datetime import date, timedelta
 from xml.etree import ElementTree as ET
 
@@ -145,6 +146,15 @@ def test_scores_and_times_are_shares_of_all() -> None:
     assert "2 answers have none" in (found["quality"].note or "")
     assert found["waits"].rows[0] == ("within an hour", "1", "10 %")
     assert "Half of the answers come within 5.0 hours." in (found["waits"].note or "")
+
+
+@pytest.mark.parametrize(
+    ("unscored", "note"),
+    [(0, "rounded."), (1, "rounded; 1 answer has none."), (1200, "rounded; 1,200 answers have none.")],
+)
+def test_how_many_have_no_score_is_said_where_there_are_some(unscored: int, note: str) -> None:
+    chart = charts.scores(replace(FULL, unscored=unscored), "n")
+    assert (chart.note or "").endswith(note)
 
 
 def test_what_is_looked_for_first_stands_in_tiles() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 
 import pytest
@@ -165,8 +166,8 @@ class TestWhoMayDoWhat:
         operator.post("people/remove", teammate_id=viewer.teammate.id)
         assert viewer.post("people", teammate_id="6").status_code == 403
         log = operator.text("people")
-        assert "operator_added" in log
-        assert "operator_removed" in log
+        assert "Let somebody change things" in log
+        assert "Let somebody only look" in log
 
     def test_somebody_of_another_workspace_is_no_operator_here(self, world: World, operator: Person) -> None:
         twin = person(world, Teammate("ws2", operator.teammate.id, "Twin")).sign_in()
@@ -180,6 +181,25 @@ class TestWhoMayDoWhat:
             html = somebody.get(path).text
             assert "<script>alert" not in html, path
             assert HOSTILE in words(html), path
+
+
+@pytest.mark.parametrize(
+    ("path", "name", "current"),
+    [
+        ("rules", "Rules", "page"),
+        ("decisions", "Rules", "true"),
+        ("new-rule", "Rules", "true"),
+        ("new-study", "Studies", "true"),
+        ("studies/default/words", "Studies", "true"),
+    ],
+)
+def test_the_navigation_shows_where_a_page_belongs(
+    viewer: Person, path: str, name: str, current: str
+) -> None:
+    marked = re.findall(
+        r'<a class="nav-link py-1 active" aria-current="(\w+)" [^>]*>([^<]+)</a>', viewer.get(path).text
+    )
+    assert marked == [(current, name)]
 
 
 class TestHeaders:

@@ -123,7 +123,7 @@ class TestSwitching:
         operator.post("rules/a/switch", on="yes", seen=hidden(page, "seen"))
         assert rule(world, "a").enabled
         assert "it asks from now on" in operator.text("rules/a")
-        assert "rule_switched_on" in operator.text("people")
+        assert "Switched a rule on" in operator.text("people")
         operator.post("rules/a/switch", on="no", seen=hidden(operator.get("rules/a").text, "seen"))
         assert not rule(world, "a").enabled
 
@@ -164,7 +164,7 @@ class TestTheForm:
             "description": "When support went wrong.\nSee the handbook.",
             "tag": "billing, late\nbug",
         }
-        assert "rule_added" in operator.text("people")
+        assert "Added a rule" in operator.text("people")
 
     def test_every_mistake_is_told_at_once_and_nothing_is_changed(
         self, world: World, operator: Person

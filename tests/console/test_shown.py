@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+import ast
+from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from canvas_app import store
 from canvas_app.console import shown
-from canvas_app.interviews import operators
+from canvas_app.interviews import choosing, operators
 from canvas_app.interviews.operators import Teammate
 from tests.console.conftest import Person, words
 from tests.support.world import WORKSPACE
+
+# What writes into the audit log, by name; what is written stands among the arguments.
+_WRITERS = {"note", "note_change", "_note", "_save", "_change"}
 
 
 @pytest.mark.parametrize(
@@ -51,3 +57,29 @@ def test_the_audit_log_has_no_escapes_and_no_markup(viewer: Person) -> None:
     assert "<b>" not in html
     assert "name: Für <b>alle</b> & 'jede'" in words(html)
     assert "name: 日本" in words(html)
+
+
+def written_codes() -> Iterator[str]:
+    """What the app writes into the audit log."""
+    for path in Path(shown.__file__).parents[1].rglob("*.py"):
+        for call in ast.walk(ast.parse(path.read_text())):
+            if not isinstance(call, ast.Call) or getattr(
+                call.func, "attr", getattr(call.func, "id", "")
+            ) not in (_WRITERS):
+                continue
+            # What it was before and became is no code of ours.
+            given = [*call.args, *(one.value for one in call.keywords if one.arg == "what")]
+            inside = [one for argument in given for one in ast.walk(argument)]
+            yield from (
+                str(one.value)
+                for one in inside
+                if isinstance(one, ast.Constant)
+                and str(one.value).count("_")
+                and str(one.value).isidentifier()
+            )
+
+
+def test_there_are_words_for_whatever_is_written_into_the_audit_log() -> None:
+    codes = set(written_codes()) | {choosing.CHANGED}
+    assert {"rule_switched_off", "study_words_removed", "contact_erased", "operator_added"} <= codes
+    assert {code for code in codes if shown.what_was_done(code) == code} == set()

@@ -262,7 +262,7 @@ class TestWords:
         assert study(world).wording == {"de": {**GERMAN, "reminder": "Noch da?"}}
         self.send(operator, "de", **GERMAN, reminder="")
         assert study(world).wording == {"de": GERMAN}
-        assert "study_worded" in operator.text("people")
+        assert "Worded a study's message" in operator.text("people")
 
     def test_mistakes_are_told_at_their_fields(self, world: World, operator: Person) -> None:
         world.add_study("exit")

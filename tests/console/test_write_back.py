@@ -143,7 +143,7 @@ class TestSaving:
     ) -> None:
         send(operator, tag_mixed="Call them")
         log = operator.text("people")
-        assert "write_back_changed" in log
+        assert "Changed the write-back" in log
         assert "tag_mixed: koji_mixed_sentiment" in log
         assert "tag_mixed: Call them" in log
         assert world.count(audit) == 1

@@ -119,9 +119,9 @@ def test_a_rule_that_may_ask_no_more_says_why() -> None:
         Full("tag", "Tagged", No("week_full", "10 of 10 in seven days")),
     ]
     credits_used, week_full = alerts.of_rules(full)
-    assert credits_used.title == "The rule Rated badly has used its credits of the week"
+    assert credits_used.title == "The rule “Rated badly” has used its credits of the week"
     assert "50 of 50" in credits_used.remedy
-    assert week_full.title == "The rule Tagged may ask no more this week"
+    assert week_full.title == "The rule “Tagged” may ask no more this week"
     assert credits_used.key != week_full.key
 
 

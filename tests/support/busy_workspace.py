@@ -312,7 +312,7 @@ def _rules(connection: Connection, *, hostile: bool) -> None:
             delay="2 hours",  # type: ignore[arg-type] # As in a rule file.
             enabled=True,
             conditions=Conditions(rating_at_most=2, business_hours="mon-fri 09:00-18:00", tag_not=("vip",)),
-            limits=Limits(interviews_per_week=3),
+            limits=Limits(interviews_per_week=4),
         ),
         Rule(
             slug="churned",
