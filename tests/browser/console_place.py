@@ -23,7 +23,7 @@ from canvas_app.settings import Settings
 from sandbox import seed
 from sandbox.processes import ROOT
 from tests.processes.stage import Stage, Talk
-from tests.support import busy_workspace
+from tests.support import busy_rows
 from tests.support.busy_workspace import Busy
 
 PHONE: ViewportSize = {"width": 375, "height": 800}
@@ -86,7 +86,7 @@ class Place:
         """Another interview in this state; its id."""
         with store.reading(self.stage.engine) as connection:
             at = store.now(connection) - timedelta(hours=8)
-        values = busy_workspace.interview(self.workspace_id, number, state, at)
+        values = busy_rows.interview(self.workspace_id, number, state, at)
         self.write(sa.insert(interviews).values(**values))
         return str(values["id"])
 

@@ -14,7 +14,7 @@ from canvas_app.interviews.tables import deliveries, options, replays
 from sandbox import seed
 from tests.browser.console_place import Place, button, fits, link, sign_in, tells
 from tests.processes.stage import PATIENCE, until
-from tests.support import busy_workspace
+from tests.support import busy_rows
 from tests.support.busy_workspace import HOSTILE
 
 
@@ -131,8 +131,7 @@ def what_came_in(place: Place, page: Page, number: int) -> None:
     with store.reading(place.stage.engine) as connection:
         now = store.now(connection)
     rows = [
-        busy_workspace.failed(number + more, now - timedelta(seconds=30), reason="too_slow")
-        for more in range(3)
+        busy_rows.failed(number + more, now - timedelta(seconds=30), reason="too_slow") for more in range(3)
     ]
     place.write(sa.insert(deliveries), rows)
     link(page, "Deliveries")
