@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from datetime import timedelta
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -12,10 +13,11 @@ import pytest
 from canvas_app import store
 from canvas_app.interviews import jobs, outcomes, write_back
 from canvas_app.interviews.forward import NOT_TAKEN_IN
+from canvas_app.interviews.measures import Tally
 from canvas_app.interviews.outcomes import Outcome
 from tests.support.world import World
 
-SERVICES: Any = object()
+SERVICES: Any = SimpleNamespace(tally=Tally())
 WRITE = {"interview_id": "i1", "verdict": "write", "reason": None, "after": None}
 
 
