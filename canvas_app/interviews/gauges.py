@@ -47,7 +47,7 @@ class Gauges:
 
 
 def read(connection: Connection, settings: Settings) -> Gauges:
-    """All of them. Nine queries."""
+    """All of them. Ten queries."""
     now = store.now(connection)
     keys = studies.gate_keys(connection, settings)
     queues = durable.queues(connection)

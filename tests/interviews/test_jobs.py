@@ -289,3 +289,19 @@ def test_whoever_waits_for_the_set_up_is_told_of_a_fault_of_ours() -> None:
 
     jobs.set_up(run_step, SERVICES)
     assert written == [("write_down", "internal_error")]
+
+
+@pytest.mark.parametrize("kind", ["done", "later", "permanent"])
+def test_each_attempt_is_counted_with_its_outcome_when_it_has_ended(kind: str) -> None:
+    services: Any = SimpleNamespace(tally=Tally())
+    outcome = {"kind": kind, "reason": "x", "after": None}
+    jobs.send(Steps(start=outcome, post=outcome), services, "i1", 1)
+    assert services.tally._counts == {("attempts", ("send", kind)): 1}
+
+
+def test_an_attempt_that_could_not_be_settled_is_not_counted() -> None:
+    services: Any = SimpleNamespace(tally=Tally())
+    steps = Steps(start=outcomes.later("unreachable"), settle=ZeroDivisionError())
+    with pytest.raises(ZeroDivisionError):
+        jobs.send(steps, services, "i1", 1)
+    assert services.tally._counts == {}
