@@ -8,7 +8,7 @@ MUTATION := $(VENV)/.mutation-installed
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 
 .DEFAULT_GOAL := help
-.PHONY: help bench demo tour screenshots faults test check check-format check-lint check-types format coverage mutation lock clean
+.PHONY: help bench demo tour screenshots faults test check check-format check-lint check-types format coverage ops-check mutation lock clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -54,6 +54,10 @@ bench: $(DEV) ## Measure doors, taps while 100,000 jobs are purged, and the cons
 	$(BIN)/python -m bench.doors $(if $(POSTGRES),--postgres)
 	$(BIN)/python -m bench.purge_and_taps $(if $(POSTGRES),--postgres)
 	$(BIN)/python -m bench.console_pages $(if $(POSTGRES),--postgres)
+
+ops-check: $(DEV) ## Check the alert rules in docs/ops with Prometheus's own promtool
+	@scripts/ensure-system.sh
+	$(BIN)/python -m pytest -q tests/test_ops.py
 
 mutation: $(MUTATION) ## Change the code in small ways, and see whether the tests notice (takes about five minutes)
 	@$(BIN)/python -m scripts.mutation

@@ -10,6 +10,10 @@ if TYPE_CHECKING:
     from canvas_app.settings import Settings
 
 
+# Of pyproject.toml, which a test holds it against.
+VERSION = "0.1.0"
+
+
 def create_app(settings: Settings | None = None) -> Flask:
     """The Flask application. Without ``settings`` they are read from the environment, and logs go to stderr.
 

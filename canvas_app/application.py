@@ -6,7 +6,7 @@ import os
 
 from flask import Flask
 
-from canvas_app import cli, log, pages, store, web
+from canvas_app import cli, log, metrics, pages, store, web
 from canvas_app.api import views as api_views
 from canvas_app.canvas import views as canvas_views
 from canvas_app.console import door as console, views as console_views
@@ -16,6 +16,8 @@ from canvas_app.webhooks import intercom as intercom_webhooks, koji as koji_webh
 
 
 def make_application(settings: Settings | None) -> Flask:
+    # Where they are not given, this is a process of its own.
+    serving = settings is None
     if settings is None:
         log.configure()
         # Its own lines may quote a request, and with it a link's token or somebody's address.
@@ -31,8 +33,11 @@ def make_application(settings: Settings | None) -> Flask:
         static_folder=None,
         static_url_path="/static",
     )
-    web.prepare(app, web.Web(settings=settings, engine=engine, jobs=Jobs(engine)))
-    for door in (pages, canvas_views, koji_webhooks, intercom_webhooks, api_views):
+    here = web.Web(settings=settings, engine=engine, jobs=Jobs(engine))
+    web.prepare(app, here)
+    if serving:
+        here.tally.keep_by_itself(engine)
+    for door in (pages, canvas_views, koji_webhooks, intercom_webhooks, api_views, metrics):
         app.register_blueprint(door.blueprint)
     console.prepare(app, settings)
     # The pages that it has come with their modules.

@@ -185,39 +185,63 @@ def due(connection: Connection, job_ids: Collection[str]) -> dict[str, datetime 
 
 @dataclass(frozen=True, slots=True)
 class Waiting:
-    """The queues: jobs whose turn has come, those that are to wait, and those that run; and since when the
-    oldest of the first waits for a worker, in unix seconds."""
+    """Of a queue, or of all: jobs whose turn has come, those that are to wait, and those that run; and since
+    when the oldest of the first waits for a worker, in unix seconds."""
 
-    due: int
-    delayed: int
-    running: int
-    oldest_since: float | None
+    due: int = 0
+    delayed: int = 0
+    running: int = 0
+    oldest_since: float | None = None
+
+    def __add__(self, other: Waiting) -> Waiting:
+        since = [one for one in (self.oldest_since, other.oldest_since) if one is not None]
+        return Waiting(
+            self.due + other.due,
+            self.delayed + other.delayed,
+            self.running + other.running,
+            min(since, default=None),
+        )
 
 
 def waiting(connection: Connection) -> Waiting:
-    """How much there is to do, counted by the database: listing the jobs would fetch each of them."""
+    """How much there is to do."""
+    return sum(queues(connection).values(), Waiting())
+
+
+def queues(connection: Connection) -> dict[str, Waiting]:
+    """How much there is to do in each queue, counted by the database: listing jobs would fetch them all."""
     jobs = _table(connection)
     counted = sa.select(
+        jobs.c.queue_name,
         jobs.c.status,
         sa.func.count(),
         sa.func.min(sa.func.coalesce(jobs.c.delay_until_epoch_ms, jobs.c.created_at)),
-    ).group_by(jobs.c.status)
+    ).group_by(jobs.c.queue_name, jobs.c.status)
     # In the words of the engine's partial indexes, so that its finished jobs are not looked at.
     living = sa.union_all(*(counted.where(sa.text(words)) for words in _LIVING_IN_WORDS))
-    rows = connection.execute(living).all()
-    counts = {status: (number, since) for status, number, since in rows}
-    due, since = counts.get("ENQUEUED", (0, None))
-    return Waiting(
-        due=due,
-        delayed=counts.get("DELAYED", (0, None))[0],
-        running=counts.get("PENDING", (0, None))[0],
-        oldest_since=None if since is None else since / 1000,
-    )
+    found = dict.fromkeys(CONCURRENCY, Waiting())
+    for name, status, number, since in connection.execute(living):
+        # What the clock starts has a queue of the engine's own.
+        queue = name or "none"
+        found[queue] = found.get(queue, Waiting()) + Waiting(
+            due=number if status == "ENQUEUED" else 0,
+            delayed=number if status == "DELAYED" else 0,
+            running=number if status == "PENDING" else 0,
+            oldest_since=since / 1000 if status == "ENQUEUED" else None,
+        )
+    return found
 
 
 def _table(connection: Connection) -> sa.TableClause:
     """The engine's table of jobs: its name and these columns are all that is used of it beside its API."""
-    columns = ("workflow_uuid", "status", "queue_partition_key", "created_at", "delay_until_epoch_ms")
+    columns = (
+        "workflow_uuid",
+        "status",
+        "queue_name",
+        "queue_partition_key",
+        "created_at",
+        "delay_until_epoch_ms",
+    )
     schema = "dbos" if connection.dialect.name == "postgresql" else None
     return sa.table("workflow_status", *map(sa.column, columns), schema=schema)
 

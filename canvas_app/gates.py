@@ -55,6 +55,10 @@ REST_SECONDS: Final = 10.0
 EVERYTHING: Final = "*"
 
 
+# What a call came to, as a label: 2xx where it did what it should, its status, or why it has none.
+WENT_WELL: Final = "2xx"
+
+
 @dataclass(frozen=True, slots=True)
 class Pause:
     """What a vendor refuses: every call (``*``), or one operation such as ``POST /tags``."""
@@ -182,12 +186,16 @@ class DatabaseGate:
         rate: Rate,
         *,
         sleep: Callable[[float], None] = time.sleep,
+        told: Callable[[str, str], None] = lambda _operation, _status: None,
     ) -> None:
+        """``told`` hears of each call its operation, and what came of it: 2xx, another status, or the reason
+        why there is none, also where none was made."""
         self._engine = engine
         self._wire = wire
         self._key = key_of(wire, secret)
         self._rate = rate
         self._sleep = sleep
+        self._told = told
         self._noted_at = -math.inf
 
     @contextmanager
@@ -197,6 +205,19 @@ class DatabaseGate:
         Raises LaterError ``gate_full`` or ``gate_blocked`` and CredentialsError with the pause's reason, in
         which cases no call was made.
         """
+        passage: Passage | None = None
+        try:
+            passage = self._wait_for_turn(operation)
+            yield
+        except WireError as error:
+            self._told(operation, str(error.status) if error.status else error.reason)
+            if passage is not None:
+                self._report(operation, error, passage)
+            raise
+        self._told(operation, WENT_WELL)
+        self._report(operation, None, passage)
+
+    def _wait_for_turn(self, operation: str) -> Passage:
         # Taking a turn twice costs one turn. So an outage is waited out here, where it is still known for
         # sure that no call was made.
         passage = store.patiently(self.take, operation)
@@ -205,12 +226,7 @@ class DatabaseGate:
             self._sleep(passage.wait)
             # Meanwhile the vendor may have told somebody else to stop.
             store.patiently(self._look_again, operation, passage)
-        try:
-            yield
-        except WireError as error:
-            self._report(operation, error, passage)
-            raise
-        self._report(operation, None, passage)
+        return passage
 
     def take(self, operation: str) -> Passage:
         """Take the next turn, if it comes soon enough."""

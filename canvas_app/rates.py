@@ -57,6 +57,15 @@ def turn(rate: Rate, *, due_at: datetime, blocked_until: datetime | None, now: d
     return Turn(at, max(due_at, at) + rate.interval)
 
 
+def room(rate: Rate, *, due_at: datetime, blocked_until: datetime | None, now: datetime) -> int:
+    """How many calls could be made at this moment, one right after the other: from the burst down to none."""
+    until = believed(blocked_until, now)
+    if until is not None and until > now:
+        return 0
+    ahead = max((believed(due_at, now) or now) - now, timedelta(0))
+    return max(math.floor((rate.tolerance - ahead) / rate.interval) + 1, 0)
+
+
 def due_after_block(rate: Rate, *, due_at: datetime, blocked_until: datetime, now: datetime) -> datetime:
     """What is to be remembered when a vendor has said "not before": then one call at a time, and no burst."""
     return max(believed(due_at, now) or now, blocked_until + rate.tolerance)

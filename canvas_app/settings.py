@@ -269,6 +269,11 @@ class Settings(BaseSettings):
     api_token: Secrets = Field(
         default=(), description="Bearer tokens of the HTTP API. Comma-separated to rotate.", repr=False
     )
+    metrics_token: Secrets = Field(
+        default=(),
+        description="Bearer tokens of GET /metrics, for Prometheus. Comma-separated to rotate.",
+        repr=False,
+    )
     min_quality: Annotated[float, Field(ge=1, le=5)] = Field(
         default=3, description="Results below this quality (1 to 5) are recorded but not written to Intercom."
     )

@@ -1,4 +1,4 @@
-"""What every door shares: the request's id, the one shape of errors, the log line, the counted refusals."""
+"""What every door shares: the request's id, the one shape of errors, the log line, and what is counted."""
 
 from __future__ import annotations
 
@@ -19,13 +19,16 @@ from werkzeug.wrappers import Response as BaseResponse
 from canvas_app import log
 from canvas_app.engine import Jobs
 from canvas_app.errors import BodyTooLarge, NotConfigured, Refused
-from canvas_app.interviews.refused import Tally
+from canvas_app.interviews import measures
+from canvas_app.interviews.measures import Tally
 from canvas_app.settings import Settings
 
 logger = logging.getLogger(__name__)
 
 _EXTENSION = "koji_for_intercom"
 _MAX_BODY = 1024 * 1024
+# The door and the route of what no route is for.
+_NOWHERE = "none"
 _REQUEST_ID = re.compile(r"[A-Za-z0-9-]{8,64}")
 
 
@@ -39,18 +42,13 @@ class Web:
     # Refusals since this process started, by door and reason code. Nothing else of a refused request is kept.
     refusals: Counter[str] = field(default_factory=Counter)
     lock: threading.Lock = field(default_factory=threading.Lock)
-    # The same, on its way into the database.
+    # These and all else that is counted, on its way into the database.
     tally: Tally = field(default_factory=Tally)
 
     def count_refusal(self, door: str, reason: str) -> None:
         with self.lock:
             self.refusals[f"{door} {reason}"] += 1
-        self.keep_refusal(door, reason)
-
-    def keep_refusal(self, door: str, reason: str) -> None:
-        """Count it in the database. Whoever is refused waits for that, and nobody else does."""
-        self.tally.add(door, reason)
-        self.tally.keep(self.engine)
+        self.tally.refuse(door, reason)
 
 
 def current() -> Web:
@@ -102,15 +100,20 @@ def _end(response: BaseResponse) -> BaseResponse:
     response.headers["X-Request-Id"] = g.request_id
     response.headers.setdefault("X-Content-Type-Options", "nosniff")
     response.headers.setdefault("Referrer-Policy", "no-referrer")
+    # The rule and not the path: a personal link's token stands in the path.
+    route = request.url_rule.rule if request.url_rule else None
+    seconds = time.monotonic() - g.begun
+    door, tally = request.blueprint or _NOWHERE, current().tally
+    tally.count(measures.REQUESTS, door, route or _NOWHERE, f"{response.status_code // 100}xx")
+    tally.observe(measures.REQUEST_SECONDS, seconds, door)
     log.event(
         logger,
         logging.INFO,
         "request",
         method=request.method,
-        # The rule and not the path: a personal link's token stands in the path.
-        route=request.url_rule.rule if request.url_rule else None,
+        route=route,
         status=response.status_code,
-        ms=round((time.monotonic() - g.begun) * 1000, 1),
+        ms=round(seconds * 1000, 1),
     )
     return response
 
@@ -127,7 +130,7 @@ def _refused(refusal: Refused) -> Response:
 
 def _not_configured(problem: NotConfigured) -> Response:
     if request.url_rule:
-        current().keep_refusal(request.url_rule.rule, problem.reason)
+        current().tally.refuse(request.url_rule.rule, problem.reason)
     log.event(logger, logging.WARNING, "not_configured", missing=",".join(problem.missing))
     return error(503, problem.reason, f"{problem} Set it where the app is deployed; `doctor` tells how.")
 

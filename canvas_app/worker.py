@@ -6,6 +6,7 @@ SIGTERM drains it within ten seconds; what is not finished by then is taken up b
 
 from __future__ import annotations
 
+import functools
 import logging
 import os
 import signal
@@ -23,7 +24,8 @@ from canvas_app import engine as durable, gates, health, http_outcomes, leases, 
 from canvas_app.engine import Jobs, Schedule
 from canvas_app.gates import DatabaseGate
 from canvas_app.intercom.client import IntercomClient
-from canvas_app.interviews import alert_address, jobs, studies
+from canvas_app.interviews import alert_address, jobs, measures, studies
+from canvas_app.interviews.measures import Tally
 from canvas_app.interviews.services import Services
 from canvas_app.interviews.tables import SCHEMA_VERSION
 from canvas_app.koji.client import KojiClient
@@ -56,6 +58,7 @@ def run(settings: Settings) -> int:
     if executor_id is None:
         return 0
     services = make_services(settings, engine)
+    services.tally.keep_by_itself(engine)
     _reseal(engine, settings)
     ticks = register(services)
     DBOS(config=durable.worker_config(engine, executor_id))
@@ -71,7 +74,7 @@ def run(settings: Settings) -> int:
     except Exception as error:  # noqa: BLE001 - the engine's threads would go on without a lease that is renewed
         log.failure(logger, "lease_not_kept", error, executor=executor_id)
         status = _LOST_LEASE
-    _stop(engine, executor_id, status)
+    _stop(engine, executor_id, status, services.tally)
     return status
 
 
@@ -101,13 +104,18 @@ def make_services(
     """The wires and the database of one worker. ``transport`` replaces the network in tests."""
     rates = rates or gates.RATES
     token = settings.intercom_access_token
+    tally = Tally()
+
+    def make_gate(wire: gates.Wire, secret: str) -> DatabaseGate:
+        count = functools.partial(tally.count, measures.OUTSIDE_CALLS, wire)
+        return DatabaseGate(engine, wire, secret, rates[wire], told=count)
 
     def make_koji_client(key: str) -> KojiClient:
         return KojiClient(
             base_url=settings.koji_api_url,
             key=key,
             http=http_outcomes.make_http_client(transport),
-            gate=DatabaseGate(engine, "koji", key, rates["koji"]),
+            gate=make_gate("koji", key),
         )
 
     return Services(
@@ -119,12 +127,13 @@ def make_services(
             token=token.get_secret_value(),
             version=settings.intercom_version,
             http=http_outcomes.make_http_client(transport),
-            gate=DatabaseGate(engine, "intercom", token.get_secret_value(), rates["intercom"]),
+            gate=make_gate("intercom", token.get_secret_value()),
         )
         if token
         else None,
         make_koji_client=make_koji_client,
         make_alert_client=lambda: http_outcomes.make_http_client(transport),
+        tally=tally,
     )
 
 
@@ -279,7 +288,7 @@ def _adopt(engine: Engine) -> None:
         log.event(logger, logging.WARNING, "work_adopted", executors=len(abandoned))
 
 
-def _stop(engine: Engine, executor_id: str, status: int) -> None:
+def _stop(engine: Engine, executor_id: str, status: int, tally: Tally) -> None:
     """Finish what is running, give the lease back, and be gone in time even if something hangs."""
     watchdog = threading.Timer(_GONE_WITHIN_SECONDS, os._exit, args=(status,))
     watchdog.daemon = True
@@ -292,6 +301,7 @@ def _stop(engine: Engine, executor_id: str, status: int) -> None:
         leases.end(engine, executor_id)
     except SQLAlchemyError as error:
         log.failure(logger, "lease_not_ended", error, executor=executor_id)
+    tally.keep(engine)
     log.event(logger, logging.INFO, "worker_stopped", executor=executor_id)
 
 

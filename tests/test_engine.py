@@ -155,3 +155,20 @@ def test_counting_what_waits_does_not_look_at_what_is_finished(sqlite_url: str) 
     assert plans.queries
     for line in "\n".join(plans.texts(engine)).splitlines():
         assert "SCAN workflow_status" not in line or "USING INDEX idx_workflow_status_" in line
+
+
+def test_each_queue_is_told_apart_and_all_of_them_together(engine: Engine, jobs: Jobs) -> None:
+    with store.reading(engine) as connection:
+        nothing = durable.queues(connection)
+    assert nothing == {FAST_QUEUE: durable.Waiting(), QUEUE: durable.Waiting()}
+    enqueue(engine, jobs, "a", fast=True)
+    enqueue(engine, jobs, "b")
+    enqueue(engine, jobs, "c", delay=600.0)
+    with store.reading(engine) as connection:
+        found, together = durable.queues(connection), durable.waiting(connection)
+    assert (found[FAST_QUEUE].due, found[FAST_QUEUE].delayed) == (1, 0)
+    assert (found[QUEUE].due, found[QUEUE].delayed) == (1, 1)
+    assert (together.due, together.delayed, together.running) == (2, 1, 0)
+    since = [queue.oldest_since for queue in found.values()]
+    assert None not in since
+    assert together.oldest_since == min(one for one in since if one is not None)

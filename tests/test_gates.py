@@ -563,3 +563,34 @@ class TestLastSuccess:
         found = self.standing(engine)
         assert found.succeeded_at is not None
         assert [pause.operation for pause in found.pauses] == [WRITE]
+
+
+@pytest.mark.parametrize(
+    ("error", "status"),
+    [
+        (None, "2xx"),
+        (PermanentError(status=404), "404"),
+        (scope_missing, "403"),
+        (LaterError(reason="rate_limited", status=429), "429"),
+        (UnknownOutcomeError(reason="no_answer"), "no_answer"),
+        (LaterError(reason="unreachable"), "unreachable"),
+    ],
+)
+def test_what_came_of_a_call_is_told(engine: Engine, error: WireError | None, status: str) -> None:
+    told: list[tuple[str, str]] = []
+    through = DatabaseGate(engine, "intercom", TOKEN, WIDE, told=lambda *what: told.append(what))
+    call(through, READ, error)
+    assert told == [(READ, status)]
+
+
+def test_a_call_that_was_not_made_is_told_with_the_reason(engine: Engine) -> None:
+    told: list[tuple[str, str]] = []
+    through = DatabaseGate(
+        engine, "intercom", TOKEN, NARROW, sleep=lambda _seconds: None, told=lambda *what: told.append(what)
+    )
+    assert [call(through), call(through)] == ["made", "no call: gate_full"]
+    let_pass(engine, 120)
+    call(through, READ, token_refused)
+    let_pass(engine, 30)
+    assert call(through) == "no call: intercom_token_refused"
+    assert told == [(READ, "2xx"), (READ, "gate_full"), (READ, "401"), (READ, "intercom_token_refused")]

@@ -124,3 +124,34 @@ def test_the_vendors_limits_are_kept_with_a_tenth_to_spare() -> None:
     assert (intercom.seconds, koji.seconds) == (10.0, 60.0)
     assert intercom.calls <= 10_000 / 6 * 0.9
     assert koji.calls <= 60 * 0.9
+
+
+class TestRoom:
+    RATE = Rate(calls=54, seconds=60.0, burst=9)
+
+    def room(self, *, due_in: float = 0.0, blocked_for: float | None = None) -> int:
+        blocked_until = None if blocked_for is None else START + timedelta(seconds=blocked_for)
+        due_at = START + timedelta(seconds=due_in)
+        return rates.room(self.RATE, due_at=due_at, blocked_until=blocked_until, now=START)
+
+    def test_is_the_whole_burst_when_nothing_was_called_lately(self) -> None:
+        assert self.room() == self.room(due_in=-3600) == 9
+
+    @given(made=st.integers(0, 9))
+    def test_is_what_the_burst_leaves(self, made: int) -> None:
+        due_at = START
+        for _ in range(made):
+            turn = rates.turn(self.RATE, due_at=due_at, blocked_until=None, now=START)
+            assert turn.at == START
+            due_at = turn.due_at
+        assert rates.room(self.RATE, due_at=due_at, blocked_until=None, now=START) == 9 - made
+
+    def test_is_none_while_the_vendor_has_said_to_wait(self) -> None:
+        assert self.room(blocked_for=1) == 0
+        assert self.room(blocked_for=-1) == 9
+
+    def test_is_never_less_than_none(self) -> None:
+        assert self.room(due_in=3600) == 0
+
+    def test_does_not_believe_what_no_clock_can_have_written(self) -> None:
+        assert self.room(due_in=86_400 * 365, blocked_for=86_400 * 365) == 9

@@ -85,7 +85,13 @@ MALFORMED: list[tuple[str, str]] = [
 ]
 
 # Any text is a good secret.
-CANNOT_BE_MALFORMED = {"SECRET_KEY", "INTERCOM_CLIENT_SECRET", "KOJI_WEBHOOK_SECRET", "API_TOKEN"}
+CANNOT_BE_MALFORMED = {
+    "SECRET_KEY",
+    "INTERCOM_CLIENT_SECRET",
+    "KOJI_WEBHOOK_SECRET",
+    "API_TOKEN",
+    "METRICS_TOKEN",
+}
 
 ALL_FOR_THE_CARD = {
     "SECRET_KEY": "key",
@@ -211,7 +217,7 @@ class TestPublicUrl:
         assert settings.public_url == "https://app.platform.example"
 
 
-@pytest.mark.parametrize("name", ["SECRET_KEY", "INTERCOM_CLIENT_SECRET", "KOJI_WEBHOOK_SECRET", "API_TOKEN"])
+@pytest.mark.parametrize("name", sorted(CANNOT_BE_MALFORMED))
 @pytest.mark.parametrize(
     ("value", "expected"),
     [
@@ -353,7 +359,13 @@ class TestMissing:
 
 def test_no_secret_stands_in_the_representation(environment: pytest.MonkeyPatch) -> None:
     secrets = {name: f"planted-{name.lower()}" for name in ALL_FOR_THE_CARD if name != "PUBLIC_URL"}
-    settings = load(environment, **secrets, API_TOKEN="planted-api", DATABASE_URL="postgres://u:planted@h/db")
+    settings = load(
+        environment,
+        **secrets,
+        API_TOKEN="planted-api",
+        METRICS_TOKEN="planted-metrics",
+        DATABASE_URL="postgres://u:planted@h/db",
+    )
     assert "planted" not in repr(settings)
     assert "planted" not in str(settings)
 

@@ -275,6 +275,8 @@ def test_the_routes_are_the_documented_ones(app: Flask) -> None:
         ("/", "HEAD"),
         ("/healthz", "GET"),
         ("/healthz", "HEAD"),
+        ("/metrics", "GET"),
+        ("/metrics", "HEAD"),
         ("/i/<token>", "GET"),
         ("/i/<token>", "HEAD"),
         ("/canvas/initialize", "POST"),

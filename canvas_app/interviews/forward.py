@@ -9,14 +9,14 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Literal, NotRequired, TypedDict
 
 from sqlalchemy.engine import Connection
 
 from canvas_app import log, store
 from canvas_app.errors import NotConfigured, PermanentError, WireError
-from canvas_app.interviews import deliveries, ledger, once, options, outcomes, rules, studies
+from canvas_app.interviews import deliveries, ledger, measures, once, options, outcomes, rules, studies
 from canvas_app.interviews.ask import enqueue_clear_link, partition
 from canvas_app.interviews.deliveries import Delivery
 from canvas_app.interviews.ledger import Interview, result_of
@@ -87,6 +87,7 @@ def settle(services: Services, delivery_id: str, attempt: int, taken: TakenIn, o
     """Write down how an attempt ended, and enqueue the next one where there is to be one."""
     interview_id = taken["interview_id"]
     kind, reason = outcome["kind"], outcome["reason"]
+    took: timedelta | None = None
     with store.writing(services.engine) as connection:
         # Before the delivery, as take_in locks them.
         interview = ledger.get(connection, interview_id, lock=True) if interview_id else None
@@ -115,6 +116,8 @@ def settle(services: Services, delivery_id: str, attempt: int, taken: TakenIn, o
             give_up(connection, delivery_id, interview, reason, now)
         elif kind == "done":
             deliveries.finish(connection, delivery_id, "done", reason, now)
+            if interview is not None:
+                took = _until_the_note(connection, delivery_id, interview.id)
             if interview is not None and _is_what_was_written(connection, services, interview, taken):
                 ledger.move(
                     connection,
@@ -128,6 +131,8 @@ def settle(services: Services, delivery_id: str, attempt: int, taken: TakenIn, o
         else:
             end: deliveries.End = "ignored" if interview is None else "done"
             deliveries.finish(connection, delivery_id, end, reason, now)
+    if took is not None:
+        services.tally.observe(measures.RESULT_SECONDS, took.total_seconds())
     log.event(
         logger,
         logging.INFO if kind in ("done", "stop", "later") else logging.WARNING,
@@ -155,6 +160,13 @@ def interview_of(
                 logger, logging.WARNING, "signed_for_another_study", delivery=delivery.id, interview=other.id
             )
     return interview
+
+
+def _until_the_note(connection: Connection, delivery_id: str, interview_id: str) -> timedelta | None:
+    """How long after a delivery came the note was written; None where that was before, or never."""
+    written_at = once.done_at(connection, interview_id, "note")
+    heard_at = deliveries.heard_at(connection, delivery_id)
+    return written_at - heard_at if written_at is not None and written_at >= heard_at else None
 
 
 def _taken(

@@ -19,6 +19,7 @@ from canvas_app.interviews import (
     departures,
     forward as forwarding,
     link_clearing,
+    measures,
     outcomes,
     probing,
     provisions,
@@ -95,6 +96,7 @@ def send(run_step: RunStep, services: Services, interview_id: str, attempt: int)
     except Exception as error:  # noqa: BLE001 - a fault of ours must not leave it in "sending" for ever
         outcome = _our_fault("send", error)
     run_step("settle", sending.settle, services, interview_id, attempt, outcome)
+    services.tally.count(measures.ATTEMPTS, "send", outcome["kind"])
 
 
 def forward(run_step: RunStep, services: Services, delivery_id: str, attempt: int) -> None:
@@ -110,6 +112,7 @@ def forward(run_step: RunStep, services: Services, delivery_id: str, attempt: in
     except Exception as error:  # noqa: BLE001 - a fault of ours must not lose the result
         outcome = _our_fault("forward", error)
     run_step("settle", forwarding.settle, services, delivery_id, attempt, taken, outcome)
+    services.tally.count(measures.ATTEMPTS, "forward", outcome["kind"])
 
 
 def react(run_step: RunStep, services: Services, delivery_id: str, attempt: int) -> None:
@@ -120,6 +123,7 @@ def react(run_step: RunStep, services: Services, delivery_id: str, attempt: int)
     except Exception as error:  # noqa: BLE001 - a fault of ours must not lose the event
         outcome = _our_fault("react", error)
     run_step("settle", triggers.settle, services, delivery_id, attempt, outcome)
+    services.tally.count(measures.ATTEMPTS, "react", outcome["kind"])
 
 
 def remind(run_step: RunStep, services: Services, interview_id: str) -> None:
@@ -130,6 +134,7 @@ def remind(run_step: RunStep, services: Services, interview_id: str) -> None:
     except Exception as error:  # noqa: BLE001 - a fault of ours is tried again with the clock
         outcome = _our_fault("remind", error)
     run_step("settle", reminders.settle, services, interview_id, outcome)
+    services.tally.count(measures.ATTEMPTS, "remind", outcome["kind"])
 
 
 def close_again(run_step: RunStep, services: Services, interview_id: str, attempt: int) -> None:
@@ -140,6 +145,7 @@ def close_again(run_step: RunStep, services: Services, interview_id: str, attemp
     except Exception as error:  # noqa: BLE001 - a fault of ours is tried again, and given up as any other
         outcome = _our_fault("close_again", error)
     run_step("settle", closing.settle, services, interview_id, attempt, outcome)
+    services.tally.count(measures.ATTEMPTS, "close_again", outcome["kind"])
 
 
 def clear_link(run_step: RunStep, services: Services, interview_id: str, attempt: int, tries: int) -> None:
@@ -150,6 +156,7 @@ def clear_link(run_step: RunStep, services: Services, interview_id: str, attempt
     except Exception as error:  # noqa: BLE001 - a fault of ours is tried again, and given up as any other
         outcome = _our_fault("clear_link", error)
     run_step("settle", link_clearing.settle, services, interview_id, attempt, tries, outcome)
+    services.tally.count(measures.ATTEMPTS, "clear_link", outcome["kind"])
 
 
 def replay(run_step: RunStep, services: Services, replay_id: str, batch: int) -> None:
@@ -177,6 +184,7 @@ def rehearse(run_step: RunStep, services: Services, rehearsal_id: str) -> None:
     except Exception as error:  # noqa: BLE001 - somebody waits for its end
         outcome = _our_fault("rehearse", error)
     run_step("settle", rehearsing.settle, services, rehearsal_id, outcome)
+    services.tally.count(measures.ATTEMPTS, "rehearse", outcome["kind"])
 
 
 def read_workspace(run_step: RunStep, services: Services) -> None:

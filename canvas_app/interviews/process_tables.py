@@ -1,4 +1,4 @@
-"""What all processes share about the outside: whose token it is, who works, and what the vendors allow."""
+"""What all processes share: whose token it is, who works, what the vendors allow, what they have counted."""
 
 from __future__ import annotations
 
@@ -52,4 +52,15 @@ pauses = sa.Table(
     sa.Column("since", UtcDateTime, nullable=False),
     # When one call may try whether it has been mended.
     sa.Column("probe_at", UtcDateTime, nullable=False),
+)
+
+counts = sa.Table(
+    "counts",
+    metadata,
+    # What all processes have counted since the first of them, see canvas_app.interviews.measures: no row is
+    # about anybody, none is ever taken away, and there are as many as names and labels: some hundreds.
+    sa.Column("name", sa.String(64), primary_key=True),
+    # A list of them, as JSON.
+    sa.Column("labels", sa.String(400), primary_key=True),
+    sa.Column("number", sa.Float, nullable=False),
 )

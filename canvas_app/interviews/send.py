@@ -21,6 +21,7 @@ from canvas_app.interviews import (
     delivering,
     imported,
     ledger,
+    measures,
     once,
     outcomes,
     planning,
@@ -197,6 +198,7 @@ def _post_as(services: Services, interview: Interview, conversation_id: str, aut
 def settle(services: Services, interview_id: str, attempt: int, outcome: Outcome) -> None:
     """Write down how an attempt ended, and enqueue the next one where there is to be one."""
     kind, reason = outcome["kind"], outcome["reason"]
+    took: timedelta | None = None
     with store.writing(services.engine) as connection:
         interview = ledger.get(connection, interview_id, lock=True)
         if interview is None or not ledger.take_attempt(connection, interview_id, attempt):
@@ -214,7 +216,10 @@ def settle(services: Services, interview_id: str, attempt: int, outcome: Outcome
         elif kind == "done" or written_at is not None or interview.opened_at is not None:
             # Whatever could not be learnt now: what Intercom has confirmed is there, and so is a message
             # whose link the customer has opened.
-            _is_out(connection, services, interview, written_at or interview.opened_at or now, now)
+            sent_at = written_at or interview.opened_at or now
+            _is_out(connection, services, interview, sent_at, now)
+            if written_at is not None:
+                took = written_at - max(interview.created_at, interview.not_before or interview.created_at)
         elif kind in ("later", "credentials") and not over:
             pause = rules.send_pause(attempt, outcome["after"], chance=services.chance())
             if not claimed:
@@ -231,6 +236,8 @@ def settle(services: Services, interview_id: str, attempt: int, outcome: Outcome
         after = ledger.existing(connection, interview_id)
         if after.state == "failed":
             enqueue_clear_link(connection, services.jobs, after)
+    if took is not None:
+        services.tally.observe(measures.SEND_SECONDS, max(took.total_seconds(), 0.0), interview.origin)
     _tell(interview_id, attempt, outcome)
 
 

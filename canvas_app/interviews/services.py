@@ -14,6 +14,7 @@ from canvas_app.engine import Jobs
 from canvas_app.errors import NotConfigured, SecretLost
 from canvas_app.intercom.client import IntercomClient
 from canvas_app.interviews import studies
+from canvas_app.interviews.measures import Tally
 from canvas_app.koji.client import KojiClient
 from canvas_app.settings import DEFAULT_STUDY, Settings, Study
 
@@ -30,6 +31,8 @@ class Services:
     make_koji_client: Callable[[str], KojiClient]
     # A client for one message to the address that an operator has entered for alerts.
     make_alert_client: Callable[[], httpx.Client] = http_outcomes.make_http_client
+    # What this process counts.
+    tally: Tally = field(default_factory=Tally)
     # A number in [0, 1) that spreads retries; tests make it constant.
     chance: Callable[[], float] = field(default=random.random)
     _koji_clients: dict[str, KojiClient] = field(default_factory=dict, init=False, repr=False)

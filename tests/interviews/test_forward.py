@@ -17,7 +17,7 @@ from sqlalchemy.engine import Engine
 from canvas_app import http_outcomes, store
 from canvas_app.engine import partition_key
 from canvas_app.errors import LaterError
-from canvas_app.interviews import emptied, forward, jobs
+from canvas_app.interviews import emptied, forward, jobs, measures
 from canvas_app.interviews.ask import partition
 from canvas_app.interviews.outcomes import Outcome
 from canvas_app.interviews.tables import deliveries
@@ -839,3 +839,17 @@ def test_two_deliveries_that_are_merged_at_once_lose_nothing(
         thread.join(30)
     known = world.interview().result or {}
     assert (known["sentiment"], known["themes"], known["quality"]) == ("mixed", ["SSO"], 5.0)
+
+
+def test_the_time_from_a_result_to_its_note_is_measured_once(world: World) -> None:
+    world.send()
+    world.intercom_takes("reply", "attributes", "tags")
+    for changes in ({}, {"themes": ["Something else"]}, {"themes": ["Something else"]}):
+        world.koji_event(world.result(**changes))
+        world.run_jobs()
+    assert world.interview().state == "written_back"
+    world.services.tally.keep(world.engine)
+    with store.reading(world.engine) as connection:
+        found = measures.totals(connection)["result_seconds"]
+    assert 0 <= found.pop((measures.SUM,)) < 60
+    assert sum(found.values()) == 1, "a corrected result is written without another note"

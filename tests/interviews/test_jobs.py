@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from datetime import timedelta
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -12,10 +13,11 @@ import pytest
 from canvas_app import store
 from canvas_app.interviews import jobs, outcomes, write_back
 from canvas_app.interviews.forward import NOT_TAKEN_IN
+from canvas_app.interviews.measures import Tally
 from canvas_app.interviews.outcomes import Outcome
 from tests.support.world import World
 
-SERVICES: Any = object()
+SERVICES: Any = SimpleNamespace(tally=Tally())
 WRITE = {"interview_id": "i1", "verdict": "write", "reason": None, "after": None}
 
 
@@ -287,3 +289,19 @@ def test_whoever_waits_for_the_set_up_is_told_of_a_fault_of_ours() -> None:
 
     jobs.set_up(run_step, SERVICES)
     assert written == [("write_down", "internal_error")]
+
+
+@pytest.mark.parametrize("kind", ["done", "later", "permanent"])
+def test_each_attempt_is_counted_with_its_outcome_when_it_has_ended(kind: str) -> None:
+    services: Any = SimpleNamespace(tally=Tally())
+    outcome = {"kind": kind, "reason": "x", "after": None}
+    jobs.send(Steps(start=outcome, post=outcome), services, "i1", 1)
+    assert services.tally._counts == {("attempts", ("send", kind)): 1}
+
+
+def test_an_attempt_that_could_not_be_settled_is_not_counted() -> None:
+    services: Any = SimpleNamespace(tally=Tally())
+    steps = Steps(start=outcomes.later("unreachable"), settle=ZeroDivisionError())
+    with pytest.raises(ZeroDivisionError):
+        jobs.send(steps, services, "i1", 1)
+    assert services.tally._counts == {}

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-import pytest
 import sqlalchemy as sa
 from sqlalchemy.engine import Engine
-from sqlalchemy.exc import OperationalError
 
 from canvas_app import store
 from canvas_app.interviews import refused
-from canvas_app.interviews.refused import Tally
+from canvas_app.interviews.measures import Tally
 from canvas_app.interviews.tables import refusals
 from tests.support.world import World
 
@@ -26,8 +24,8 @@ def test_counts_of_several_processes_are_added_up(engine: Engine) -> None:
     for _ in range(2):
         tally = Tally()
         for _ in range(3):
-            tally.add("/webhooks/koji", "signature_mismatch")
-        tally.add("/api/interviews", "token_wrong")
+            tally.refuse("/webhooks/koji", "signature_mismatch")
+        tally.refuse("/api/interviews", "token_wrong")
         tally.keep(engine)
     assert counted(engine) == {
         ("/webhooks/koji", "signature_mismatch"): 6,
@@ -38,13 +36,13 @@ def test_counts_of_several_processes_are_added_up(engine: Engine) -> None:
 def test_each_hour_has_a_row_of_its_own_and_old_ones_go(engine: Engine) -> None:
     for age in (timedelta(hours=2), timedelta(days=91)):
         tally = Tally()
-        tally.add("/x", "y")
+        tally.refuse("/x", "y")
         tally.keep(engine)
         with store.writing(engine) as connection:
             moved = sa.update(refusals).values(hour=refused._hour(store.now(connection) - age))
             connection.execute(moved.where(refusals.c.hour >= store.now(connection) - timedelta(hours=1)))
     tally = Tally()
-    tally.add("/x", "y")
+    tally.refuse("/x", "y")
     tally.keep(engine)
     with store.reading(engine) as connection:
         rows = connection.execute(sa.select(refusals.c.hour, refusals.c.number)).all()
@@ -54,7 +52,7 @@ def test_each_hour_has_a_row_of_its_own_and_old_ones_go(engine: Engine) -> None:
     assert one.last_hour == max(row.hour for row in rows)
 
 
-def test_a_flood_is_written_once_in_a_while(sqlite_world: World) -> None:
+def test_a_flood_is_written_once_and_no_request_waits_for_it(sqlite_world: World) -> None:
     client, writes = sqlite_world.app.test_client(), []
     engine = sqlite_world.app.extensions["koji_for_intercom"].engine
     sa.event.listen(
@@ -71,26 +69,7 @@ def test_a_flood_is_written_once_in_a_while(sqlite_world: World) -> None:
             ).status_code
             == 401
         )
+    assert writes == []
+    sqlite_world.app.extensions["koji_for_intercom"].tally.keep(engine)
     assert len(writes) == 1
-    sqlite_world.app.extensions["koji_for_intercom"].tally.keep(engine, at_once=True)
-    assert len(writes) == 2
     assert sum(counted(engine).values()) == 200
-
-
-def test_what_cannot_be_written_is_kept_for_the_next_time(
-    engine: Engine, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    tally = Tally()
-    tally.add("/x", "y")
-    with monkeypatch.context() as away:
-
-        def fail(*_args: object) -> None:
-            raise OperationalError("x", {}, Exception("gone"))
-
-        away.setattr(refused, "_add", fail)
-        tally.keep(engine)
-    tally.keep(engine)
-    assert counted(engine) == {}, "not at once: each request would wait for the database"
-    tally.add("/x", "y")
-    tally.keep(engine, at_once=True)
-    assert counted(engine) == {("/x", "y"): 2}

@@ -13,7 +13,7 @@ import pytest
 import sqlalchemy as sa
 
 from canvas_app import store
-from canvas_app.interviews import erase, ledger, rulestore, studies, triggers
+from canvas_app.interviews import erase, ledger, measures, rulestore, studies, triggers
 from canvas_app.interviews.hours import DAYS
 from canvas_app.interviews.tables import decisions, interviews, rules as rules_table
 from tests.support.events import (
@@ -478,3 +478,15 @@ def test_two_that_begin_at_the_same_moment_count_each_other(sqlite_world: World)
         )
     when_its_time_has_come(world)
     skipped(world, "week_full")
+
+
+def test_a_delay_that_was_wanted_is_no_time_that_a_send_takes(world: World) -> None:
+    plan(world)
+    when_its_time_has_come(world)
+    assert len(messages(world)) == 1
+    world.services.tally.keep(world.engine)
+    with store.reading(world.engine) as connection:
+        found = measures.totals(connection)["send_seconds"]
+    # It was made ready a minute after its time; it was planned three days before.
+    assert 60 <= found.pop(("rule", measures.SUM)) < 300
+    assert found == {("rule", "300.0"): 1}

@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 from typing import TypeVar
 
@@ -28,6 +29,13 @@ def chromium() -> Path | None:
     """The Chromium (or Chrome) of this machine, or None."""
     found = (shutil.which(name) for name in CHROMIUM_NAMES)
     return next((Path(path) for path in found if path), None)
+
+
+def promtool() -> Path | None:
+    """Prometheus's checker of rules, which scripts/install-promtool.sh puts beside Python, or None."""
+    beside = Path(sys.executable).parent / "promtool"
+    found = str(beside) if os.access(beside, os.X_OK) else shutil.which("promtool")
+    return Path(found) if found else None
 
 
 def requires(thing: Thing | None, what: str) -> Thing:
@@ -68,7 +76,11 @@ def _has_programs(folder: Path) -> bool:
 
 def main() -> None:
     """Print the Debian packages of what is missing."""
-    missing = {"postgresql": postgres_bin() is None, "chromium": chromium() is None}
+    missing = {
+        "postgresql": postgres_bin() is None,
+        "chromium": chromium() is None,
+        "prometheus": promtool() is None,
+    }
     for package, is_missing in missing.items():
         if is_missing:
             print(package)  # noqa: T201 -- the shell script that asks reads it.

@@ -68,8 +68,9 @@ class TestMissing:
     ) -> None:
         monkeypatch.setattr(system, "postgres_bin", lambda: None)
         monkeypatch.setattr(system, "chromium", lambda: None)
+        monkeypatch.setattr(system, "promtool", lambda: None)
         system.main()
-        assert capsys.readouterr().out.split() == ["postgresql", "chromium"]
+        assert capsys.readouterr().out.split() == ["postgresql", "chromium", "prometheus"]
 
     def test_finds_no_server_where_there_is_only_the_client(
         self, monkeypatch: pytest.MonkeyPatch, tmp_path: Path

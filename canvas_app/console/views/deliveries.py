@@ -66,7 +66,7 @@ class FilterForm(Form):
 def deliveries() -> Response:
     here, form = web.current(), FilterForm(request.args)
     which = form.chosen()
-    here.tally.keep(here.engine, at_once=True)
+    here.tally.keep(here.engine)
     first = "after" not in request.args
     with store.reading(here.engine) as connection:
         found = inbound.page(connection, which, after=asked.place(request.args.get("after")), most=_ON_A_PAGE)
