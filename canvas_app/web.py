@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import re
 import threading
 import time
@@ -16,11 +17,12 @@ from sqlalchemy.exc import SQLAlchemyError
 from werkzeug.exceptions import HTTPException, MethodNotAllowed, RequestEntityTooLarge
 from werkzeug.wrappers import Response as BaseResponse
 
-from canvas_app import log
+from canvas_app import addresses, log
 from canvas_app.engine import Jobs
-from canvas_app.errors import BodyTooLarge, NotConfigured, Refused
+from canvas_app.errors import BodyTooLarge, NotConfigured, Refused, TooManyRefused
 from canvas_app.interviews.refused import Tally
 from canvas_app.settings import Settings
+from canvas_app.strangers import Strangers
 
 logger = logging.getLogger(__name__)
 
@@ -41,16 +43,27 @@ class Web:
     lock: threading.Lock = field(default_factory=threading.Lock)
     # The same, on its way into the database.
     tally: Tally = field(default_factory=Tally)
+    # Who is refused again and again.
+    strangers: Strangers = field(default_factory=Strangers)
+    routers: addresses.Routers = field(default_factory=lambda: addresses.Routers.of(os.environ))
 
     def count_refusal(self, door: str, reason: str) -> None:
-        with self.lock:
-            self.refusals[f"{door} {reason}"] += 1
+        self._count(door, reason)
         self.keep_refusal(door, reason)
+
+    def count_turned_away(self, door: str, reason: str) -> None:
+        """Count it in memory alone: the next one that is not turned away writes it down as well."""
+        self._count(door, reason)
+        self.tally.add(door, reason)
 
     def keep_refusal(self, door: str, reason: str) -> None:
         """Count it in the database. Whoever is refused waits for that, and nobody else does."""
         self.tally.add(door, reason)
         self.tally.keep(self.engine)
+
+    def _count(self, door: str, reason: str) -> None:
+        with self.lock:
+            self.refusals[f"{door} {reason}"] += 1
 
 
 def current() -> Web:
@@ -84,6 +97,31 @@ def header(name: str) -> str | None:
     return request.headers.get(name)
 
 
+def check_stranger() -> None:
+    """To be called where a request is refused that shows nothing of who sends it, and nowhere else.
+
+    Raises TooManyRefused where its address was refused too often. What is rightly signed, or knows what only
+    those know whom it was given to, never comes here.
+    """
+    here = current()
+    sender = addresses.sender(request.remote_addr, header("X-Forwarded-For"), here.routers)
+    wait = here.strangers.refused(sender)
+    if wait is None:
+        return
+    turned_away = TooManyRefused(wait.seconds)
+    here.count_turned_away(door(), turned_away.reason)
+    # One line for each address and minute: the log is not for a stranger to fill.
+    g.unlogged = not wait.first
+    if wait.first:
+        log.event(logger, logging.WARNING, "refused", door=door(), reason=turned_away.reason)
+    raise turned_away
+
+
+def door() -> str:
+    """The rule of the request's address, and never the address."""
+    return request.url_rule.rule if request.url_rule else "?"
+
+
 def error(status: int, code: str, message: str) -> Response:
     """The one shape of an error: what happened, for a machine and for a person."""
     response = jsonify({"error": code, "message": message})
@@ -102,6 +140,8 @@ def _end(response: BaseResponse) -> BaseResponse:
     response.headers["X-Request-Id"] = g.request_id
     response.headers.setdefault("X-Content-Type-Options", "nosniff")
     response.headers.setdefault("Referrer-Policy", "no-referrer")
+    if g.get("unlogged"):
+        return response
     log.event(
         logger,
         logging.INFO,
@@ -116,10 +156,14 @@ def _end(response: BaseResponse) -> BaseResponse:
 
 
 def _refused(refusal: Refused) -> Response:
-    web = current()
-    door = request.url_rule.rule if request.url_rule else "?"
-    web.count_refusal(door, refusal.reason)
-    log.event(logger, logging.WARNING, "refused", door=door, reason=refusal.reason)
+    if refusal.of_a_stranger:
+        try:
+            check_stranger()
+        except TooManyRefused as turned_away:
+            refusal = turned_away
+    if not isinstance(refusal, TooManyRefused):
+        current().count_refusal(door(), refusal.reason)
+        log.event(logger, logging.WARNING, "refused", door=door(), reason=refusal.reason)
     answer = error(refusal.status, refusal.reason, str(refusal))
     answer.headers.update(refusal.headers)
     return answer

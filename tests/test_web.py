@@ -222,7 +222,7 @@ class TestErrors:
         def leaves(kind: type[Refused]) -> list[type[Refused]]:
             return [leaf for sub in kind.__subclasses__() for leaf in leaves(sub)] or [kind]
 
-        assert sorted(kind.status for kind in leaves(Refused)) == [400, 401, 401, 404, 413, 422, 503]
+        assert sorted(kind.status for kind in leaves(Refused)) == [400, 401, 401, 404, 413, 422, 429, 503]
 
 
 class TestRequestId:

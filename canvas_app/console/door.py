@@ -18,6 +18,7 @@ from werkzeug.wrappers import Response as BaseResponse
 
 from canvas_app import log, store, web
 from canvas_app.console import access, shown
+from canvas_app.errors import TooManyRefused
 from canvas_app.settings import PROJECT_ROOT, Settings
 
 logger = logging.getLogger(__name__)
@@ -125,6 +126,10 @@ def _common() -> dict[str, object]:
 
 @blueprint.errorhandler(CSRFError)
 def _forged(_problem: CSRFError) -> Response:
+    try:
+        web.check_stranger()
+    except TooManyRefused as turned_away:
+        return _turned_away(turned_away)
     log.event(logger, logging.WARNING, "refused", door="/console", reason="csrf")
     return show(
         "message.html",
@@ -132,6 +137,18 @@ def _forged(_problem: CSRFError) -> Response:
         title="This form is too old",
         text="Nothing was changed. Go back, load the page again, and send the form once more.",
     )
+
+
+@blueprint.errorhandler(TooManyRefused)
+def _turned_away(problem: TooManyRefused) -> Response:
+    answer = show(
+        "message.html",
+        problem.status,
+        title="Please wait a minute",
+        text="Too many requests from your address were refused. Nothing was changed.",
+    )
+    answer.headers.update(problem.headers)
+    return answer
 
 
 @blueprint.errorhandler(DataError)

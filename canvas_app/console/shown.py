@@ -69,6 +69,7 @@ _REFUSALS: Final = {
     "not_configured": "A setting that it needs is missing.",
     "not_ready": "The app was not ready for it yet.",
     "secret_lost": "A study's secret cannot be read any more.",
+    "too_many_refused": "Its address had been refused too often in the minute before.",
 }
 
 

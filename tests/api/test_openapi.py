@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
-from canvas_app import store
+from canvas_app import store, strangers
 from canvas_app.api import answers, openapi, request as reading
 from canvas_app.interviews.states import STATES, State
 from canvas_app.interviews.tables import workspaces
@@ -45,6 +45,13 @@ def lost_secret(caller: Caller) -> Any:
     return caller.ask(contact_id=CONTACT, study="own")
 
 
+def too_many(caller: Caller) -> Any:
+    stranger = Caller(caller.world, "wrong")
+    for _ in range(strangers.MOST_REFUSALS):
+        stranger.status("nobody")
+    return stranger.status("nobody")
+
+
 # How each error that the description names is met.
 MEET: dict[str, Act] = {
     "body_missing": lambda caller: caller.send(b""),
@@ -58,6 +65,7 @@ MEET: dict[str, Act] = {
     "idempotency_key_reused": lambda caller: (
         caller.ask(key="k", contact_id="1") and caller.ask(key="k", contact_id="2")
     ),
+    "too_many_refused": too_many,
     "not_configured": lambda caller: (
         caller.world.deploy(api_token="") or caller.ask(contact_id=CONTACT)  # type: ignore[func-returns-value]
     ),
@@ -124,7 +132,7 @@ def test_every_http_status_is_produced_for_every_operation(sqlite_world: World) 
         declared = {int(status) for status in paths["/api/interviews"][method]["responses"]}
         assert declared == {200, 201} | (set(openapi.ERRORS) - {404})
     told = {int(status) for status in paths["/api/interviews/{interview_id}"]["get"]["responses"]}
-    assert told == {200, 401, 404, 503}
+    assert told == {200, 401, 404, 429, 503}
 
 
 def test_the_guide_names_every_field_status_and_error() -> None:
