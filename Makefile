@@ -8,7 +8,7 @@ MUTATION := $(VENV)/.mutation-installed
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 
 .DEFAULT_GOAL := help
-.PHONY: help bench demo tour screenshots faults test check check-format check-lint check-types format coverage mutation lock clean
+.PHONY: help bench demo tour screenshots faults input test check check-format check-lint check-types format coverage mutation lock clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -27,6 +27,10 @@ screenshots: $(DEV) ## Take the pictures in docs/screenshots anew, of the real a
 faults: $(DEV) ## Kill processes and spoil calls at random for minutes, and audit; SEED=, INTERVIEWS=, KILLS= choose
 	$(BIN)/python -m tests.faults --interviews $(or $(INTERVIEWS),500) --kills $(or $(KILLS),100) \
 		$(if $(SEED),--seed $(SEED)) $(if $(DATABASE_URL),--database-url $(DATABASE_URL))
+
+input: $(DEV) ## Send 20,000 odd inputs through every door of a real web process; INPUTS=, SEED=, JSON=, DATABASE_URL= choose
+	$(BIN)/python -m tests.input --inputs $(or $(INPUTS),20000) $(if $(SEED),--seed $(SEED)) \
+		$(if $(JSON),--json $(JSON)) $(if $(DATABASE_URL),--database-url $(DATABASE_URL))
 
 test: check ## Everything that CI runs: check, then all tests under coverage
 	@scripts/ensure-system.sh

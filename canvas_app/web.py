@@ -14,12 +14,12 @@ from dataclasses import dataclass, field
 from flask import Flask, Response, current_app, g, jsonify, request
 from sqlalchemy.engine import Engine
 from sqlalchemy.exc import SQLAlchemyError
-from werkzeug.exceptions import HTTPException, MethodNotAllowed, RequestEntityTooLarge
+from werkzeug.exceptions import ClientDisconnected, HTTPException, MethodNotAllowed, RequestEntityTooLarge
 from werkzeug.wrappers import Response as BaseResponse
 
 from canvas_app import addresses, log
 from canvas_app.engine import Jobs
-from canvas_app.errors import BodyTooLarge, NotConfigured, Refused, TooManyRefused
+from canvas_app.errors import BodyRefused, BodyTooLarge, NotConfigured, Refused, TooManyRefused
 from canvas_app.interviews.refused import Tally
 from canvas_app.settings import Settings
 from canvas_app.strangers import Strangers
@@ -86,11 +86,29 @@ def prepare(app: Flask, web: Web) -> None:
 
 
 def body() -> bytes:
-    """The exact bytes of the body: signatures are over these. Raises BodyTooLarge."""
+    """The exact bytes of the body, all of them: signatures are over these. Raises BodyTooLarge, BodyRefused.
+
+    The server hands over what has come, also where the connection was cut; half a form may name another one.
+    """
     try:
-        return request.get_data(cache=True)
+        raw = request.get_data(cache=True)
     except RequestEntityTooLarge:
         raise BodyTooLarge from None
+    except ClientDisconnected:
+        raise _cut_off() from None
+    length = request.content_length
+    if length is not None and len(raw) < length:
+        raise _cut_off()
+    # In chunks, it does not say how long it is. Reading stops at the limit, and says nothing of what follows.
+    if length is None and len(raw) >= _MAX_BODY and request.environ["wsgi.input"].read(1):
+        raise BodyTooLarge
+    return raw
+
+
+def _cut_off() -> BodyRefused:
+    return BodyRefused(
+        "The body ended before it was as long as it said. Please send it again.", reason="body_cut_off"
+    )
 
 
 def header(name: str) -> str | None:

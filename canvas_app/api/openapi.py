@@ -17,6 +17,7 @@ Json = dict[str, Any]
 ERRORS: Final[dict[int, dict[str, str]]] = {
     400: {
         "body_missing": "The request has no body.",
+        "body_cut_off": "The connection was cut before the body had come to its end.",
         "body_unreadable": "The body is neither a JSON object nor a form.",
     },
     401: {

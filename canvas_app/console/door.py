@@ -18,7 +18,7 @@ from werkzeug.wrappers import Response as BaseResponse
 
 from canvas_app import log, store, web
 from canvas_app.console import access, shown
-from canvas_app.errors import TooManyRefused
+from canvas_app.errors import Refused, TooManyRefused
 from canvas_app.settings import PROJECT_ROOT, Settings
 
 logger = logging.getLogger(__name__)
@@ -74,6 +74,8 @@ def _let_in() -> BaseResponse | None:
     if request.method not in ("GET", "HEAD", "OPTIONS"):
         if not here.settings.secret_key:
             return _not_set_up()
+        # Half a form would be taken for a whole one. Raises Refused.
+        web.body()
         _csrf.protect()
     if request.endpoint in _OPEN:
         return None
@@ -137,6 +139,15 @@ def _forged(_problem: CSRFError) -> Response:
         title="This form is too old",
         text="Nothing was changed. Go back, load the page again, and send the form once more.",
     )
+
+
+@blueprint.errorhandler(Refused)
+def _refused(problem: Refused) -> Response:
+    here = web.current()
+    here.count_refusal(web.door(), problem.reason)
+    log.event(logger, logging.WARNING, "refused", door=web.door(), reason=problem.reason)
+    text = f"Nothing was changed. {problem}"
+    return show("message.html", problem.status, title="This did not work", text=text)
 
 
 @blueprint.errorhandler(TooManyRefused)

@@ -56,6 +56,7 @@ _REFUSALS: Final = {
     "signature_stale": "It was signed too long ago.",
     "body_unreadable": "Its content could not be read.",
     "body_incomplete": "Its content lacks what is needed.",
+    "body_cut_off": "Its content had not come to its end.",
     "body_missing": "It had no content.",
     "body_too_large": "Its content was too large.",
     "token_missing": "It had no token.",

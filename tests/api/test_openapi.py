@@ -13,7 +13,7 @@ from canvas_app.api import answers, openapi, request as reading
 from canvas_app.interviews.states import STATES, State
 from canvas_app.interviews.tables import workspaces
 from canvas_app.settings import PROJECT_ROOT
-from tests.api.caller import TOKEN, Caller, connected, described
+from tests.api.caller import ASKED, TOKEN, Caller, checked, connected, described
 from tests.support.postgres import free_port
 from tests.support.world import CONTACT, PUBLIC_URL, World, full_settings
 
@@ -45,6 +45,14 @@ def lost_secret(caller: Caller) -> Any:
     return caller.ask(contact_id=CONTACT, study="own")
 
 
+def cut_off(caller: Caller) -> Any:
+    client = caller.world.app.test_client()
+    longer = {"CONTENT_LENGTH": "1000", "wsgi.input_terminated": True}
+    return checked(
+        client.post(ASKED, data=b"contact_id=12", headers=caller.headers, environ_overrides=longer)
+    )
+
+
 def too_many(caller: Caller) -> Any:
     stranger = Caller(caller.world, "wrong")
     for _ in range(strangers.MOST_REFUSALS):
@@ -55,6 +63,7 @@ def too_many(caller: Caller) -> Any:
 # How each error that the description names is met.
 MEET: dict[str, Act] = {
     "body_missing": lambda caller: caller.send(b""),
+    "body_cut_off": cut_off,
     "body_unreadable": lambda caller: caller.send(b"{"),
     "token_missing": lambda caller: Caller(caller.world, None).ask(contact_id=CONTACT),
     "token_wrong": lambda caller: Caller(caller.world, "wrong").ask(contact_id=CONTACT),

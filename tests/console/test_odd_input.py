@@ -36,3 +36,17 @@ def test_what_no_database_can_keep_is_no_outage(world: World, path: str, fields:
     root = person(world, Teammate(WORKSPACE, "1", None, by_command=True)).sign_in()
     answer = root.post(path, **fields)
     assert answer.status_code < 500, words(answer.text)
+
+
+def test_half_a_form_is_taken_for_none(world: World) -> None:
+    root = person(world, Teammate(WORKSPACE, "1", None, by_command=True)).sign_in()
+    answer = root.client.post(
+        "/console/people",
+        data={"csrf_token": root.csrf_token(), "teammate_id": "99", "name": "Bo"},
+        base_url=PUBLIC_URL,
+        headers={"Referer": f"{PUBLIC_URL}/console/"},
+        environ_overrides={"CONTENT_LENGTH": "1000", "wsgi.input_terminated": True},
+    )
+    assert answer.status_code == 400
+    assert "Nothing was changed" in words(answer.text)
+    assert "Bo" not in root.text("people")
