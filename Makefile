@@ -8,7 +8,7 @@ MUTATION := $(VENV)/.mutation-installed
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 
 .DEFAULT_GOAL := help
-.PHONY: help bench demo tour screenshots faults input test check check-format check-lint check-types format coverage mutation lock clean
+.PHONY: help bench demo tour screenshots faults input test check check-format check-lint check-types check-security audit format coverage mutation lock clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -36,9 +36,15 @@ test: check ## Everything that CI runs: check, then all tests under coverage
 	@scripts/ensure-system.sh
 	@scripts/run-tests.sh
 
-check: check-format check-lint check-types ## Format, lint, types
+check: check-format check-lint check-types check-security ## Format, lint, types, and what bandit finds
 
-check-format: $(DEV) ## Is everything formatted?
+check-check-security: $(DEV) ## What bandit finds in the code that is deployed, the sandbox and the scripts
+	$(BIN)/bandit --quiet --configfile pyproject.toml --recursive canvas_app migrations gunicorn.conf.py sandbox scripts
+
+audit: $(DEV) ## Known vulnerabilities of what is installed in production, where their database can be reached
+	@$(BIN)/python -m scripts.audit
+
+format: $(DEV) ## Is everything formatted?
 	$(BIN)/ruff format --check --quiet .
 
 check-lint: $(DEV) ## Lint
