@@ -20,10 +20,10 @@ from canvas_app.errors import LaterError, PermanentError
 SERVICE: Final = "The address for alerts"
 LONGEST_ADDRESS: Final = 2048
 
-# All that is given out for the open internet; what else there is, is for inside, for tunnels, or for nobody yet.
+# All that is given out for the open internet; whatever else there is, is for inside, for tunnels, or for nobody.
 # https://www.iana.org/assignments/ipv6-address-space/
 _IPV6_INTERNET: Final = ipaddress.ip_network("2000::/3")
-# What stands for an IPv4 address inside an IPv6 one, and would be led on to it by a gateway; and for examples.
+# What stands for an IPv4 address inside an IPv6 one, and would be led on to it by a gateway; and examples.
 _TRANSLATED: Final = tuple(
     ipaddress.ip_network(network)
     for network in ("64:ff9b::/96", "64:ff9b:1::/48", "2002::/16", "2001::/32", "3fff::/20")
