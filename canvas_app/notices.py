@@ -20,7 +20,7 @@ from canvas_app.errors import LaterError, PermanentError
 SERVICE: Final = "The address for alerts"
 LONGEST_ADDRESS: Final = 2048
 
-# All that is given out for the open internet; whatever else there is, is for inside, for tunnels, or for nobody.
+# All that is given out for the open internet; whatever else there is, is inside, tunnels or nobody.
 # https://www.iana.org/assignments/ipv6-address-space/
 _IPV6_INTERNET: Final = ipaddress.ip_network("2000::/3")
 # What stands for an IPv4 address inside an IPv6 one, and would be led on to it by a gateway; and examples.
