@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from canvas_app import hmacs
+
 from canvas_app.settings import PROJECT_ROOT
 from tests.api.caller import TOKEN
 from tests.support.doors import DOORS, Door
@@ -99,7 +99,7 @@ def compared(monkeypatch: pytest.MonkeyPatch) -> list[tuple[bytes, bytes]]:
         pairs.append((one, other))
         return real(one, other)
 
-    monkeypatch.setattr(hmacs.hmac, "compare_digest", watch)
+    monkeypatch.setattr(hmac, "compare_digest", watch)
     return pairs
 
 

@@ -11,7 +11,7 @@ from tests.input import aiming, firing, judge
 from tests.support.world import WORKSPACE, World
 
 LogLines = Callable[[], list[dict[str, Any]]]
-SHOTS = 350
+SHOTS = 250
 
 
 def test_whatever_comes_is_answered_and_leaves_nothing_that_was_not_checked(

@@ -1,7 +1,7 @@
 """Every secret and every personal word is planted, and then looked for where it does not belong.
 
-The log, all pages, all cards and the whole database are searched after a round trip in which much goes wrong. What a
-vendor says about a call is in test_secrecy.
+The log, all pages, all cards and the whole database are searched after a round trip in which much goes wrong.
+What a vendor says about a call is in test_secrecy.
 """
 
 from __future__ import annotations
