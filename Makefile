@@ -38,13 +38,7 @@ test: check ## Everything that CI runs: check, then all tests under coverage
 
 check: check-format check-lint check-types check-security ## Format, lint, types, and what bandit finds
 
-check-check-security: $(DEV) ## What bandit finds in the code that is deployed, the sandbox and the scripts
-	$(BIN)/bandit --quiet --configfile pyproject.toml --recursive canvas_app migrations gunicorn.conf.py sandbox scripts
-
-audit: $(DEV) ## Known vulnerabilities of what is installed in production, where their database can be reached
-	@$(BIN)/python -m scripts.audit
-
-format: $(DEV) ## Is everything formatted?
+check-format: $(DEV) ## Is everything formatted?
 	$(BIN)/ruff format --check --quiet .
 
 check-lint: $(DEV) ## Lint
@@ -52,6 +46,12 @@ check-lint: $(DEV) ## Lint
 
 check-types: $(DEV) ## Types
 	$(BIN)/mypy
+
+check-security: $(DEV) ## What bandit finds in the code that is deployed, the sandbox and the scripts
+	$(BIN)/bandit --quiet --configfile pyproject.toml --recursive canvas_app migrations gunicorn.conf.py sandbox scripts
+
+audit: $(DEV) ## Known vulnerabilities of what is installed in production, where their database can be reached
+	@$(BIN)/python -m scripts.audit
 
 format: $(DEV) ## Format the code, and mend what the linter can mend
 	$(BIN)/ruff format .

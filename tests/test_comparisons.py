@@ -11,7 +11,6 @@ from typing import Any
 
 import pytest
 
-
 from canvas_app.settings import PROJECT_ROOT
 from tests.api.caller import TOKEN
 from tests.support.doors import DOORS, Door
