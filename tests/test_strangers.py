@@ -14,7 +14,7 @@ from canvas_app.console import access
 from canvas_app.interviews.operators import Teammate
 from canvas_app.strangers import MOST_REFUSALS, SECONDS, Strangers, Wait
 from tests.api.caller import TOKEN, connected
-from tests.console.conftest import token_in
+from tests.console.conftest import person, token_in
 from tests.support.doors import DOORS, Door
 from tests.support.world import CONTACT, PUBLIC_URL, WORKSPACE, World
 
@@ -157,6 +157,12 @@ def test_a_form_without_its_token_counts_as_well(sqlite_world: World) -> None:
     client = sqlite_world.app.test_client()
     statuses = [client.post("/console/sign-out", headers=HERE).status_code for _ in range(MOST_REFUSALS + 1)]
     assert statuses == [400] * MOST_REFUSALS + [429]
+
+
+def test_who_has_signed_in_and_sends_old_forms_is_no_stranger(sqlite_world: World) -> None:
+    bo = person(sqlite_world, Teammate(WORKSPACE, "992", "Bo")).sign_in()
+    statuses = {bo.post("sign-out", csrf_token="old").status_code for _ in range(MOST_REFUSALS + 5)}
+    assert statuses == {400}
 
 
 @pytest.mark.parametrize("path", ["/i/guessed", "/api/interviews/0b7f6a4e2d9c4f0c8d9a3f5b7c1e2d3f"])

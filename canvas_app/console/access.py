@@ -110,6 +110,11 @@ def visitor(connection: Connection) -> Visitor | None:
     return Visitor(teammate, stands.may_change, hours.zone_of(stands.timezone))
 
 
+def is_known() -> bool:
+    """Whether the request carries a session that we have begun, whether or not it still counts."""
+    return "t" in session
+
+
 def current() -> Visitor:
     """Whoever makes this request; the console's door has let them in."""
     return cast(Visitor, g.visitor)

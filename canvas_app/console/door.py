@@ -129,7 +129,9 @@ def _common() -> dict[str, object]:
 @blueprint.errorhandler(CSRFError)
 def _forged(_problem: CSRFError) -> Response:
     try:
-        web.check_stranger()
+        # Whoever has signed in and sends an old form is no stranger.
+        if not access.is_known():
+            web.check_stranger()
     except TooManyRefused as turned_away:
         return _turned_away(turned_away)
     log.event(logger, logging.WARNING, "refused", door="/console", reason="csrf")
