@@ -8,7 +8,7 @@ MUTATION := $(VENV)/.mutation-installed
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 
 .DEFAULT_GOAL := help
-.PHONY: help bench demo tour screenshots faults test check check-format check-lint check-types format coverage ops-check mutation lock clean
+.PHONY: help bench demo tour screenshots faults input test check check-format check-lint check-types check-security audit format coverage ops-check mutation lock clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -28,11 +28,15 @@ faults: $(DEV) ## Kill processes and spoil calls at random for minutes, and audi
 	$(BIN)/python -m tests.faults --interviews $(or $(INTERVIEWS),500) --kills $(or $(KILLS),100) \
 		$(if $(SEED),--seed $(SEED)) $(if $(DATABASE_URL),--database-url $(DATABASE_URL))
 
+input: $(DEV) ## Send 20,000 odd inputs through every door of a real web process; INPUTS=, SEED=, JSON=, DATABASE_URL= choose
+	$(BIN)/python -m tests.input --inputs $(or $(INPUTS),20000) $(if $(SEED),--seed $(SEED)) \
+		$(if $(JSON),--json $(JSON)) $(if $(DATABASE_URL),--database-url $(DATABASE_URL))
+
 test: check ## Everything that CI runs: check, then all tests under coverage
 	@scripts/ensure-system.sh
 	@scripts/run-tests.sh
 
-check: check-format check-lint check-types ## Format, lint, types
+check: check-format check-lint check-types check-security ## Format, lint, types, and what bandit finds
 
 check-format: $(DEV) ## Is everything formatted?
 	$(BIN)/ruff format --check --quiet .
@@ -42,6 +46,12 @@ check-lint: $(DEV) ## Lint
 
 check-types: $(DEV) ## Types
 	$(BIN)/mypy
+
+check-security: $(DEV) ## What bandit finds in the code that is deployed, the sandbox and the scripts
+	$(BIN)/bandit --quiet --configfile pyproject.toml --recursive canvas_app migrations gunicorn.conf.py sandbox scripts
+
+audit: $(DEV) ## Known vulnerabilities of what is installed in production, where their database can be reached
+	@$(BIN)/python -m scripts.audit
 
 format: $(DEV) ## Format the code, and mend what the linter can mend
 	$(BIN)/ruff format .

@@ -52,8 +52,9 @@ limit_request_field_size = 8190
 forwarder_headers = ""
 
 # A worker's heartbeat is a file: on a real disk a slow write would look like a hung worker.
-if Path("/dev/shm").is_dir():  # noqa: S108 -- the heartbeat file is made by gunicorn with a safe, unique name.
-    worker_tmp_dir = "/dev/shm"  # noqa: S108 -- as above.
+# gunicorn makes that file with a safe, unique name.
+if Path("/dev/shm").is_dir():  # noqa: S108  # nosec B108
+    worker_tmp_dir = "/dev/shm"  # noqa: S108  # nosec B108
 
 # Nobody steers a dyno with gunicornc, and the socket file would collide when one account runs two servers.
 control_socket_disable = True

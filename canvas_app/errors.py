@@ -16,7 +16,8 @@ The tree, drawn once so that it can be read at a glance::
     │   ├── TokenRefused           401: its bearer token is missing or not one of ours
     │   ├── FieldsRefused          422: it can be read, and asks for what cannot be
     │   ├── InterviewNotFound      404
-    │   └── NotReady               503: the app has not found out yet what it needs to know
+    │   ├── NotReady               503: the app has not found out yet what it needs to know
+    │   └── TooManyRefused         429: refused, from an address that is refused again and again
     └── WireError                  an outgoing call did not do what was asked
         ├── PermanentError         asking again would get the same answer
         │   ├── ContactMerged      410: the contact lives on under another id
@@ -111,7 +112,12 @@ class Refused(KojiForIntercomError):
     default_reason = "refused"
     status: ClassVar[int] = 400
     # Headers of the answer.
-    headers: ClassVar[Mapping[str, str]] = {}
+    headers: Mapping[str, str] = {}
+
+    @property
+    def of_a_stranger(self) -> bool:
+        """Whether nothing shows that the request comes from somebody whom this app knows."""
+        return False
 
 
 class SignatureRefused(Refused):
@@ -119,6 +125,11 @@ class SignatureRefused(Refused):
 
     default_reason = "signature_mismatch"
     status = 401
+
+    @property
+    def of_a_stranger(self) -> bool:
+        # What is signed too long ago is signed with the secret, and it may be our clock that is wrong.
+        return self.reason != "signature_stale"
 
 
 class BodyRefused(Refused):
@@ -140,7 +151,11 @@ class TokenRefused(Refused):
     default_reason = "token_wrong"
     status = 401
     # https://www.rfc-editor.org/rfc/rfc9110#field.www-authenticate
-    headers: ClassVar[Mapping[str, str]] = {"WWW-Authenticate": 'Bearer realm="Koji for Intercom"'}
+    headers: Mapping[str, str] = {"WWW-Authenticate": 'Bearer realm="Koji for Intercom"'}
+
+    @property
+    def of_a_stranger(self) -> bool:
+        return True
 
 
 class FieldsRefused(Refused):
@@ -162,7 +177,18 @@ class NotReady(Refused):
 
     default_reason = "not_ready"
     status = 503
-    headers: ClassVar[Mapping[str, str]] = {"Retry-After": "10"}
+    headers: Mapping[str, str] = {"Retry-After": "10"}
+
+
+class TooManyRefused(Refused):
+    """Too many requests from this address were refused; please wait before the next one."""
+
+    default_reason = "too_many_refused"
+    status = 429
+
+    def __init__(self, seconds: int) -> None:
+        super().__init__()
+        self.headers = {"Retry-After": str(seconds)}
 
 
 class WireError(KojiForIntercomError):

@@ -20,9 +20,13 @@ from canvas_app.errors import LaterError, PermanentError
 SERVICE: Final = "The address for alerts"
 LONGEST_ADDRESS: Final = 2048
 
-# What stands for an IPv4 address inside an IPv6 one, and would be led on to it by a gateway.
+# All that is given out for the open internet; whatever else there is, is inside, tunnels or nobody.
+# https://www.iana.org/assignments/ipv6-address-space/
+_IPV6_INTERNET: Final = ipaddress.ip_network("2000::/3")
+# What stands for an IPv4 address inside an IPv6 one, and would be led on to it by a gateway; and examples.
 _TRANSLATED: Final = tuple(
-    ipaddress.ip_network(network) for network in ("64:ff9b::/96", "64:ff9b:1::/48", "2002::/16", "2001::/32")
+    ipaddress.ip_network(network)
+    for network in ("64:ff9b::/96", "64:ff9b:1::/48", "2002::/16", "2001::/32", "3fff::/20")
 )
 
 # Every address of a name, as text.
@@ -102,6 +106,6 @@ def is_public(ip: str) -> bool:
     if isinstance(address, ipaddress.IPv6Address):
         if address.ipv4_mapped is not None:
             address = address.ipv4_mapped
-        elif any(address in network for network in _TRANSLATED):
+        elif address not in _IPV6_INTERNET or any(address in network for network in _TRANSLATED):
             return False
     return address.is_global and not address.is_multicast

@@ -13,6 +13,7 @@ from werkzeug.wrappers import Response as BaseResponse
 
 from canvas_app import health, log, store, web
 from canvas_app.canvas import texts
+from canvas_app.errors import TooManyRefused
 from canvas_app.interviews import hours, ledger, links, workspace
 from canvas_app.interviews.ledger import Interview
 from canvas_app.interviews.states import HAS_RESULT, LINK_STATES
@@ -98,12 +99,22 @@ def personal_link(token: str) -> BaseResponse:
     except SQLAlchemyError as error:
         log.failure(logger, "link_without_database", error)
         return _not_working(refresh=_DATABASE_AWAY_REFRESH_SECONDS)
+    except TooManyRefused as turned_away:
+        answer = _message(
+            turned_away.status,
+            "Please wait a minute",
+            "Too many links that do not work were opened from here. Please open yours again in a minute.",
+        )
+        answer.headers.update(turned_away.headers)
+        return answer
 
 
 def _follow(token: str) -> BaseResponse:
     here = web.current()
     interview_id = links.read_token(token, here.settings.secret_key)
     if interview_id is None:
+        # Raises TooManyRefused where its address has tried too many; what we have signed never comes here.
+        web.check_stranger()
         return _unknown_link()
     with store.reading(here.engine) as connection:
         interview = ledger.by_token(connection, token)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import re
 import threading
 import time
@@ -13,15 +14,16 @@ from dataclasses import dataclass, field
 from flask import Flask, Response, current_app, g, jsonify, request
 from sqlalchemy.engine import Engine
 from sqlalchemy.exc import SQLAlchemyError
-from werkzeug.exceptions import HTTPException, MethodNotAllowed, RequestEntityTooLarge
+from werkzeug.exceptions import ClientDisconnected, HTTPException, MethodNotAllowed, RequestEntityTooLarge
 from werkzeug.wrappers import Response as BaseResponse
 
-from canvas_app import log
+from canvas_app import addresses, log
 from canvas_app.engine import Jobs
-from canvas_app.errors import BodyTooLarge, NotConfigured, Refused
+from canvas_app.errors import BodyRefused, BodyTooLarge, NotConfigured, Refused, TooManyRefused
 from canvas_app.interviews import measures
 from canvas_app.interviews.measures import Tally
 from canvas_app.settings import Settings
+from canvas_app.strangers import Strangers
 
 logger = logging.getLogger(__name__)
 
@@ -44,6 +46,9 @@ class Web:
     lock: threading.Lock = field(default_factory=threading.Lock)
     # These and all else that is counted, on its way into the database.
     tally: Tally = field(default_factory=Tally)
+    # Who is refused again and again.
+    strangers: Strangers = field(default_factory=Strangers)
+    routers: addresses.Routers = field(default_factory=lambda: addresses.Routers.of(os.environ))
 
     def count_refusal(self, door: str, reason: str) -> None:
         with self.lock:
@@ -71,15 +76,58 @@ def prepare(app: Flask, web: Web) -> None:
 
 
 def body() -> bytes:
-    """The exact bytes of the body: signatures are over these. Raises BodyTooLarge."""
+    """The exact bytes of the body, all of them: signatures are over these. Raises BodyTooLarge, BodyRefused.
+
+    The server hands over what has come, also where the connection was cut; half a form may name another one.
+    """
     try:
-        return request.get_data(cache=True)
+        raw = request.get_data(cache=True)
     except RequestEntityTooLarge:
         raise BodyTooLarge from None
+    except ClientDisconnected:
+        raise _cut_off() from None
+    length = request.content_length
+    if length is not None and len(raw) < length:
+        raise _cut_off()
+    # In chunks, it does not say how long it is. Reading stops at the limit, and says nothing of what follows.
+    if length is None and len(raw) >= _MAX_BODY and request.environ["wsgi.input"].read(1):
+        raise BodyTooLarge
+    return raw
+
+
+def _cut_off() -> BodyRefused:
+    return BodyRefused(
+        "The body ended before it was as long as it said. Please send it again.", reason="body_cut_off"
+    )
 
 
 def header(name: str) -> str | None:
     return request.headers.get(name)
+
+
+def check_stranger() -> None:
+    """To be called where a request is refused that shows nothing of who sends it, and nowhere else.
+
+    Raises TooManyRefused where its address was refused too often. What is rightly signed, or knows what only
+    those know whom it was given to, never comes here.
+    """
+    here = current()
+    sender = addresses.sender(request.remote_addr, header("X-Forwarded-For"), here.routers)
+    wait = here.strangers.refused(sender)
+    if wait is None:
+        return
+    turned_away = TooManyRefused(wait.seconds)
+    here.count_refusal(door(), turned_away.reason)
+    # One line for each address and minute: the log is not for a stranger to fill.
+    g.unlogged = not wait.first
+    if wait.first:
+        log.event(logger, logging.WARNING, "refused", door=door(), reason=turned_away.reason)
+    raise turned_away
+
+
+def door() -> str:
+    """The rule of the request's address, and never the address."""
+    return request.url_rule.rule if request.url_rule else "?"
 
 
 def error(status: int, code: str, message: str) -> Response:
@@ -106,6 +154,8 @@ def _end(response: BaseResponse) -> BaseResponse:
     door, tally = request.blueprint or _NOWHERE, current().tally
     tally.count(measures.REQUESTS, door, route or _NOWHERE, f"{response.status_code // 100}xx")
     tally.observe(measures.REQUEST_SECONDS, seconds, door)
+    if g.get("unlogged"):
+        return response
     log.event(
         logger,
         logging.INFO,
@@ -119,10 +169,14 @@ def _end(response: BaseResponse) -> BaseResponse:
 
 
 def _refused(refusal: Refused) -> Response:
-    web = current()
-    door = request.url_rule.rule if request.url_rule else "?"
-    web.count_refusal(door, refusal.reason)
-    log.event(logger, logging.WARNING, "refused", door=door, reason=refusal.reason)
+    if refusal.of_a_stranger:
+        try:
+            check_stranger()
+        except TooManyRefused as turned_away:
+            refusal = turned_away
+    if not isinstance(refusal, TooManyRefused):
+        current().count_refusal(door(), refusal.reason)
+        log.event(logger, logging.WARNING, "refused", door=door(), reason=refusal.reason)
     answer = error(refusal.status, refusal.reason, str(refusal))
     answer.headers.update(refusal.headers)
     return answer

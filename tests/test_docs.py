@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import ast
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -115,3 +116,37 @@ def test_every_make_target_that_documents_name_exists() -> None:
     }
     assert {"demo", "tour", "test"} <= named
     assert named <= targets
+
+
+def named_tests(document: str) -> list[str]:
+    return re.findall(r"`(tests/[\w/]+\.py(?:::\w+)*)`", text(document))
+
+
+def test_every_test_that_the_threat_model_names_exists() -> None:
+    named = named_tests("docs/security.md")
+    assert len(named) > 40
+    missing = []
+    for name in named:
+        path, *within = name.split("::")
+        if not (PROJECT_ROOT / path).is_file():
+            missing.append(name)
+            continue
+        node: ast.AST = ast.parse(text(path))
+        for part in within:
+            found = [
+                inner
+                for inner in ast.iter_child_nodes(node)
+                if isinstance(inner, ast.FunctionDef | ast.ClassDef) and inner.name == part
+            ]
+            if not found:
+                missing.append(name)
+                break
+            node = found[0]
+    assert missing == []
+
+
+def test_every_row_of_the_threat_model_names_a_test() -> None:
+    table = text("docs/security.md").partition("## Who could want what")[2].partition("## ")[0]
+    rows = [line for line in table.splitlines() if line.startswith("|")][2:]
+    assert len(rows) > 25
+    assert [row for row in rows if not re.search(r"`tests/[^`]+`[^|]*\|$", row)] == []

@@ -82,6 +82,14 @@ def test_an_address_of_the_open_internet_is_public(ip: str) -> None:
         "::ffff:10.0.0.1",
         "64:ff9b::a00:1",
         "2002:a00:1::",
+        # An IPv4 address once more, in spellings that are hardly in use any more.
+        "::127.0.0.1",
+        "::10.0.0.1",
+        "::ffff:0:10.0.0.1",
+        # What was for inside before fc00::/7, and what is for no host at all.
+        "fec0::1",
+        "5f00::1",
+        "3fff::1",
         "not an address",
     ],
 )
@@ -127,6 +135,65 @@ def test_nothing_is_posted_where_a_name_leads_into_a_private_network(
     with pytest.raises(PermanentError) as caught:
         posted(ips)
     assert caught.value.reason == "address_private"
+    assert len(outside.calls) == 0
+
+
+@pytest.mark.parametrize(
+    "host",
+    [
+        "2130706433",
+        "0x7f000001",
+        "0x7f.1",
+        "127.1",
+        "0177.0.0.1",
+        "0",
+        "LocalHost",
+        "[::1]",
+        "[::ffff:7f00:1]",
+    ],
+)
+def test_nothing_is_posted_to_this_machine_however_it_is_spelt(
+    outside: responses.RequestsMock, host: str
+) -> None:
+    with make_http_client(ResponsesTransport()) as http, pytest.raises(PermanentError) as caught:
+        notices.post(http, notices.checked_address(f"https://{host}/x"), {})
+    assert caught.value.reason == "address_private"
+    assert len(outside.calls) == 0
+
+
+def test_a_name_that_leads_elsewhere_a_moment_later_is_asked_once(outside: responses.RequestsMock) -> None:
+    """It was looked at where it leads, and there it goes: what the name says next is not heard."""
+    outside.post(f"https://{PUBLIC}/x")
+    says = iter([[PUBLIC], ["127.0.0.1"]])
+    with make_http_client(ResponsesTransport()) as http:
+        notices.post(http, "https://hooks.example.com/x", {}, resolve=lambda _host, _port: next(says))
+    assert len(outside.calls) == 1
+    assert next(says) == ["127.0.0.1"]
+
+
+@pytest.mark.parametrize(
+    ("address", "host"),
+    [
+        ("https://hooks.example.com#@10.0.0.1/", "hooks.example.com"),
+        ("https://hooks.example.com?@10.0.0.1/", "hooks.example.com"),
+        ("https://hooks.example.com/@10.0.0.1", "hooks.example.com"),
+        ("https://hooks.example.com.//10.0.0.1", "hooks.example.com."),
+        ("https://HOOKS.Example.com:8443/", "hooks.example.com"),
+        ("https://xn--bcher-kva.example/", "xn--bcher-kva.example"),
+    ],
+)
+def test_it_is_the_host_that_is_looked_up_and_no_other_part(
+    outside: responses.RequestsMock, address: str, host: str
+) -> None:
+    asked = []
+
+    def resolve(name: str, _port: int) -> Sequence[str]:
+        asked.append(name)
+        return ["10.0.0.1"]
+
+    with make_http_client(ResponsesTransport()) as http, pytest.raises(PermanentError):
+        notices.post(http, address, {}, resolve=resolve)
+    assert asked == [host]
     assert len(outside.calls) == 0
 
 

@@ -9,6 +9,7 @@ import pytest
 import sqlalchemy as sa
 from flask import Flask
 from flask.testing import FlaskClient
+from werkzeug.test import EnvironBuilder, run_wsgi_app
 
 from canvas_app import create_app, store
 from canvas_app.errors import Refused
@@ -141,6 +142,34 @@ class TestSignedDoors:
         assert_shape(answer, 413, "body_too_large")
 
     @each_door
+    def test_a_body_that_was_cut_off_is_refused_though_what_came_is_signed(
+        self, sqlite_world: World, door: Door
+    ) -> None:
+        """gunicorn hands over what has come, and says that there is nothing more."""
+        length = {"CONTENT_LENGTH": str(len(door.raw) + 1)}
+        for environ in (length, {**length, "wsgi.input_terminated": True}):
+            answer = sqlite_world.app.test_client().post(
+                door.path,
+                data=door.raw,
+                headers={door.header: door.signature},
+                environ_overrides=environ,
+            )
+            assert_shape(answer, 400, "body_cut_off")
+        assert rows(sqlite_world) == 0
+
+    @each_door
+    def test_a_body_in_chunks_is_no_larger_either(self, sqlite_world: World, door: Door) -> None:
+        statuses = []
+        largest = door.raw[:-1] + b" " * (1024 * 1024 - len(door.raw)) + b"}"
+        for raw in (largest, largest + b" ", largest * 2):
+            environ = EnvironBuilder(door.path, method="POST", data=raw).get_environ()
+            del environ["CONTENT_LENGTH"]
+            environ |= {"wsgi.input_terminated": True, "HTTP_TRANSFER_ENCODING": "chunked"}
+            environ["HTTP_" + door.header.upper().replace("-", "_")] = door.sign(raw, door.secret)
+            statuses.append(run_wsgi_app(sqlite_world.app, environ)[1][:3])
+        assert statuses == ["200", "413", "413"]
+
+    @each_door
     def test_a_database_that_is_away_is_no_fault_of_the_sender(self, door: Door) -> None:
         settings = full_settings(f"postgresql://koji@127.0.0.1:{free_port()}/koji")
         client = create_app(settings).test_client()
@@ -222,7 +251,7 @@ class TestErrors:
         def leaves(kind: type[Refused]) -> list[type[Refused]]:
             return [leaf for sub in kind.__subclasses__() for leaf in leaves(sub)] or [kind]
 
-        assert sorted(kind.status for kind in leaves(Refused)) == [400, 401, 401, 404, 413, 422, 503]
+        assert sorted(kind.status for kind in leaves(Refused)) == [400, 401, 401, 404, 413, 422, 429, 503]
 
 
 class TestRequestId:

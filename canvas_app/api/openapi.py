@@ -17,6 +17,7 @@ Json = dict[str, Any]
 ERRORS: Final[dict[int, dict[str, str]]] = {
     400: {
         "body_missing": "The request has no body.",
+        "body_cut_off": "The connection was cut before the body had come to its end.",
         "body_unreadable": "The body is neither a JSON object nor a form.",
     },
     401: {
@@ -30,6 +31,10 @@ ERRORS: Final[dict[int, dict[str, str]]] = {
         "idempotency_key_invalid": "The header Idempotency-Key is too long or holds something unprintable.",
         "idempotency_key_reused": "The key was used before, for a request with another content.",
     },
+    429: {
+        "too_many_refused": "Too many requests of this address had no right token; wait as long as "
+        "Retry-After says. A right token is always let in.",
+    },
     503: {
         "not_configured": "A setting of the app is missing; the message names it.",
         "secret_lost": "The study's key at Koji cannot be read any more and has to be set anew.",
@@ -38,8 +43,8 @@ ERRORS: Final[dict[int, dict[str, str]]] = {
     },
 }
 # What a status may be met with when an interview is asked for; and when its status is.
-_ASKING: Final = (400, 401, 413, 422, 503)
-_TELLING: Final = (401, 404, 503)
+_ASKING: Final = (400, 401, 413, 422, 429, 503)
+_TELLING: Final = (401, 404, 429, 503)
 
 _DELIVER: Final[dict[str, str]] = {
     "conversation": "a reply in the conversation",
@@ -157,7 +162,7 @@ def _errors(statuses: tuple[int, ...]) -> Json:
         answer = _answer(told, _ERROR)
         if status == 401:
             answer["headers"] = {"WWW-Authenticate": {"schema": {"type": "string"}}}
-        if status == 503:
+        if status in (429, 503):
             answer["headers"] = {"Retry-After": {"schema": {"type": "string"}}}
         found[str(status)] = answer
     return found

@@ -79,13 +79,14 @@ def draw(
     elsewhere: str | None = None,
     notice: str | None = None,
     settings: bool = False,
+    way_in: str | None = None,
 ) -> Canvas:
     """Return the canvas that shows ``state``, with times as they are called in ``zone``.
 
     ``elsewhere``: the state is about another conversation than the one beside the card. It says when the
     interview was asked for there, and is empty where the state itself does.
     ``notice`` says in plain words what is on hold at the moment, whatever the state is. ``settings``: the way
-    into the console is offered, where the card has room for it.
+    into the console is offered, where the card has room for it; ``way_in`` names it for the tap on it.
     """
     above: list[Component] = []
     if notice is not None:
@@ -94,9 +95,12 @@ def draw(
         above.append(pieces.muted(texts.elsewhere(plain(elsewhere, NAME_LIMIT))))
     components = _components(state, zone, brief=notice is not None)
     below = [pieces.submit(ids.SETTINGS, texts.SETTINGS, style="link")]
+    stored = _stored(state)
     if not settings or not _has_room_below(state, notice=notice is not None, elsewhere=elsewhere is not None):
         below = []
-    return Canvas(components=(*above, *components, *below), stored_data=_stored(state))
+    elif way_in is not None:
+        stored[ids.WAY_IN] = way_in
+    return Canvas(components=(*above, *components, *below), stored_data=stored)
 
 
 def _has_room_below(state: CardState, *, notice: bool, elsewhere: bool) -> bool:

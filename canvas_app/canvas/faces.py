@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from zoneinfo import ZoneInfo
 
 from canvas_app import gates, store
-from canvas_app.canvas import cards, choices, offers, reasons, states, texts
+from canvas_app.canvas import cards, choices, ids, offers, reasons, states, texts
 from canvas_app.canvas.card_states import AskedRecently, CardState, Console, NotSetUp
 from canvas_app.canvas.kit import Canvas
 from canvas_app.canvas.request import CanvasRequest
@@ -33,7 +33,8 @@ class Face:
     zone: ZoneInfo
     elsewhere: str | None = None
     notice: str | None = None
-    settings: bool = False
+    # Names the way into the console; None where there is none.
+    way_in: str | None = None
 
     def drawn(self) -> Canvas:
         return cards.draw(
@@ -41,7 +42,8 @@ class Face:
             zone=self.zone,
             elsewhere=self.elsewhere,
             notice=self.notice,
-            settings=self.settings,
+            settings=self.way_in is not None,
+            way_in=self.way_in,
         )
 
 
@@ -163,7 +165,10 @@ class Faces:
         return self._face(state, facts, self._elsewhere(open_one, facts))
 
     def console(self) -> Face:
-        """The way into the console for the teammate who asks, with a link that was made for this tap."""
+        """The way into the console for the teammate who asks, with a link that was made for this card.
+
+        A tap of long ago, or one that somebody kept, shows what there is once more.
+        """
         facts, admin = self.facts(), self._request.admin
         zone = hours.zone_of(facts.timezone)
         if admin is None:
@@ -171,8 +176,12 @@ class Faces:
         base = self._settings.public_url
         if base is None or not self._has_console(facts):
             return Face(Console(url=None, text=texts.NO_CONSOLE_WORKSPACE), zone)
+        token = self._request.stored_data.get(ids.WAY_IN)
+        nonce = offers.way_in(self._settings.secret_key, self._request, token)
+        if nonce is None:
+            return self.current()
         teammate = Teammate(self._request.workspace_id, admin.id, one_line(admin.name, 120) or None)
-        return Face(Console(url=access.make_link(self._settings, base, teammate)), zone)
+        return Face(Console(url=access.make_link(self._settings, base, teammate, nonce)), zone)
 
     def facts(self) -> CardFacts:
         person = self._person
@@ -261,13 +270,15 @@ class Faces:
         self, state: CardState, facts: CardFacts, elsewhere: str | None = None, *, word: str | None = None
     ) -> Face:
         zone = hours.zone_of(facts.timezone)
-        settings = self._has_console(facts)
+        way_in = None
+        if self._has_console(facts):
+            way_in = offers.new_way_in(self._settings.secret_key, self._request)
         missing = studies.missing_at_all(facts.studies, self._settings)
         if missing:
-            return Face(NotSetUp(missing=tuple(missing)), zone, settings=settings)
+            return Face(NotSetUp(missing=tuple(missing)), zone, way_in=way_in)
         if facts.token_workspace_id not in (None, self._person.workspace_id):
             return Face(NotSetUp(missing=(reasons.OTHER_WORKSPACE,)), zone)
-        return Face(state, zone, elsewhere, word or reasons.in_words(facts.paused), settings)
+        return Face(state, zone, elsewhere, word or reasons.in_words(facts.paused), way_in)
 
     def _has_console(self, facts: CardFacts) -> bool:
         """Whether a link could be made, and Intercom's word is about the workspace that the app works in.

@@ -44,3 +44,4 @@ STUDY: Final = "study"
 NONCE: Final = "nonce"
 TOKEN: Final = "token"  # noqa: S105 -- a name, and no secret.
 PAGE: Final = "page"
+WAY_IN: Final = "way_in"

@@ -25,6 +25,7 @@ GOOD_FOR_SECONDS = 24 * 60 * 60
 # Name what is signed, so that a token made for one thing is not taken for another.
 _OFFER_SALT = "offer"
 _SEEN_SALT = "seen"
+_WAY_IN_SALT = "way in"
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +87,25 @@ def seen_on(keys: Sequence[str], request: CanvasRequest, token: object) -> Seen 
     # Signed by us, so that it has our shape.
     interview_id, send_attempt, since, _nonce = read[3:]
     return Seen(interview_id, send_attempt, datetime.fromisoformat(since))
+
+
+def new_way_in(keys: Sequence[str], request: CanvasRequest) -> str:
+    """Names a card from which there is a way into the console, and its place."""
+    return str(_signer(keys, _WAY_IN_SALT).dumps([*_place(request), secrets.token_urlsafe(9)]))
+
+
+def way_in(keys: Sequence[str], request: CanvasRequest, token: object) -> str | None:
+    """32 characters that are the same for each tap of this teammate on this card; None when the token is not
+    ours, of another card, or older than a day.
+
+    A request that somebody has kept leads to the same link once more, which was used by then.
+    """
+    if not isinstance(token, str) or request.admin is None:
+        return None
+    read = _read(keys, _WAY_IN_SALT, token)
+    if not isinstance(read, list) or read[:3] != _place(request):
+        return None
+    return hashlib.sha256("\0".join((request.admin.id, token)).encode()).hexdigest()[:32]
 
 
 def key(request: CanvasRequest, token: str) -> str:

@@ -46,10 +46,11 @@ class SignIn:
     teammate: Teammate
 
 
-def make_link(settings: Settings, base_url: str, teammate: Teammate) -> str:
-    """A link that signs this teammate in: once, within ten minutes."""
+def make_link(settings: Settings, base_url: str, teammate: Teammate, nonce: str | None = None) -> str:
+    """A link that signs this teammate in: once, within ten minutes. Of those with one ``nonce`` (32
+    characters) only one can be used."""
     said = {
-        "n": secrets.token_hex(16),
+        "n": nonce or secrets.token_hex(16),
         "w": teammate.workspace_id,
         "t": teammate.id,
         "a": teammate.name,
@@ -107,6 +108,11 @@ def visitor(connection: Connection) -> Visitor | None:
     if stands.epoch != said["e"]:
         return None
     return Visitor(teammate, stands.may_change, hours.zone_of(stands.timezone))
+
+
+def is_known() -> bool:
+    """Whether the request carries a session that we have begun, whether or not it still counts."""
+    return "t" in session
 
 
 def current() -> Visitor:

@@ -18,6 +18,7 @@ from werkzeug.wrappers import Response as BaseResponse
 
 from canvas_app import log, store, web
 from canvas_app.console import access, shown
+from canvas_app.errors import Refused, TooManyRefused
 from canvas_app.settings import PROJECT_ROOT, Settings
 
 logger = logging.getLogger(__name__)
@@ -73,6 +74,8 @@ def _let_in() -> BaseResponse | None:
     if request.method not in ("GET", "HEAD", "OPTIONS"):
         if not here.settings.secret_key:
             return _not_set_up()
+        # Half a form would be taken for a whole one. Raises Refused.
+        web.body()
         _csrf.protect()
     if request.endpoint in _OPEN:
         return None
@@ -126,6 +129,12 @@ def _common() -> dict[str, object]:
 
 @blueprint.errorhandler(CSRFError)
 def _forged(_problem: CSRFError) -> Response:
+    try:
+        # Whoever has signed in and sends an old form is no stranger.
+        if not access.is_known():
+            web.check_stranger()
+    except TooManyRefused as turned_away:
+        return _turned_away(turned_away)
     log.event(logger, logging.WARNING, "refused", door="/console", reason="csrf")
     return show(
         "message.html",
@@ -133,6 +142,27 @@ def _forged(_problem: CSRFError) -> Response:
         title="This form is too old",
         text="Nothing was changed. Go back, load the page again, and send the form once more.",
     )
+
+
+@blueprint.errorhandler(Refused)
+def _refused(problem: Refused) -> Response:
+    here = web.current()
+    here.count_refusal(web.door(), problem.reason)
+    log.event(logger, logging.WARNING, "refused", door=web.door(), reason=problem.reason)
+    text = f"Nothing was changed. {problem}"
+    return show("message.html", problem.status, title="This did not work", text=text)
+
+
+@blueprint.errorhandler(TooManyRefused)
+def _turned_away(problem: TooManyRefused) -> Response:
+    answer = show(
+        "message.html",
+        problem.status,
+        title="Please wait a minute",
+        text="Too many requests from your address were refused. Nothing was changed.",
+    )
+    answer.headers.update(problem.headers)
+    return answer
 
 
 @blueprint.errorhandler(DataError)

@@ -56,6 +56,7 @@ _REFUSALS: Final = {
     "signature_stale": "It was signed too long ago.",
     "body_unreadable": "Its content could not be read.",
     "body_incomplete": "Its content lacks what is needed.",
+    "body_cut_off": "Its content had not come to its end.",
     "body_missing": "It had no content.",
     "body_too_large": "Its content was too large.",
     "token_missing": "It had no token.",
@@ -69,6 +70,7 @@ _REFUSALS: Final = {
     "not_configured": "A setting that it needs is missing.",
     "not_ready": "The app was not ready for it yet.",
     "secret_lost": "A study's secret cannot be read any more.",
+    "too_many_refused": "Its address had been refused too often in the minute before.",
 }
 
 

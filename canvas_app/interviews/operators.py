@@ -16,7 +16,8 @@ from canvas_app.interviews import options
 from canvas_app.interviews.tables import audit, operators, options as options_table, sign_ins, workspaces
 
 # Longer than any sign-in link is valid.
-_NONCES_KEPT: Final = timedelta(days=1)
+# A card is good for a day, and leads to links of one nonce until then.
+_NONCES_KEPT: Final = timedelta(days=2)
 # The option that ends every session when it is raised.
 _EPOCH: Final = "console_epoch"
 

@@ -8,12 +8,12 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
-from canvas_app import store
+from canvas_app import store, strangers
 from canvas_app.api import answers, openapi, request as reading
 from canvas_app.interviews.states import STATES, State
 from canvas_app.interviews.tables import workspaces
 from canvas_app.settings import PROJECT_ROOT
-from tests.api.caller import TOKEN, Caller, connected, described
+from tests.api.caller import ASKED, TOKEN, Caller, checked, connected, described
 from tests.support.postgres import free_port
 from tests.support.world import CONTACT, PUBLIC_URL, World, full_settings
 
@@ -45,9 +45,25 @@ def lost_secret(caller: Caller) -> Any:
     return caller.ask(contact_id=CONTACT, study="own")
 
 
+def cut_off(caller: Caller) -> Any:
+    client = caller.world.app.test_client()
+    longer = {"CONTENT_LENGTH": "1000", "wsgi.input_terminated": True}
+    return checked(
+        client.post(ASKED, data=b"contact_id=12", headers=caller.headers, environ_overrides=longer)
+    )
+
+
+def too_many(caller: Caller) -> Any:
+    stranger = Caller(caller.world, "wrong")
+    for _ in range(strangers.MOST_REFUSALS):
+        stranger.status("nobody")
+    return stranger.status("nobody")
+
+
 # How each error that the description names is met.
 MEET: dict[str, Act] = {
     "body_missing": lambda caller: caller.send(b""),
+    "body_cut_off": cut_off,
     "body_unreadable": lambda caller: caller.send(b"{"),
     "token_missing": lambda caller: Caller(caller.world, None).ask(contact_id=CONTACT),
     "token_wrong": lambda caller: Caller(caller.world, "wrong").ask(contact_id=CONTACT),
@@ -58,6 +74,7 @@ MEET: dict[str, Act] = {
     "idempotency_key_reused": lambda caller: (
         caller.ask(key="k", contact_id="1") and caller.ask(key="k", contact_id="2")
     ),
+    "too_many_refused": too_many,
     "not_configured": lambda caller: (
         caller.world.deploy(api_token="") or caller.ask(contact_id=CONTACT)  # type: ignore[func-returns-value]
     ),
@@ -124,7 +141,7 @@ def test_every_http_status_is_produced_for_every_operation(sqlite_world: World) 
         declared = {int(status) for status in paths["/api/interviews"][method]["responses"]}
         assert declared == {200, 201} | (set(openapi.ERRORS) - {404})
     told = {int(status) for status in paths["/api/interviews/{interview_id}"]["get"]["responses"]}
-    assert told == {200, 401, 404, 503}
+    assert told == {200, 401, 404, 429, 503}
 
 
 def test_the_guide_names_every_field_status_and_error() -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from canvas_app.interviews.operators import Teammate
-from tests.console.conftest import person, words
+from tests.console.conftest import person, token_in, words
 from tests.support.world import PUBLIC_URL, WORKSPACE, World
 
 
@@ -36,3 +36,35 @@ def test_what_no_database_can_keep_is_no_outage(world: World, path: str, fields:
     root = person(world, Teammate(WORKSPACE, "1", None, by_command=True)).sign_in()
     answer = root.post(path, **fields)
     assert answer.status_code < 500, words(answer.text)
+
+
+def test_half_a_form_is_taken_for_none(world: World) -> None:
+    root = person(world, Teammate(WORKSPACE, "1", None, by_command=True)).sign_in()
+    answer = root.client.post(
+        "/console/people",
+        data={"csrf_token": root.csrf_token(), "teammate_id": "99", "name": "Bo"},
+        base_url=PUBLIC_URL,
+        headers={"Referer": f"{PUBLIC_URL}/console/"},
+        environ_overrides={"CONTENT_LENGTH": "1000", "wsgi.input_terminated": True},
+    )
+    assert answer.status_code == 400
+    assert "Nothing was changed" in words(answer.text)
+    assert "Bo" not in root.text("people")
+
+
+@pytest.mark.parametrize(
+    "elsewhere", ["https://evil.example/", "//evil.example", "/\\evil.example", "@evil.example"]
+)
+def test_signing_in_and_out_leads_nowhere_else(world: World, elsewhere: str) -> None:
+    bo = person(world, Teammate(WORKSPACE, "992", "Bo"))
+    token = bo.link().partition("=")[2]
+    asked = dict.fromkeys(("next", "url", "return_to", "redirect"), elsewhere)
+    page = bo.get("sign-in", token=token, **asked)
+    assert "evil" not in page.text
+    told = {"X-Forwarded-Host": "evil.example", "Referer": f"{PUBLIC_URL}/console/"}
+    form = {"token": token, "csrf_token": token_in(page.text), **asked}
+    path = "/console/sign-in"
+    answer = bo.client.post(path, data=form, query_string=asked, base_url=PUBLIC_URL, headers=told)
+    assert (answer.status_code, answer.location) == (302, "/console/")
+    assert bo.post("sign-out", **asked).location == "/console/sign-in"
+    assert bo.get("people", **asked).location == "/console/sign-in"

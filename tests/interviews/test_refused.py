@@ -62,13 +62,13 @@ def test_a_flood_is_written_once_and_no_request_waits_for_it(sqlite_world: World
             writes.append(statement) if "INTO refusals" in statement else 0
         ),
     )
-    for _ in range(200):
-        assert (
-            client.post(
-                "/webhooks/koji", data=b'{"event": "interview.completed"}', headers={"X-Koji-Signature": "no"}
-            ).status_code
-            == 401
+    for number in range(200):
+        answer = client.post(
+            "/webhooks/koji",
+            data=b'{"event": "interview.completed"}',
+            headers={"X-Koji-Signature": "no", "X-Forwarded-For": f"203.0.113.{number}"},
         )
+        assert answer.status_code == 401
     assert writes == []
     sqlite_world.app.extensions["koji_for_intercom"].tally.keep(engine)
     assert len(writes) == 1

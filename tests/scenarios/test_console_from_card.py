@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 import logging
 from typing import Any
 
@@ -11,7 +12,8 @@ import sqlalchemy as sa
 
 from canvas_app import create_app, log
 from canvas_app.console import access
-from canvas_app.interviews.tables import workspaces
+from canvas_app.interviews import operators
+from canvas_app.interviews.tables import sign_ins, workspaces
 from tests.console.conftest import token_in, words
 from tests.support.world import PUBLIC_URL, REP, WORKSPACE, World, component, full_settings, texts
 
@@ -45,6 +47,18 @@ def follow(world: World, url: str) -> Any:
     return browser.get("/console/people", base_url=PUBLIC_URL) if answer.status_code == 302 else answer
 
 
+def tap(world: World) -> bytes:
+    """A tap on the settings of a new card, as its bytes."""
+    card = world.initialize()
+    body = {**world.canvas_body(), "component_id": "settings", "current_canvas": card}
+    return json.dumps(body).encode()
+
+
+def sent(world: World, raw: bytes) -> dict[str, Any]:
+    canvas: dict[str, Any] = world.post_canvas("/canvas/submit", raw).get_json()["canvas"]
+    return canvas
+
+
 def test_a_tap_on_settings_signs_this_teammate_in(world: World) -> None:
     assert component(world.initialize(), "settings") is not None
     card = world.submit("settings", admin={"id": "992", "name": "Bo  Lind\u202e"})
@@ -53,13 +67,60 @@ def test_a_tap_on_settings_signs_this_teammate_in(world: World) -> None:
     assert "Bo Lind" in words(page.text)
 
 
-def test_each_tap_makes_a_new_link_and_each_works_once(world: World) -> None:
+def test_each_card_makes_a_new_link_and_each_works_once(world: World) -> None:
     world.initialize()
-    first, second = link(world.submit("settings")), link(world.submit("settings"))
+    first = link(world.submit("settings"))
+    world.submit("back")
+    second = link(world.submit("settings"))
     assert first != second
     assert follow(world, first).status_code == 200
     assert follow(world, first).status_code == 403
     assert follow(world, second).status_code == 200
+
+
+def test_a_captured_tap_on_settings_leads_nowhere_once_its_link_was_used(world: World) -> None:
+    captured = tap(world)
+    first, second = link(sent(world, captured)), link(sent(world, captured))
+    assert follow(world, first).status_code == 200
+    assert follow(world, second).status_code == 403
+    assert follow(world, link(sent(world, captured))).status_code == 403
+    with world.engine.begin() as connection:
+        # As long as the card is good, it is remembered that it was used.
+        operators.use_nonce(connection, "another")
+        assert connection.execute(sa.select(sa.func.count()).select_from(sign_ins)).scalar_one() == 2
+
+
+def test_a_captured_tap_on_settings_leads_nowhere_after_a_day(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    captured = tap(world)
+    monkeypatch.setattr("canvas_app.canvas.offers.GOOD_FOR_SECONDS", -1)
+    card = sent(world, captured)
+    assert component(card, "open_console") is None
+    assert component(card, "settings") is not None, "the card is drawn anew"
+
+
+@pytest.mark.parametrize("token", [None, "", 5, "no-token", {"a": 1}])
+def test_a_tap_on_settings_without_what_its_card_had_draws_the_card_anew(world: World, token: object) -> None:
+    world.initialize()
+    card = world.submit("settings", current_canvas={"stored_data": {"way_in": token}})
+    assert component(card, "open_console") is None
+    assert component(card, "settings") is not None
+
+
+def test_a_tap_of_another_card_gives_no_link_here(world: World) -> None:
+    elsewhere = world.initialize(contact={"type": "contact", "id": "contact2"})
+    card = world.submit("settings", current_canvas=elsewhere)
+    assert component(card, "open_console") is None
+
+
+def test_of_two_teammates_on_one_card_each_gets_in(world: World) -> None:
+    card = world.initialize()
+    links = [
+        link(world.submit("settings", current_canvas=card, admin={"id": id_, "name": "Bo"}))
+        for id_ in ("991", "992")
+    ]
+    assert [follow(world, one).status_code for one in links] == [200, 200]
 
 
 def test_back_leads_to_the_card(world: World) -> None:

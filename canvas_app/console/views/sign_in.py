@@ -48,5 +48,7 @@ def sign_out() -> BaseResponse:
 
 
 def _refused() -> Response:
+    """Raises TooManyRefused where the address has tried too many."""
+    web.check_stranger()
     title, text = _TOO_OLD
     return show("message.html", 403, title=title, text=text)

@@ -139,7 +139,7 @@ def _shown(choice: Choice, seen: list[Seen]) -> dict[str, Any]:
         "quality": wording.number(example.quality),
         "attributes": [(chosen.attributes[name], values[name]) for name in FIELDS],
         # Our own template has escaped what it was filled with.
-        "note": Markup(note),  # noqa: S704
+        "note": Markup(note),  # noqa: S704  # nosec B704
         "tags": [(sentiment, _tags(example, sentiment, choice)) for sentiment in SENTIMENTS],
         "parts": forms.NOTE_PARTS,
     }
