@@ -27,6 +27,7 @@ from __future__ import annotations
 
 import math
 import re
+import signal
 from collections import Counter
 from datetime import datetime
 from html import unescape
@@ -245,7 +246,8 @@ def _processes(run: Run) -> list[str]:
     problems += [
         f"a {what} told to end was gone after {seconds:.1f} s, with {status}"
         for what, seconds, status in run.platform.drained
-        if seconds > GONE_WITHIN or status not in (0, LEASE_LOST)
+        # One that was told while it was still being loaded ends as any program does.
+        if seconds > GONE_WITHIN or status not in (0, LEASE_LOST, -signal.SIGTERM)
     ]
     return problems + [f"a job is left: {job}" for job in left(run.stage)]
 

@@ -41,7 +41,7 @@ def unpack_previous(folder: Path) -> Path | None:
 def deploys(seed: int, previous: Path, *, restarts: int, every: tuple[float, float]) -> Trouble:
     """A release, a rollback and a release; before each and after the last ``restarts`` of one process."""
     chance = chance_of(seed, "deploys")
-    names = cycle(["web", *range(WORKERS)])
+    names = cycle([*range(WORKERS), "web"])
     steps: list[Step] = []
 
     def add(name: str, do: Callable[[Platform], None]) -> None:
@@ -53,8 +53,9 @@ def deploys(seed: int, previous: Path, *, restarts: int, every: tuple[float, flo
 
     def roll(name: str, root: Path) -> None:
         # One worker first: it works beside those of the other release for a while.
-        for which in (0, "web", *range(1, WORKERS)):
-            add(name, _restarting(which, root))
+        add(name, _restarting(0, root))
+        add(name, _restarting("web", root))
+        add(name, lambda platform: platform.restart_workers(range(1, WORKERS), root))
 
     restart(previous)
     add("migrations", _release)
@@ -72,7 +73,7 @@ def deploys(seed: int, previous: Path, *, restarts: int, every: tuple[float, flo
 def _restarting(which: int | str, root: Path) -> Callable[[Platform], None]:
     if isinstance(which, str):
         return lambda platform: platform.restart_web(root)
-    return lambda platform: platform.restart_worker(which, root)
+    return lambda platform: platform.restart_workers([which], root)
 
 
 def _release(platform: Platform) -> None:

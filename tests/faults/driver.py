@@ -46,7 +46,7 @@ PATIENCE = 400.0
 LINE = "Planted words of a rep."
 OVER = {"written_back", "not_written", "failed", "expired"}
 """The states that an interview does not leave any more once it was answered."""
-_NOT_NOW = ("Something went wrong", reasons.DATABASE_AWAY)
+_NOT_NOW = ("Something went wrong", reasons.DATABASE_AWAY, reasons.DISK_FULL)
 _HANGS = 3.5
 """Seconds that a call hangs: longer than a worker waits for its answer."""
 

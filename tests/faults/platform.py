@@ -6,7 +6,8 @@ import subprocess
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from tests.faults.plan import WORKERS, Kill
@@ -61,17 +62,18 @@ class Platform:
             app.root = root or app.root
             app.start("web")
 
-    def restart_worker(self, which: int, root: Path | None = None) -> None:
-        """Start another worker, of the code in ``root``, and tell the one in whose place it comes to end."""
+    def restart_workers(self, which: Iterable[int], root: Path | None = None) -> None:
+        """Start other workers, of the code in ``root``, and tell those in whose place they come to end."""
         with self.lock:
             stage = self.stage
             stage.app.root = root or stage.app.root
-            old = stage.workers[which]
-            number = self._by_number.get(old.pid, which)
-            stage.workers.remove(old)
-            self._begin(number)
+            former = [stage.workers[number] for number in which]
+            for old in former:
+                stage.workers.remove(old)
+                self._begin(self._by_number[old.pid])
         # Outside of the lock: others go on meanwhile, as they do where there are many machines.
-        self._drain("worker", old)
+        with ThreadPoolExecutor() as pool:
+            list(pool.map(lambda old: self._drain("worker", old), former))
 
     def _begin(self, number: int) -> None:
         self._by_number[self._start(number).pid] = number

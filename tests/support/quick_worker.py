@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import os
 import sys
+from datetime import timedelta
 from typing import Any
 
 from tests.support import clock_off
@@ -21,7 +22,7 @@ if __name__ == "__main__" and (off := os.environ.get(clock_off.VARIABLE)):
     clock_off.move(float(off))
 
 from canvas_app import cli, engine, gates, http_outcomes, leases, worker
-from canvas_app.interviews import once, rules
+from canvas_app.interviews import once, reconcile, rules
 from tests.support import dying
 from tests.support.rates import WIDE_OPEN
 
@@ -32,6 +33,7 @@ CALL_WITHIN_SECONDS = 0.5
 CLAIM_SECONDS = 2.0
 PAUSES = (0.3, 0.5) + (1.0,) * 20
 CHECKS = tuple(0.5 * number for number in range(1, 2000))
+BEING_CHECKED = timedelta(seconds=5)
 EVERY_SECOND = "* * * * * *"
 
 
@@ -56,6 +58,7 @@ def shorten() -> None:
     gates.PROBE_SECONDS = PAUSES[1]  # type: ignore[misc] # As above.
     if os.environ.get("QUICK_CLOCK"):
         rules._CHECKS = CHECKS
+        reconcile._BEING_CHECKED = BEING_CHECKED
         worker.SCHEDULES["reconcile"] = engine.Schedule(EVERY_SECOND, made_up_for=False)
     engine.POLLING_SECONDS[engine.QUEUE] = engine.POLLING_SECONDS[engine.FAST_QUEUE]
 
