@@ -36,7 +36,7 @@ SETTINGS: dict[str, Any] = {
 }
 """Settings of the workers: many processes share few cores, and what is only slow must not count as dead."""
 
-KOJI_PAUSES = (1.0, 20.0)
+KOJI_PAUSES = (3.0, 20.0)
 """Seconds before the second and the third try of a webhook: a killed web takes its time to start on a busy
 machine, and a sender that gives up sooner has lost its webhook by itself."""
 

@@ -161,7 +161,7 @@ class Scenario:
 
 BOTH = ("sqlite", "postgresql")
 SCENARIOS = {
-    "kills": Scenario(kills, BOTH, Size(2000, kills=200), Size(40, kills=10)),
+    "kills": Scenario(kills, BOTH, Size(2000, kills=200), Size(28, kills=8)),
     "outages": Scenario(
         outages_of_the_database, ("postgresql",), Size(600, times=40), Size(16, times=3, every=(1.5, 3.0))
     ),
@@ -173,7 +173,7 @@ SCENARIOS = {
     ),
     "deliveries": Scenario(deliveries, BOTH, Size(400), Size(16)),
     "deploys": Scenario(
-        deploys_under_load, BOTH, Size(600, times=12, every=(2.0, 5.0)), Size(14, times=1, every=(0.0, 0.2))
+        deploys_under_load, BOTH, Size(600, times=12, every=(2.0, 5.0)), Size(12, times=0, every=(0.0, 0.2))
     ),
     "clocks": Scenario(clocks, ("postgresql",), Size(400, kills=40), Size(12)),
     "disk": Scenario(
