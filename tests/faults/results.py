@@ -40,16 +40,25 @@ class Report:
     summary: str
 
     @property
+    def command(self) -> str:
+        """What gives the same plan again."""
+        postgres = " POSTGRES=1" if self.database == "PostgreSQL" else ""
+        return f"make faults SCENARIO={self.scenario}{postgres} SEED={self.seed}"
+
+    @property
     def row(self) -> str:
         """A row of the table."""
-        happened = {"kills": self.kills, **self.happened}
+        happened = Counter({"kills": self.kills})
+        for name, number in self.happened.items():
+            # Which spells there are, the scenario says.
+            happened["spells" if ": " in name else name] += number
         told = ", ".join(f"{number} {name}" for name, number in happened.items() if number)
         if self.slowest_sigterm is not None:
             told += f"; slowest SIGTERM {self.slowest_sigterm:.1f} s of {GONE_WITHIN:g}"
         found = "none" if not self.problems else f"**{len(self.problems)}**"
         return (
             f"| {self.scenario} | {self.database} | {self.interviews:,} | {told} | "
-            f"{self.spoiled:,} of {self.calls:,} | {found} | {self.seconds / 60:.1f} min | {self.seed} |"
+            f"{self.spoiled:,} of {self.calls:,} | {found} | {self.seconds / 60:.1f} min | `{self.command}` |"
         )
 
 

@@ -8,6 +8,7 @@ from zoneinfo import ZoneInfo
 
 import hypothesis.strategies as st
 from hypothesis import example, given, settings
+from sqlalchemy import Dialect
 from sqlalchemy.dialects import postgresql, sqlite
 
 from canvas_app.interviews import hours
@@ -97,15 +98,15 @@ def test_a_delay_is_as_long_as_it_says_over_a_change_of_the_clocks(
 ) -> None:
     moment, zone = when
     # As it is stored, however the zone writes the moment: an hour that comes twice is not one hour off.
-    for dialect in (sqlite.dialect(), postgresql.dialect()):
-        column = UtcDateTime()
-
-        def stored(value: datetime, column: UtcDateTime = column, dialect: object = dialect) -> datetime:
-            bound = column.process_bind_param(value, dialect)  # type: ignore[arg-type]
-            found = column.process_result_value(bound, dialect)  # type: ignore[arg-type]
-            assert found is not None
-            return found
-
-        begun = stored(moment.astimezone(zone))
-        over = stored((begun + timedelta(seconds=seconds)).astimezone(zone))
+    for dialect in (sqlite.dialect(), postgresql.dialect()):  # type: ignore[no-untyped-call] # SQLAlchemy's.
+        begun = stored(moment.astimezone(zone), dialect)
+        over = stored((begun + timedelta(seconds=seconds)).astimezone(zone), dialect)
         assert over - moment == timedelta(seconds=seconds)
+
+
+def stored(value: datetime, dialect: Dialect) -> datetime:
+    """What is read of a moment that was written."""
+    column = UtcDateTime()
+    found = column.process_result_value(column.process_bind_param(value, dialect), dialect)
+    assert found is not None
+    return found
