@@ -23,7 +23,7 @@ from canvas_app.canvas import reasons
 from canvas_app.interviews.tables import interviews
 from sandbox.deliveries import Delivery
 from sandbox.faults import DeliveryFault, Fault
-from sandbox.inbox import Shown
+from sandbox.inbox import TLS, Shown
 from tests.faults.plan import CALLS, Plan, Planned, Spoiled
 from tests.faults.platform import Platform
 from tests.faults.troubles import Trouble, chance_of
@@ -235,7 +235,7 @@ class Actor:
         wanted = {"contact_id": talk.contact.id, "conversation_id": talk.conversation.id}
         key = {"Authorization": f"Bearer {settings['API_TOKEN']}", "Idempotency-Key": talk.contact.id}
         try:
-            with httpx.Client(trust_env=False, timeout=10) as client:
+            with httpx.Client(trust_env=False, verify=TLS, timeout=10) as client:
                 answer = client.post(
                     f"{self._stage.app.url}/api/interviews",
                     json={**wanted, "delay": self._planned.delay},
@@ -319,7 +319,7 @@ def _drawn(shown: Shown) -> Shown | None:
 
 def _followed(link: str) -> str | None:
     try:
-        with httpx.Client(trust_env=False, headers=BROWSER, timeout=10) as client:
+        with httpx.Client(trust_env=False, verify=TLS, headers=BROWSER, timeout=10) as client:
             answer = client.get(link)
     except httpx.HTTPError:
         return None
