@@ -24,9 +24,12 @@ screenshots: $(DEV) ## Take the pictures in docs/screenshots anew, of the real a
 	$(BIN)/python -m scripts.screenshots
 	$(BIN)/python -m scripts.console_screenshots
 
-faults: $(DEV) ## Kill processes and spoil calls at random for minutes, and audit; SEED=, INTERVIEWS=, KILLS= choose
-	$(BIN)/python -m tests.faults --interviews $(or $(INTERVIEWS),500) --kills $(or $(KILLS),100) \
-		$(if $(SEED),--seed $(SEED)) $(if $(DATABASE_URL),--database-url $(DATABASE_URL))
+faults: $(DEV) ## Let everything go wrong at random, and audit; SCENARIO=, POSTGRES=1, SEED=, JSON= (docs/reliability.md)
+	@scripts/ensure-system.sh
+	$(BIN)/python -m tests.faults --scenario $(or $(SCENARIO),kills) $(if $(POSTGRES),--postgres) \
+		$(if $(SHORT),--short) $(if $(SEED),--seed $(SEED)) $(if $(INTERVIEWS),--interviews $(INTERVIEWS)) \
+		$(if $(KILLS),--kills $(KILLS)) $(if $(DATABASE_URL),--database-url $(DATABASE_URL)) \
+		$(if $(JSON),--json $(JSON))
 
 input: $(DEV) ## Send 20,000 odd inputs through every door of a real web process; INPUTS=, SEED=, JSON=, DATABASE_URL= choose
 	$(BIN)/python -m tests.input --inputs $(or $(INPUTS),20000) $(if $(SEED),--seed $(SEED)) \

@@ -3,6 +3,7 @@
 The tree, drawn once so that it can be read at a glance::
 
     KojiForIntercomError
+    ├── store.DatabaseUnwritable   the database's disk is full, or takes no writes
     ├── SettingsError              a setting is malformed; the process does not start
     ├── StudyRefused               what was entered for a study holds mistakes; nothing was changed
     ├── RuleRefused                the same of a rule, each mistake with its field

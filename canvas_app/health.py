@@ -35,13 +35,21 @@ class Part:
 
 
 def parts(engine: Engine) -> list[Part]:
-    """Database, schema and worker, in this order, up to the first without which no more is known."""
+    """Database, schema and worker, in this order, up to the first without which no more is known.
+
+    The disk is a part only while it is full.
+    """
     try:
         version = migrate.current_version(engine)
     except SQLAlchemyError:
         text = "The database cannot be reached. Look at DATABASE_URL and at the database itself."
         return [Part("database", ok=False, text=text)]
     found = [Part("database", ok=True, text="The database answers.")]
+    if store.is_full(engine):
+        text = (
+            "The disk with the database is full: nothing can be stored. Make room; it goes on by itself then."
+        )
+        found.append(Part("disk", ok=False, text=text))
     if migrate.is_newer(version):
         text = (
             "The database's tables are those of a newer version of this app. A worker of this version goes "

@@ -7,6 +7,7 @@ transaction, and so that one web and one worker together stay within eight conne
 from __future__ import annotations
 
 import logging
+import shutil
 import sqlite3
 import time
 from collections.abc import Callable, Iterator
@@ -31,6 +32,7 @@ from sqlalchemy.exc import (
 from sqlalchemy.types import TypeDecorator
 
 from canvas_app import log
+from canvas_app.errors import KojiForIntercomError
 
 if TYPE_CHECKING:
     from psycopg.abc import PQGen
@@ -46,6 +48,15 @@ _AWAY = (OperationalError, InterfaceError, PoolTimeout)
 # stood idle. The driver calls these internal errors.
 # https://www.postgresql.org/docs/current/errcodes-appendix.html
 _AWAY_STATES = frozenset({"25006", "25P03"})
+
+# SQLite is there, but cannot write: https://www.sqlite.org/rescode.html
+_UNWRITABLE = {
+    sqlite3.SQLITE_FULL: "database_full",
+    sqlite3.SQLITE_IOERR: "database_unwritable",
+    sqlite3.SQLITE_READONLY: "database_unwritable",
+}
+# Less than this, in bytes, and SQLite's next write may be the one that fails.
+_ROOM_FOR_A_WRITE = 128 * 1024
 
 WEB_POOL = 3
 WORKER_POOL = 5
@@ -83,6 +94,17 @@ class UtcDateTime(TypeDecorator[datetime]):
         if value is None:
             return None
         return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
+
+
+class DatabaseUnwritable(KojiForIntercomError, PoolTimeout):
+    """The database can be read, but its disk takes no writes.
+
+    ``reason`` is ``database_full`` or ``database_unwritable``. To SQLAlchemy, and so to the durable engine,
+    it is a wait that was too long: that is what the engine sits out, however long it takes. What SQLite
+    raises itself it would take for a fault of the job's.
+    """
+
+    default_reason = "database_unwritable"
 
 
 class _LimitedConnection(psycopg.Connection[Any]):
@@ -127,6 +149,7 @@ def make_engine(
                 Path(url.database).parent.mkdir(parents=True, exist_ok=True)
         engine = sa.create_engine(url, **options)
         sa.event.listen(engine, "connect", partial(_prepare_sqlite, patience=patience))
+        sa.event.listen(engine, "handle_error", _tell_unwritable)
         return engine
     engine = sa.create_engine(
         url,
@@ -173,6 +196,24 @@ def _prepare_sqlite(connection: sqlite3.Connection, _record: object, *, patience
     connection.execute(f"PRAGMA busy_timeout={round(patience * 1000)}")
     connection.execute("PRAGMA foreign_keys=ON")
     connection.execute("PRAGMA journal_mode=WAL")
+
+
+def _tell_unwritable(context: sa.engine.ExceptionContext) -> None:
+    # The extended codes hold the primary one in their lowest byte.
+    code = getattr(context.original_exception, "sqlite_errorcode", 0) & 0xFF
+    if code in _UNWRITABLE:
+        raise DatabaseUnwritable(reason=_UNWRITABLE[code]) from context.original_exception
+
+
+def is_full(engine: Engine) -> bool:
+    """Whether the disk of an SQLite database has no room for a write. Of PostgreSQL's nothing is known."""
+    if engine.dialect.name != "sqlite" or not engine.url.database:
+        return False
+    try:
+        return shutil.disk_usage(Path(engine.url.database).parent).free < _ROOM_FOR_A_WRITE
+    except OSError:
+        # That it is not there at all, connecting tells.
+        return False
 
 
 def _unixepoch(modifier: str) -> float:

@@ -63,6 +63,7 @@ def run(settings: Settings) -> int:
     ticks = register(services)
     DBOS(config=durable.worker_config(engine, executor_id))
     log.adopt("dbos")
+    durable.go_by_the_databases_clock()
     DBOS.launch()
     durable.register_queues()
     durable.register_schedules(SCHEDULES, ticks)

@@ -135,6 +135,8 @@ class FaultBoard:
     def __init__(self, lock: threading.RLock) -> None:
         self._lock = lock
         self._faults: list[Fault] = []
+        # Those that are not used up: a long run sets them by the thousand, and each call looks for its own.
+        self._live: list[Fault] = []
         self._deliveries: list[DeliveryFault] = []
         self._ids = itertools.count(1)
 
@@ -143,6 +145,7 @@ class FaultBoard:
         with self._lock:
             fault.id = next(self._ids)
             self._faults.append(fault)
+            self._live.append(fault)
             return fault
 
     def set_delivery(self, fault: DeliveryFault) -> None:
@@ -174,12 +177,15 @@ class FaultBoard:
                 fault.times = 0
                 fault.release.set()
             self._faults.clear()
+            self._live.clear()
             self._deliveries.clear()
 
     def take(self, wire: Wire, method: str, path: str) -> Fault | None:
         """Return the first fault for such a call, and use it up once."""
         with self._lock:
-            for fault in self._faults:
+            # Whoever has set a fault may have ended it, too.
+            self._live = [fault for fault in self._live if fault.times > 0]
+            for fault in self._live:
                 if fault.matches(wire, method, path):
                     if fault.skip > 0:
                         fault.skip -= 1

@@ -51,12 +51,14 @@ class App:
     """The application's processes, with one environment.
 
     ``settings`` are the application's settings (``Sandbox.env``), ``logs`` is a folder for ``release.log``,
-    ``web.log`` and ``worker.log``. As a context manager it starts everything and stops it again.
+    ``web.log`` and ``worker.log``. ``root`` is where the application's code is: what is started
+    next is of the version there. As a context manager it starts everything and stops it again.
     """
 
     def __init__(self, settings: Mapping[str, str], *, port: int, logs: Path) -> None:
         self.url = f"http://127.0.0.1:{port}"
         self.logs = logs
+        self.root = ROOT
         self.processes: dict[Name, subprocess.Popen[bytes]] = {}
         passed_on = {
             name: value
@@ -95,7 +97,12 @@ class App:
         self.logs.mkdir(parents=True, exist_ok=True)
         with (self.logs / "release.log").open("ab") as log:
             done = subprocess.run(  # noqa: S603 - our own commands.
-                command, cwd=ROOT, env=self.environment, stdout=log, stderr=subprocess.STDOUT, check=False
+                command,
+                cwd=self.root,
+                env=self.environment,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                check=False,
             )
         if done.returncode != 0:
             raise NotStartedError(f"release ended with {done.returncode}\n{self.tail('release')}")
@@ -109,7 +116,7 @@ class App:
         """
         done = subprocess.run(  # noqa: S603 - our own commands.
             [sys.executable, "-m", "canvas_app", *arguments],
-            cwd=ROOT,
+            cwd=self.root,
             env={**self.environment, **settings},
             stdin=subprocess.DEVNULL,
             capture_output=True,
@@ -127,7 +134,7 @@ class App:
         with (self.logs / f"{name}.log").open("ab") as log:
             process = subprocess.Popen(  # noqa: S603 - our own commands.
                 self._commands[name],
-                cwd=ROOT,
+                cwd=self.root,
                 env=self.environment,
                 stdin=subprocess.DEVNULL,
                 stdout=log,

@@ -6,6 +6,7 @@ with Sandbox(app_url="http://127.0.0.1:5052") as sandbox:
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import secrets
 import threading
@@ -26,7 +27,10 @@ from sandbox.outgoing import Caller
 from sandbox.state import IntercomState
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from types import TracebackType
+
+    from sandbox.faults import Wire
 
 HOST = "127.0.0.1"
 SECOND_STUDY = "Why customers leave"
@@ -111,29 +115,25 @@ class Sandbox:
         self.inbox = inbox.CanvasCaller(self.state.intercom, self.client_secret, app_base, viewer)
         self.caller = Caller(app_base, self.api_token)
         self.clock = Clock(self.state.intercom, self.state.koji, database_url)
-        handler = WSGIRequestHandler if log_requests else _QuietHandler
-        self._servers: list[BaseWSGIServer] = [
-            make_server(HOST, port, self._intercom_app(), threaded=True, request_handler=handler)
-        ]
+        self._handler = WSGIRequestHandler if log_requests else _QuietHandler
+        self._apps: dict[Wire, Flask] = {"intercom": self._intercom_app(), "koji": self._koji_app()}
+        self._servers: dict[Wire, BaseWSGIServer] = {"intercom": self._listen("intercom", port)}
         try:
-            self._servers.append(
-                make_server(HOST, koji_port, self._koji_app(), threaded=True, request_handler=handler)
-            )
+            self._servers["koji"] = self._listen("koji", koji_port)
         except BaseException:
-            self._servers[0].server_close()
+            self._servers["intercom"].server_close()
             raise
-        self.intercom_url, self.koji_url = (f"http://{HOST}:{server.server_port}" for server in self._servers)
+        self.intercom_url, self.koji_url = (
+            f"http://{HOST}:{server.server_port}" for server in self._servers.values()
+        )
         self.inbox_url = f"{self.intercom_url}/"
         self.state.koji.url = self.koji_url
-        self._threads: list[threading.Thread] = []
+        self._threads: dict[Wire, threading.Thread] = {}
 
     def __enter__(self) -> Sandbox:
         """Serve from here on."""
-        for server in self._servers:
-            # The interval is how long stopping may take, in seconds; tests stop a sandbox often.
-            thread = threading.Thread(target=server.serve_forever, args=(0.02,), name="sandbox", daemon=True)
-            thread.start()
-            self._threads.append(thread)
+        for wire in self._servers:
+            self._serve(wire)
         return self
 
     def __exit__(
@@ -143,11 +143,34 @@ class Sandbox:
         self.faults.clear()
         self.deliverer.stop()
         self.notifier.deliverer.stop()
-        for server in self._servers:
-            server.shutdown()
-            server.server_close()
-        for thread in self._threads:
-            thread.join()
+        for wire in list(self._threads):
+            self._close(wire)
+
+    @contextlib.contextmanager
+    def refusing(self, wire: Wire) -> Iterator[None]:
+        """Close a port meanwhile: who calls is refused the connection. What is under way goes on."""
+        port = self._servers[wire].server_port
+        self._close(wire)
+        try:
+            yield
+        finally:
+            self._servers[wire] = self._listen(wire, port)
+            self._serve(wire)
+
+    def _listen(self, wire: Wire, port: int) -> BaseWSGIServer:
+        return make_server(HOST, port, self._apps[wire], threaded=True, request_handler=self._handler)
+
+    def _serve(self, wire: Wire) -> None:
+        # The interval is how long stopping may take, in seconds; tests stop a sandbox often.
+        serve = self._servers[wire].serve_forever
+        thread = threading.Thread(target=serve, args=(0.02,), name="sandbox", daemon=True)
+        thread.start()
+        self._threads[wire] = thread
+
+    def _close(self, wire: Wire) -> None:
+        self._servers[wire].shutdown()
+        self._servers[wire].server_close()
+        self._threads.pop(wire).join()
 
     def env(self, public_url: str, database_url: str) -> dict[str, str]:
         """Return every setting with which the application talks to this sandbox and to nothing else."""

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -92,6 +93,36 @@ def test_a_delayed_job_waits(engine: Engine, jobs: Jobs, delay: float, status: s
         assert job.delay_until_epoch_ms is not None
         assert job.created_at is not None
         assert job.delay_until_epoch_ms - job.created_at == pytest.approx(90_000, abs=2_000)
+
+
+@pytest.fixture(params=[300, -300])
+def another_clock(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> int:
+    """This machine's clock is so many seconds fast, and the database's is right."""
+    real = time.time
+    monkeypatch.setattr(time, "time", lambda: real() + request.param)
+    return int(request.param)
+
+
+only_postgresql = pytest.mark.parametrize(
+    "database_url", [pytest.param("postgresql", marks=pytest.mark.postgres)], indirect=True
+)
+
+
+# On SQLite all processes are on one machine, and so have one clock.
+@only_postgresql
+def test_a_delay_counts_by_the_databases_clock(engine: Engine, jobs: Jobs, another_clock: int) -> None:
+    enqueue(engine, jobs, "send:i1:1", delay=90.0)
+    [job] = waiting(jobs)
+    assert job.delay_until_epoch_ms is not None
+    assert job.delay_until_epoch_ms == pytest.approx((time.time() - another_clock + 90) * 1000, abs=2_000)
+
+
+@only_postgresql
+def test_a_delay_ends_by_the_databases_clock(engine: Engine, jobs: Jobs, another_clock: int) -> None:
+    enqueue(engine, jobs, "send:i1:1", delay=1e-6)
+    enqueue(engine, jobs, "send:i1:2", delay=90.0)
+    durable._end_delays(jobs._client._sys_db)
+    assert [job.status for job in waiting(jobs)] == ["ENQUEUED", "DELAYED"]
 
 
 @pytest.mark.parametrize(("fast", "queue"), [(True, FAST_QUEUE), (False, QUEUE)])

@@ -121,6 +121,16 @@ def test_a_database_that_is_away_is_named(kind: str, tmp_path: Path) -> None:
 
 @pytest.mark.slow
 @pytest.mark.postgres
+def test_a_full_disk_is_named_as_long_as_it_is_full(sqlite_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    engine = store.make_engine(sqlite_url, pool_size=1)
+    monkeypatch.setattr(store, "is_full", lambda _engine: True)
+    down = [part for part in health.parts(engine) if not part.ok]
+    assert [part.name for part in down] == ["disk", "worker"]
+    assert "goes on by itself" in down[0].text
+    monkeypatch.undo()
+    assert "disk" not in [part.name for part in health.parts(engine)]
+
+
 def test_a_database_that_comes_back_is_found_again(postgres_server: PostgresServer) -> None:
     # postgres_server is asked for so that this is skipped where there is no PostgreSQL.
     with PostgresServer(postgres_server._bin_dir) as server:

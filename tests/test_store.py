@@ -3,17 +3,21 @@ from __future__ import annotations
 import json
 import logging
 import os
+import shutil
 import signal
+import sqlite3
 import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 import sqlalchemy as sa
+from dbos._sys_db import db_retry
 from sqlalchemy.engine import Engine
 from sqlalchemy.exc import (
     DataError,
@@ -357,3 +361,46 @@ class TestPatience:
         with pytest.raises(TimeoutError):
             store.patiently(step)
         assert slept == []
+
+
+class TestADiskThatTakesNoWrites:
+    """SQLite's own limit of its size stands for the disk's: the error is the same."""
+
+    @pytest.fixture
+    def full(self, sqlite_url: str) -> Iterator[Engine]:
+        engine = store.make_engine(sqlite_url, pool_size=1)
+
+        def limit(connection: sqlite3.Connection, _record: object) -> None:
+            connection.execute("PRAGMA max_page_count=1")
+
+        sa.event.listen(engine, "connect", limit)
+        yield engine
+        engine.dispose()
+
+    def test_is_told_with_its_reason_and_counts_as_away(self, full: Engine) -> None:
+        with pytest.raises(store.DatabaseUnwritable) as caught, store.writing(full) as connection:
+            connection.exec_driver_sql("CREATE TABLE more (content BLOB)")
+        assert caught.value.reason == "database_full"
+        assert store.is_away(caught.value)
+
+    def test_is_sat_out_by_the_durable_engine(self, full: Engine) -> None:
+        calls = []
+
+        @db_retry(initial_backoff=0.001)
+        def write() -> str:
+            calls.append(1)
+            if len(calls) == 1:
+                with full.begin() as connection:
+                    connection.exec_driver_sql("CREATE TABLE more (content BLOB)")
+            return "written"
+
+        assert write() == "written"
+        assert len(calls) == 2
+
+    def test_is_seen_by_how_much_room_there_is(
+        self, sqlite_url: str, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        engine = store.make_engine(sqlite_url, pool_size=1)
+        assert not store.is_full(engine)
+        monkeypatch.setattr(shutil, "disk_usage", lambda _path: SimpleNamespace(free=4096))
+        assert store.is_full(engine)

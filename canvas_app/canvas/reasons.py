@@ -7,6 +7,9 @@ WRITTEN_BY_ANOTHER = (
 )
 OTHER_WORKSPACE = "INTERCOM_ACCESS_TOKEN (it belongs to another workspace)"
 DATABASE_AWAY = "The app cannot reach its database right now. Please refresh in a moment."
+DISK_FULL = (
+    "The app's disk is full, so that it cannot save anything. Please tell whoever runs it, and refresh then."
+)
 
 ASK_OPERATOR = "Please tell the person who set the app up."
 

@@ -75,7 +75,12 @@ def _guarded(request: CanvasRequest, face: Callable[[], Face]) -> Response:
     except SQLAlchemyError as error:
         log.failure(logger, "card_without_database", error)
         # A commit whose answer was lost may have been made, so that nothing is promised about this tap.
-        return _answer(_plain(card_states.Problem(text=reasons.DATABASE_AWAY, nothing_sent=False)))
+        return _answer(_plain(card_states.Problem(text=_why_away(error), nothing_sent=False)))
+
+
+def _why_away(error: SQLAlchemyError) -> str:
+    full = isinstance(error, store.DatabaseUnwritable) and error.reason == "database_full"
+    return reasons.DISK_FULL if full else reasons.DATABASE_AWAY
 
 
 def _tapped(request: CanvasRequest) -> Face:

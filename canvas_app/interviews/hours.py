@@ -64,13 +64,14 @@ def next_opening(hours: Hours, moment: datetime, zone: ZoneInfo) -> datetime:
     A clock that is put forward over the opening opens when it has been; one that is put back, the first time.
     """
     today = moment.astimezone(zone).date()
-    for number in range(9):
+    for number in range(16):
         day = today + timedelta(days=number)
         if day.weekday() not in hours.days:
             continue
         # By way of UTC: only there a duration is one over a change of the clocks.
         opens = datetime.combine(day, hours.opens, zone).astimezone(UTC)
         closes = datetime.combine(day, hours.closes, zone).astimezone(UTC)
-        if moment < closes:
+        # The clocks may leap over the opening, and so far that it would have closed before.
+        if opens < closes and moment < closes:
             return max(moment.astimezone(UTC), opens)
     raise ValueError("there is no day on which it is open")

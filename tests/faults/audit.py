@@ -11,19 +11,24 @@ The run has succeeded when all of this is true:
     attributes of exactly this result; its sentiment's tag, and no other, on conversation and contact.
 4.  Of an anonymous answer and of one of low quality nothing is in Intercom: no note, no attribute, no tag.
     Nor is there of an interview without an answer.
-5.  Every answer's webhook was accepted in the end, unless the plan lost it.
+5.  Every answer's webhook was accepted in the end, unless the plan lost it. Where the clock ticks in the run,
+    it may have been given up: then what it told was found all the same, and 3 holds for every answer in full.
 6.  The card says the same as the ledger, and is one that Intercom draws.
 7.  No job is left, and no job ended with a fault of ours.
 8.  The stand-ins have refused nothing as wrong but what the plan let go wrong, and what workers wrote of
     attributes in the moment when those were created.
 9.  The web never answered 500, and no log holds a name, an address, a rep's words or a secret.
-10. Every planned kill took place.
+10. Every planned kill took place, and so did everything that was to happen to the surroundings.
+11. What a program has asked for with a delay went out no sooner than that.
+12. Every process that was told to end by SIGTERM was gone within ten seconds, and in order.
 """
 
 from __future__ import annotations
 
 import math
 import re
+import signal
+from collections import Counter
 from datetime import datetime
 from html import unescape
 from typing import Any
@@ -34,11 +39,14 @@ from canvas_app import store
 from canvas_app.interviews.tables import deliveries, interviews, outside_writes
 from sandbox import seed
 from sandbox.state import Call
-from tests.faults.driver import LINE, Played, Run
-from tests.processes.stage import words
+from tests.faults.driver import LINE, Played, Run, left
+from tests.processes.stage import LEASE_LOST, words
 
 _MOMENT = 1.0
 """Seconds in which several workers may be creating the attributes at once."""
+
+GONE_WITHIN = 10.0
+"""Seconds that a process may take to end after SIGTERM."""
 
 _ATTRIBUTES = "/data_attributes"
 
@@ -54,7 +62,7 @@ _CARD = {
 def audit(run: Run) -> list[str]:
     """What is not as it must be, each with all that is known about it; empty when the run has succeeded."""
     found = [problem for played in run.played for problem in _audit_one(run, played)]
-    return [*found, *_calls(run), *_logs(run), *_processes(run)]
+    return [*found, *_calls(run), *_logs(run), *_processes(run), *_surroundings(run)]
 
 
 def summary(run: Run) -> str:
@@ -63,10 +71,20 @@ def summary(run: Run) -> str:
     counted = ", ".join(f"{states.count(state)} {state}" for state in sorted(set(states)))
     calls = [*run.stage.intercom.calls, *run.stage.koji.calls]
     return (
-        f"seed {run.plan.seed}: {len(run.played)} interviews ({counted}); {run.killed['worker']} workers and"
-        f" {run.killed['web']} webs killed, {run.lost_leases} leases lost;"
+        f"seed {run.plan.seed}: {len(run.played)} interviews ({counted}); {_happened(run)};"
         f" {sum(call.fault is not None for call in calls)} of {len(calls)} calls spoiled; {run.seconds:.0f} s"
     )
+
+
+def _happened(run: Run) -> str:
+    """What happened around a run, in words."""
+    platform = run.platform
+    counts = {"kills": sum(platform.killed.values())}
+    counts |= {name: number for trouble in run.troubles for name, number in trouble.counts.items()}
+    counts |= {"SIGTERMs": len(platform.drained), "leases lost": platform.lost_leases}
+    told = ", ".join(f"{number} {name}" for name, number in counts.items() if number) or "nothing else"
+    slowest = max((seconds for _, seconds, _ in platform.drained), default=None)
+    return told if slowest is None else f"{told}, the slowest gone after {slowest:.1f} s"
 
 
 def _audit_one(run: Run, played: Played) -> list[str]:
@@ -110,7 +128,11 @@ def _message(run: Run, played: Played, row: dict[str, Any]) -> list[str]:
         problems.append(f"{len(comments)} messages")
     if len(links) != len(comments):
         problems.append(f"{len(links)} links")
-    problems += [f"written by {part.author_id}" for part in comments if part.author_id != seed.ADA]
+    author = seed.ADA if planned.delay is None else seed.OWN_ADMIN
+    problems += [f"written by {part.author_id}" for part in comments if part.author_id != author]
+    if planned.delay is not None and row["sent_at"] is not None:
+        waited = (row["sent_at"] - row["created_at"]).total_seconds()
+        problems += [f"sent after {waited:.1f} s"] if waited < planned.delay else []
     return problems
 
 
@@ -126,8 +148,9 @@ def _result(run: Run, played: Played, row: dict[str, Any]) -> list[str]:
         accepted = False
     else:
         sent = [item for item in run.stage.sandbox.deliverer.deliveries if item.about == played.koji_id]
-        accepted = any(item.accepted for item in sent)
-        problems += [f"{item.event} not accepted" for item in sent if not (item.accepted or item.lost)]
+        accepted = run.reconciles or any(item.accepted for item in sent)
+        if not run.reconciles:
+            problems += [f"{item.event} not accepted" for item in sent if not (item.accepted or item.lost)]
         expected = _STATE_OF_ANSWER[planned.answer]
         if accepted and row["state"] != expected:
             problems.append(f"is {row['state']} ({row['reason']}), not {expected}")
@@ -170,21 +193,22 @@ def _calls(run: Run) -> list[str]:
     ]
     # Until the attributes exist, Intercom refuses to write them; and of two who create one it refuses the
     # second, which may have been held up on its way.
-    first = (
-        next((call.at for call in calls if call.method == "PUT" and call.status == 200), math.inf) + _MOMENT
-    )
+    created = [call.at for call in calls if call.path == _ATTRIBUTES and call.status == 200]
+    last = max((call.at for call in calls if call.path == _ATTRIBUTES), default=0.0)
+    exist = max(created, default=math.inf) + _MOMENT
     refused = [
         call
         for call in refused
         if not (
-            call.status == 400 and (call.path == _ATTRIBUTES or (call.method == "PUT" and call.at < first))
+            call.status == 400
+            and (call.path == _ATTRIBUTES or (call.method == "PUT" and call.at < max(exist, last)))
         )
     ]
     problems = [f"refused with {call.status}: {call.method} {call.path}" for call in refused]
     # Without a status there was no answer at all, as while the web is dead.
     drawn = [item for item in run.stage.intercom.canvas_problems if item.status is not None]
     unanswered = len(run.stage.intercom.canvas_problems) - len(drawn)
-    if unanswered and not run.killed["web"]:
+    if unanswered and not run.platform.web_was_away:
         problems.append(f"{unanswered} times the web did not answer")
     return problems + [f"a card that Intercom does not draw: {item.reason}" for item in drawn]
 
@@ -217,10 +241,25 @@ def _logs(run: Run) -> list[str]:
 
 
 def _processes(run: Run) -> list[str]:
-    planned = [kill.what for kill in run.plan.kills]
-    wanted = {"worker": planned.count("worker"), "web": planned.count("web")}
-    problems = [] if run.killed == wanted else [f"killed {run.killed}, not {wanted}"]
-    return problems + [f"a job is left: {job}" for job in run.stage.waiting_jobs()]
+    killed, wanted = run.platform.killed, Counter(kill.what for kill in run.plan.kills)
+    problems = [] if killed == wanted else [f"killed {dict(killed)}, not {dict(wanted)}"]
+    problems += [
+        f"a {what} told to end was gone after {seconds:.1f} s, with {status}"
+        for what, seconds, status in run.platform.drained
+        # One that was told while it was still being loaded ends as any program does.
+        if seconds > GONE_WITHIN or status not in (0, LEASE_LOST, -signal.SIGTERM)
+    ]
+    return problems + [f"a job is left: {job}" for job in left(run.stage)]
+
+
+def _surroundings(run: Run) -> list[str]:
+    problems = [problem for trouble in run.troubles for problem in trouble.problems]
+    return problems + [
+        f"{name} took place {trouble.counts[name]} times, not {number}"
+        for trouble in run.troubles
+        for name, number in trouble.wanted().items()
+        if trouble.counts[name] != number
+    ]
 
 
 def _rows(run: Run, played: Played) -> list[dict[str, Any]]:

@@ -9,20 +9,25 @@ from __future__ import annotations
 import re
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any
 
 import httpx
 import sqlalchemy as sa
+from sqlalchemy.exc import SQLAlchemyError
 
 from canvas_app import store
+from canvas_app.canvas import reasons
 from canvas_app.interviews.tables import interviews
+from sandbox.deliveries import Delivery
 from sandbox.faults import DeliveryFault, Fault
-from sandbox.inbox import Shown
-from tests.faults.plan import CALLS, WORKERS, Plan, Planned, Spoiled
-from tests.processes.stage import ANSWERS, BROWSER, LEASE_LOST, Stage, Talk, Worker, until, words
+from sandbox.inbox import TLS, Shown
+from tests.faults.plan import CALLS, Plan, Planned, Spoiled
+from tests.faults.platform import Platform
+from tests.faults.troubles import Trouble, chance_of
+from tests.processes.stage import ANSWERS, BROWSER, Stage, Talk, Worker, until, words
 
 SETTINGS: dict[str, Any] = {
     "QUICK_READ_SECONDS": "2.5",
@@ -31,7 +36,7 @@ SETTINGS: dict[str, Any] = {
 }
 """Settings of the workers: many processes share few cores, and what is only slow must not count as dead."""
 
-KOJI_PAUSES = (1.0, 20.0)
+KOJI_PAUSES = (3.0, 20.0)
 """Seconds before the second and the third try of a webhook: a killed web takes its time to start on a busy
 machine, and a sender that gives up sooner has lost its webhook by itself."""
 
@@ -39,6 +44,9 @@ AT_A_TIME = 70
 PATIENCE = 400.0
 """Seconds for each thing that is waited for; far more than it takes, since a busy machine loses nothing."""
 LINE = "Planted words of a rep."
+OVER = {"written_back", "not_written", "failed", "expired"}
+"""The states that an interview does not leave any more once it was answered."""
+_NOT_NOW = ("Something went wrong", reasons.DATABASE_AWAY, reasons.DISK_FULL)
 _HANGS = 3.5
 """Seconds that a call hangs: longer than a worker waits for its answer."""
 
@@ -55,33 +63,75 @@ class Played:
 
 @dataclass
 class Run:
-    """A run that is over: what it was to be, what was played, and what happened to the processes."""
+    """A run that is over: what it was to be, what was played, and what happened around it."""
 
     plan: Plan
     stage: Stage
     played: list[Played]
-    killed: dict[str, int]
-    lost_leases: int
+    platform: Platform
+    troubles: Sequence[Trouble]
     seconds: float
 
+    @property
+    def reconciles(self) -> bool:
+        """Whether the clock looks for what was lost."""
+        return "QUICK_CLOCK" in self.stage.app.environment
 
-def play(plan: Plan, stage: Stage, *, patience: float = PATIENCE) -> Run:
-    """Play a plan to its end: until nothing is left to do. AssertionError when it does not come to one."""
+
+def play(
+    plan: Plan,
+    stage: Stage,
+    *,
+    troubles: Sequence[Trouble] = (),
+    start: Callable[[int], Worker] | None = None,
+    patience: float = PATIENCE,
+) -> Run:
+    """Play a plan to its end: until nothing is left to do. AssertionError when it does not come to one.
+
+    The interviews begin evenly over the time that the ``troubles`` take. ``start`` as for the platform.
+    """
     begun = time.monotonic()
     stage.sandbox.deliverer.endpoint.pauses = KOJI_PAUSES
+    # Thousands are started here, by more than one key's worth.
+    stage.koji.calls_per_minute = 100_000
     for spoiled in plan.common:
         _spoil(stage, spoiled, None)
-    ledger, platform = _Ledger(stage), _Platform(plan, stage)
-    with platform, ledger, ThreadPoolExecutor(AT_A_TIME) as pool:
+    ledger, platform = Ledger(stage), Platform(stage, plan.kills, start=start)
+    over = max((trouble.seconds for trouble in troubles), default=0.0)
+    stop = threading.Event()
+    with platform, ledger, ThreadPoolExecutor(AT_A_TIME) as pool, ThreadPoolExecutor() as beside:
         stage.wait_until_healthy()
-        actors = [_Actor(planned, stage, ledger, patience) for planned in plan.interviews]
-        played = list(pool.map(lambda actor: actor.play(), actors))
+        going = [beside.submit(trouble.go, platform, stop) for trouble in troubles]
+        begins = time.monotonic()
+        actors = [Actor(planned, stage, ledger, patience=patience, stop=stop) for planned in plan.interviews]
+
+        def act(actor: Actor) -> Played:
+            share = actor.played.planned.number / len(actors)
+            stop.wait(max(0.0, begins + over * share - time.monotonic()))
+            return actor.play()
+
+        try:
+            played = list(pool.map(act, actors))
+        except BaseException:
+            # Nobody waits any more, for whatever it was.
+            stop.set()
+            raise
+        for trouble in going:
+            trouble.result()
         assert stage.sandbox.deliverer.wait_idle(patience), "Koji is not done with its webhooks"
-        until("no job is left", lambda: not stage.waiting_jobs(), within=patience)
-    return Run(plan, stage, played, platform.killed, platform.lost_leases, time.monotonic() - begun)
+        if "QUICK_CLOCK" in stage.app.environment:
+            # What was lost is found by a tick, for which no job waits meanwhile.
+            ledger.wait_for({one.talk.contact.id for one in played if one.koji_id}, patience)
+        until("no job is left", lambda: not left(stage), within=patience)
+    return Run(plan, stage, played, platform, troubles, time.monotonic() - begun)
 
 
-class _Ledger:
+def left(stage: Stage) -> list[str]:
+    """Jobs that are not finished. The clock's next tick is none: there is always one."""
+    return [job for job in stage.waiting_jobs() if not job.startswith("sched-")]
+
+
+class Ledger:
     """The states of all interviews by contact, looked up now and then for everybody."""
 
     def __init__(self, stage: Stage) -> None:
@@ -90,79 +140,53 @@ class _Ledger:
         self._thread = threading.Thread(target=self._look)
         self.states: dict[str, str] = {}
 
-    def __enter__(self) -> _Ledger:
+    def __enter__(self) -> Ledger:
         self._thread.start()
         return self
 
     def __exit__(self, *_exc: object) -> None:
         self._stop.set()
         self._thread.join()
+
+    def wait_for(self, contacts: set[str], patience: float) -> None:
+        """Wait until all of these are over, ``patience`` seconds at most: what is not, the audit tells."""
+        deadline = time.monotonic() + patience
+        while any(self.states.get(contact) not in OVER for contact in contacts):
+            if time.monotonic() > deadline:
+                return
+            time.sleep(0.2)
 
     def _look(self) -> None:
         query = sa.select(interviews.c.contact_id, interviews.c.state)
         while not self._stop.wait(0.2):
-            with store.reading(self._engine) as connection:
-                self.states = {row.contact_id: row.state for row in connection.execute(query)}
+            try:
+                with store.reading(self._engine) as connection:
+                    self.states = {row.contact_id: row.state for row in connection.execute(query)}
+            except SQLAlchemyError as error:
+                # A database that is away is part of the plan.
+                if not store.is_away(error):
+                    raise
 
 
-class _Platform:
-    """Kills as the plan says, and starts anew what has ended."""
-
-    def __init__(self, plan: Plan, stage: Stage) -> None:
-        self._due = list(plan.kills)
-        self._stage = stage
-        self._stop = threading.Event()
-        self._thread = threading.Thread(target=self._run)
-        self.killed = {"worker": 0, "web": 0}
-        self.lost_leases = 0
-
-    def __enter__(self) -> _Platform:
-        for _ in range(WORKERS):
-            self._stage.start_worker()
-        self._thread.start()
-        return self
-
-    def __exit__(self, *_exc: object) -> None:
-        self._stop.set()
-        self._thread.join()
-
-    def _run(self) -> None:
-        while not self._stop.wait(0.01):
-            for worker in list(self._stage.workers):
-                self._start_anew(worker)
-            calls = len(self._stage.intercom.calls) + len(self._stage.koji.calls)
-            if self._due and self._due[0].after_calls <= calls:
-                kill = self._due.pop(0)
-                self.killed[kill.what] += 1
-                if kill.what == "web":
-                    self._stage.app.kill("web")
-                    self._stage.app.start("web")
-                else:
-                    self._stage.kill_worker(self._stage.workers[kill.which])
-                    self._stage.start_worker()
-
-    def _start_anew(self, worker: Worker) -> None:
-        status = worker.poll()
-        if status is not None:
-            # One that was starved for so long that another took its lease ends by itself, as it should.
-            self.lost_leases += status == LEASE_LOST
-            self._stage.workers.remove(worker)
-            self._stage.start_worker()
-
-
-class _Actor:
+class Actor:
     """The rep and the customer of one interview."""
 
     _answering = threading.Lock()
 
-    def __init__(self, planned: Planned, stage: Stage, ledger: _Ledger, patience: float) -> None:
-        self._stage, self._ledger, self._patience = stage, ledger, patience
+    def __init__(
+        self, planned: Planned, stage: Stage, ledger: Ledger, *, patience: float, stop: threading.Event
+    ) -> None:
+        self._stage, self._ledger = stage, ledger
+        self._patience, self._stop = patience, stop
         self._planned = planned
-        self._played = Played(planned, stage.customer(f"Planted Person {planned.number}"))
+        self.played = Played(planned, stage.customer(f"Planted Person {planned.number}"))
 
     def play(self) -> Played:
         faults = self._spoil(self._planned.sending)
-        self._tap()
+        if self._planned.delay is None:
+            self._tap()
+        else:
+            self._until("it is asked for", self._ask)
         state = self._until("it is sent or given up", self._state_after_sending)
         for fault in faults:
             # What was not met while sending is not to be met later.
@@ -170,19 +194,25 @@ class _Actor:
         if self._planned.answer != "silent" and state != "failed" and self._stage.links(self._talk):
             self._spoil(self._planned.writing)
             self._answer()
-        return self._played
+        return self.played
 
     @property
     def _talk(self) -> Talk:
-        return self._played.talk
+        return self.played.talk
 
     def _until(self, what: str, look: Callable[[], Any]) -> Any:
         found = None
         deadline = time.monotonic() + self._patience
         while not (found := look()):
-            assert time.monotonic() < deadline, f"{what}: not within {self._patience:g} s, {self._planned}"
+            assert time.monotonic() < deadline, f"{what}: not within {self._patience:g} s, {self._about()}"
+            assert not self._stop.is_set(), f"{what}: the run was given up, {self._planned}"
             time.sleep(0.2)
         return found
+
+    def _about(self) -> str:
+        contact = self._talk.contact.id
+        rows = [row for row in self._stage.interviews() if row.contact_id == contact]
+        return f"{self._planned}\n{self.played.tapped}\n{rows}\n{left(self._stage)}"
 
     def _spoil(self, spoiled: tuple[Spoiled, ...]) -> list[Fault]:
         return [_spoil(self._stage, item, self._talk) for item in spoiled]
@@ -197,16 +227,33 @@ class _Actor:
             return _drawn(inbox.submit(talk.conversation, talk.contact, "send", {"personal_line": LINE}))
 
         for _ in range(self._planned.taps):
-            self._played.tapped.append(words(self._until("the tap is answered", tap)))
+            self.played.tapped.append(words(self._until("the tap is answered", tap)))
+
+    def _ask(self) -> bool:
+        """A program asks for it. As a rep's, its request is made again where it was not answered."""
+        settings, talk = self._stage.app.environment, self._talk
+        wanted = {"contact_id": talk.contact.id, "conversation_id": talk.conversation.id}
+        key = {"Authorization": f"Bearer {settings['API_TOKEN']}", "Idempotency-Key": talk.contact.id}
+        try:
+            with httpx.Client(trust_env=False, verify=TLS, timeout=10) as client:
+                answer = client.post(
+                    f"{self._stage.app.url}/api/interviews",
+                    json={**wanted, "delay": self._planned.delay},
+                    headers=key,
+                )
+        except httpx.HTTPError:
+            return False
+        assert answer.status_code in (200, 201, 503), answer.text
+        return answer.status_code != 503
 
     def _state_after_sending(self) -> str | None:
         state = self._ledger.states.get(self._talk.contact.id)
-        return None if state in ("queued", "sending") else state
+        return None if state in ("planned", "queued", "sending") else state
 
     def _answer(self) -> None:
         [link] = self._stage.links(self._talk)
         target = self._until("the link leads to Koji", lambda: _followed(link))
-        koji_id = self._played.koji_id = target.rpartition("/")[2]
+        koji_id = self.played.koji_id = target.rpartition("/")[2]
         planned, sandbox = self._planned, self._stage.sandbox
         with self._answering:
             # Which webhooks a fault of deliveries is about, only the order of the answers tells.
@@ -223,10 +270,19 @@ class _Actor:
                 themes=[planned.theme, "export reliability", "pricing friction"],
             )
             mine = [item for item in sandbox.deliverer.deliveries if item.about == koji_id]
+        if planned.fate == "flood":
+            self._flood(mine)
         self._until("Koji is done", lambda: all(delivery.done for delivery in mine))
         if planned.fate == "again":
             for delivery in mine:
                 sandbox.deliverer.send_again(delivery)
+
+    def _flood(self, deliveries: list[Delivery]) -> None:
+        """Each webhook so many times more, ten at once, in any order."""
+        copies = [delivery for delivery in deliveries for _ in range(self._planned.copies - 1)]
+        chance_of(self._planned.number, "flood").shuffle(copies)
+        with ThreadPoolExecutor(10) as pool:
+            list(pool.map(self._stage.sandbox.deliverer.send_again, copies))
 
 
 def _spoil(stage: Stage, spoiled: Spoiled, talk: Talk | None) -> Fault:
@@ -255,13 +311,15 @@ def _short_wait(wire: str) -> dict[str, str]:
 
 
 def _drawn(shown: Shown) -> Shown | None:
-    """A card, unless there was no answer or it says that the database is away: then the rep tries again."""
-    return None if shown.canvas is None or "Something went wrong" in words(shown) else shown
+    """A card, unless there was no answer or it says that it could not be: then the rep tries again."""
+    if shown.canvas is None or any(text in words(shown) for text in _NOT_NOW):
+        return None
+    return shown
 
 
 def _followed(link: str) -> str | None:
     try:
-        with httpx.Client(trust_env=False, headers=BROWSER, timeout=10) as client:
+        with httpx.Client(trust_env=False, verify=TLS, headers=BROWSER, timeout=10) as client:
             answer = client.get(link)
     except httpx.HTTPError:
         return None

@@ -7,7 +7,7 @@ runs of one plan differ in what they meet, and not in what has to come of it.
 from __future__ import annotations
 
 import random
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal, TypeVar
 
 from sandbox.faults import Kind
@@ -15,8 +15,8 @@ from sandbox.faults import Kind
 T = TypeVar("T")
 
 Answer = Literal["full", "anonymous", "low_quality", "silent"]
-DeliveryFate = Literal["once", "duplicate", "reorder", "again", "lose"]
-Process = Literal["worker", "web"]
+DeliveryFate = Literal["once", "duplicate", "reorder", "again", "lose", "flood"]
+Process = Literal["worker", "web", "both"]
 
 CALLS = {
     "koji_start": ("koji", "POST", "/api/v1/interviews/start"),
@@ -33,9 +33,14 @@ CALLS = {
 WORKERS = 3
 _ANSWERS: dict[Answer, int] = {"full": 14, "anonymous": 2, "low_quality": 2, "silent": 2}
 _FATES: dict[DeliveryFate, int] = {"once": 5, "duplicate": 2, "reorder": 2, "again": 1}
-# Every so many kills one is of the web. Each interview that is answered in full takes at least eight calls.
-_WEB_EVERY = 8
+# Of so many kills in a row one is of the web, and one of everything that runs. Each interview that is
+# answered in full takes at least eight calls.
+_ROUND = 8
+_WEB_AT, _BOTH_AT = 7, 3
 _CALLS_EACH = 4.5
+MOST_COPIES = 50
+DELAYS = (4, 12)
+"""Seconds, from and to, after which an interview that a program asks for is to be sent."""
 
 
 @dataclass(frozen=True)
@@ -69,6 +74,10 @@ class Planned:
     sending: tuple[Spoiled, ...]
     writing: tuple[Spoiled, ...]
     fate: DeliveryFate
+    # How often each webhook comes where they come all at once, in any order.
+    copies: int = 1
+    # A program asks for it, to be sent after so many seconds; no rep taps.
+    delay: int | None = None
     # The plan itself makes it impossible to learn whether the message is there.
     may_be_unknown: bool = False
     # The plan itself has the message refused for good.
@@ -76,12 +85,17 @@ class Planned:
 
     def __str__(self) -> str:
         spoiled = "; ".join(map(str, (*self.sending, *self.writing))) or "nothing goes wrong"
-        return f"#{self.number}: {self.taps} taps, {self.answer}, delivered {self.fate}, {spoiled}"
+        asked = f"{self.taps} taps" if self.delay is None else f"asked for in {self.delay} s"
+        fate = f"{self.fate} of {self.copies}" if self.fate == "flood" else self.fate
+        return f"#{self.number}: {asked}, {self.answer}, delivered {fate}, {spoiled}"
 
 
 @dataclass(frozen=True)
 class Kill:
-    """A SIGKILL once the stand-ins have had so many calls; ``which`` of the workers."""
+    """A SIGKILL once the stand-ins have had so many calls; ``which`` of the workers.
+
+    ``both`` is web and workers at the same moment, as when the machine loses its power.
+    """
 
     after_calls: int
     what: Process
@@ -106,15 +120,47 @@ class Plan:
         return "\n".join([*lines, *map(str, self.common), *(f"kill {kill}" for kill in self.kills)])
 
 
-def make(seed: int, *, interviews: int = 200, kills: int = 40, lost: float = 0.0) -> Plan:
-    """Draw a plan. ``lost`` is the share of Koji's deliveries that never arrive, 0 to 1."""
+def make(
+    seed: int,
+    *,
+    interviews: int = 200,
+    kills: int = 40,
+    lost: float = 0.0,
+    flooded: float = 0.0,
+    delayed: float = 0.0,
+    spoiled: float = 1.0,
+) -> Plan:
+    """Draw a plan. All but the first two are shares, 0 to 1.
+
+    ``lost`` of Koji's deliveries never arrive, ``flooded`` come up to MOST_COPIES times at once, ``delayed``
+    interviews are asked for by a program, and ``spoiled`` is how many of the calls go wrong that would.
+    """
     chance = random.Random(seed)  # noqa: S311 -- no secret; the point is that it can be repeated.
+    # Drawn apart, so that a share that is not asked for changes nothing of what else is drawn.
+    more = random.Random(seed + 1)  # noqa: S311 -- as above.
+    drawn = [_interview(chance, number, lost) for number in range(interviews)]
     return Plan(
         seed=seed,
-        interviews=tuple(_interview(chance, number, lost) for number in range(interviews)),
-        common=tuple(_common(chance, interviews)),
+        interviews=tuple(_with_more(more, planned, flooded, delayed, spoiled) for planned in drawn),
+        common=tuple(item for item in _common(chance, interviews) if more.random() < spoiled),
         kills=tuple(_kills(chance, interviews, kills)),
     )
+
+
+def _with_more(
+    chance: random.Random, planned: Planned, flooded: float, delayed: float, spoiled: float
+) -> Planned:
+    flood, later, spoil = (chance.random() < share for share in (flooded, delayed, spoiled))
+    copies, delay = chance.randint(2, MOST_COPIES), chance.randint(*DELAYS)
+    if flood and planned.fate != "lose":
+        planned = replace(planned, fate="flood", copies=copies)
+    if planned.may_be_refused or planned.may_be_unknown:
+        return planned
+    if later:
+        planned = replace(planned, delay=delay)
+    if not spoil:
+        planned = replace(planned, sending=(), writing=())
+    return planned
 
 
 def _interview(chance: random.Random, number: int, lost: float) -> Planned:
@@ -191,8 +237,9 @@ def _gone(chance: random.Random) -> Spoiled:
 
 def _kills(chance: random.Random, interviews: int, kills: int) -> list[Kill]:
     moments = sorted(chance.sample(range(5, max(int(interviews * _CALLS_EACH), kills + 6)), kills))
+    kinds: dict[int, Process] = {_WEB_AT: "web", _BOTH_AT: "both"}
     return [
-        Kill(moment, "web" if number % _WEB_EVERY == _WEB_EVERY - 1 else "worker", chance.randrange(WORKERS))
+        Kill(moment, kinds.get(number % _ROUND, "worker"), chance.randrange(WORKERS))
         for number, moment in enumerate(moments)
     ]
 

@@ -14,7 +14,7 @@ def test_a_plan_has_as_much_as_it_was_asked_for() -> None:
     moments = [kill.after_calls for kill in drawn.kills]
     assert len(moments) == 25
     assert moments == sorted(set(moments))
-    assert {kill.what for kill in drawn.kills} == {"worker", "web"}
+    assert {kill.what for kill in drawn.kills} == {"worker", "web", "both"}
 
 
 def test_every_kind_of_fault_and_of_answer_is_planned() -> None:
@@ -28,6 +28,18 @@ def test_every_kind_of_fault_and_of_answer_is_planned() -> None:
     assert {planned.fate for planned in drawn.interviews} == {"once", "duplicate", "reorder", "again"}
     assert any(planned.may_be_unknown for planned in drawn.interviews)
     assert any(planned.may_be_refused for planned in drawn.interviews)
+
+
+def test_what_is_drawn_apart_changes_nothing_else() -> None:
+    calm = plan.make(7, flooded=0.5, delayed=0.5, spoiled=0.0)
+    for usual, changed in zip(plan.make(7).interviews, calm.interviews, strict=True):
+        assert (usual.answer, usual.quality, usual.theme) == (changed.answer, changed.quality, changed.theme)
+        assert changed.fate in (usual.fate, "flood")
+    assert any(planned.fate == "flood" and planned.copies > 40 for planned in calm.interviews)
+    assert any(planned.delay for planned in calm.interviews)
+    assert all(
+        not planned.sending or planned.may_be_refused or planned.may_be_unknown for planned in calm.interviews
+    )
 
 
 def test_deliveries_are_lost_only_where_that_is_asked_for() -> None:

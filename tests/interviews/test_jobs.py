@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from types import SimpleNamespace
 from typing import Any
 
@@ -265,6 +265,15 @@ def test_a_tick_is_due_for_a_while_by_the_databases_clock(world: World, minutes:
     # As the durable engine writes it.
     written = scheduled_at.isoformat().replace("+00:00", "Z")
     assert jobs._is_due(world.services, written, 300) is due
+
+
+def test_a_worker_whose_clock_is_slow_has_ticks_that_are_not_too_late(
+    sqlite_world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    scheduled_at = datetime.now(UTC)
+    ahead = scheduled_at + timedelta(minutes=5, seconds=1)
+    monkeypatch.setattr(store, "now", lambda _connection: ahead)
+    assert jobs._is_due(sqlite_world.services, scheduled_at.isoformat(), 300)
 
 
 def test_a_tick_looks_for_what_needs_a_person_and_tells_it() -> None:

@@ -10,7 +10,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from html import unescape
 from pathlib import Path
@@ -26,7 +26,7 @@ from canvas_app.interviews.tables import interviews
 from sandbox import seed
 from sandbox.faults import Fault, Kind, Wire
 from sandbox.inbox import Shown
-from sandbox.processes import ROOT, App, free_port
+from sandbox.processes import App, free_port
 from sandbox.server import Sandbox, quiet_logs
 from sandbox.state import Contact, Conversation, Part
 from tests.support.dying import Point
@@ -107,19 +107,21 @@ class Stage:
 
     # Processes
 
-    def start_worker(self, *, quick: bool = True, dying_at: Sequence[Point] = ()) -> Worker:
+    def start_worker(
+        self, *, quick: bool = True, dying_at: Sequence[Point] = (), settings: Mapping[str, str] | None = None
+    ) -> Worker:
         """Start a worker beside those that there are; ``quick`` with short waits.
 
         ``dying_at``, the same for all workers, are points at which a quick one kills itself, see
-        :mod:`tests.support.dying`.
+        :mod:`tests.support.dying`. ``settings`` are set for this one alone.
         """
         module = ["tests.support.quick_worker"] if quick else ["canvas_app", "worker"]
         number = len(list(self.logs.glob("worker-*"))) + 1
         with (self.logs / f"worker-{number}.log").open("ab") as log:
             worker = subprocess.Popen(  # noqa: S603 -- our own commands.
                 [sys.executable, "-m", *module],
-                cwd=ROOT,
-                env={**self.app.environment, **self._death(dying_at)},
+                cwd=self.app.root,
+                env={**self.app.environment, **self._death(dying_at), **(settings or {})},
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=subprocess.STDOUT,

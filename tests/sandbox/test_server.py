@@ -59,3 +59,12 @@ def test_the_sandbox_imports_nothing_of_the_application() -> None:
             names = [node.module or ""] if isinstance(node, ast.ImportFrom) else []
             names += [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
             assert not [name for name in names if name.split(".")[0] == "canvas_app"], path
+
+
+def test_a_port_that_is_closed_for_a_while_refuses_and_is_the_same_afterwards() -> None:
+    with Server() as sandbox, httpx.Client(trust_env=False, timeout=5) as client:
+        with sandbox.refusing("koji"):
+            with pytest.raises(httpx.ConnectError):
+                client.get(f"{sandbox.koji_url}/favicon.ico")
+            assert client.get(sandbox.inbox_url).status_code < 400
+        assert client.get(f"{sandbox.koji_url}/favicon.ico").status_code < 500
