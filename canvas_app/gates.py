@@ -8,6 +8,7 @@ fingerprint and so a new gate, and is used at once.
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import logging
 import math
@@ -79,6 +80,7 @@ class Passage:
     probes: tuple[str, ...]
 
 
+@functools.lru_cache(maxsize=256)
 def fingerprint(purpose: str, secret: str) -> str:
     """Tells one secret from another without giving it away: 16 hexadecimal characters."""
     return hashlib.sha256(f"{purpose}\0{secret}".encode("utf-8", "surrogateescape")).hexdigest()[:16]
@@ -106,7 +108,9 @@ def keys_of(settings: Settings) -> dict[str, Wire]:
     return {key_of(wire, secret): wire for wire, secret in secrets.items() if secret}
 
 
-def reason_query(keys: Iterable[str], others: sa.Select[Any] | None = None) -> sa.Select[str]:
+def reason_query(
+    keys: Iterable[str | sa.BindParameter[str]], others: sa.Select[Any] | None = None
+) -> sa.Select[str]:
     """The reason of the pause that matters most: of every call before one operation, the oldest first.
 
     ``others`` selects the keys of further gates, so that they need no query of their own.

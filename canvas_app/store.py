@@ -230,6 +230,11 @@ def now_expression(connection: Connection) -> sa.ColumnElement[datetime]:
     if connection.dialect.name == "sqlite":
         # SQLite runs in this process, so this machine's clock is the database's.
         return sa.literal(datetime.now(UTC), UtcDateTime())
+    return clock()
+
+
+def clock() -> sa.ColumnElement[datetime]:
+    """PostgreSQL's clock, for use in a query that is made once and asked often."""
     return sa.type_coerce(sa.func.clock_timestamp(), UtcDateTime())
 
 

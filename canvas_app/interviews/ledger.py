@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any, Final, Literal, TypedDict
@@ -128,6 +128,9 @@ _tried_at = (
 selected: sa.Select[Any] = sa.select(
     *(column for column in interviews.c if column.name not in GENERATED), _tried_at
 )
+
+
+selected_names: Final = tuple(selected.selected_columns.keys())
 
 
 def new_id() -> str:
@@ -416,3 +419,8 @@ def _one(connection: Connection, *conditions: sa.ColumnElement[bool], lock: bool
 def of_row(row: sa.Row[Any]) -> Interview:
     """The interview of a row of :data:`selected`."""
     return Interview(**row._mapping)  # noqa: SLF001 - SQLAlchemy's documented name, underscored to spare columns
+
+
+def of_values(values: Sequence[Any]) -> Interview:
+    """The same, of the values of :data:`selected_names` in their order."""
+    return Interview(**dict(zip(selected_names, values, strict=True)))
