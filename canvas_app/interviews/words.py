@@ -5,6 +5,7 @@ They are text: whatever looks like HTML in them is shown as it is written.
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import json
 import re
@@ -62,10 +63,12 @@ def chosen(wording: Mapping[str, Any], language: str | None) -> Words:
         if "invitation" in parts:
             # Never a reminder in another language than the message.
             parts = {_OPTIONAL: parts["invitation"]} | parts
-        found = replace(found, **parts)
+        if parts:
+            found = replace(found, **parts)
     return found
 
 
+@functools.lru_cache(maxsize=256)
 def fingerprint(words: Words) -> str:
     """Tells one wording of the message from another: 16 hexadecimal characters."""
     message = {part: text for part, text in asdict(words).items() if part != _OPTIONAL}
