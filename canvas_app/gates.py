@@ -260,20 +260,10 @@ class DatabaseGate:
 
     def _now_and_pauses(self, connection: Connection, operation: str) -> tuple[datetime, list[sa.Row[Any]]]:
         """The time, read after the lock was had, and the pauses that concern this operation."""
-        here = sa.and_(pauses.c.gate == self._key, pauses.c.operation.in_((EVERYTHING, operation)))
-        # The pause of everything first: its reason says more.
-        every = sa.case((pauses.c.operation == EVERYTHING, 0), else_=1)
-        rows = connection.execute(
-            sa.select(
-                store.now_expression(connection).label("now"),
-                pauses.c.operation,
-                pauses.c.reason,
-                pauses.c.since,
-                pauses.c.probe_at,
-            )
-            .select_from(sa.select(sa.literal(1)).subquery().outerjoin(pauses, here))
-            .order_by(every)
-        ).all()
+        values: dict[str, object] = {"gate": self._key, "operation": operation}
+        if connection.dialect.name == "sqlite":
+            values["now"] = store.now(connection)
+        rows = connection.execute(_now_and_pauses(connection.dialect.name), values).all()
         return rows[0].now, [row for row in rows if row.operation is not None]
 
     def _report(self, operation: str, error: WireError | None, passage: Passage) -> None:
@@ -360,6 +350,30 @@ class DatabaseGate:
 
     def _change(self, operation: str) -> sa.Update:
         return sa.update(pauses).where(pauses.c.gate == self._key, pauses.c.operation == operation)
+
+
+@functools.cache
+def _now_and_pauses(dialect: str) -> sa.Select[Any]:
+    """The time, and the pauses of one gate that concern one operation. Put together once: it is asked before
+    every call."""
+    every: sa.ColumnClause[str] = sa.literal_column(f"'{EVERYTHING}'")
+    here = sa.and_(
+        pauses.c.gate == sa.bindparam("gate"),
+        pauses.c.operation.in_([every, sa.bindparam("operation")]),
+    )
+    one = sa.select(sa.literal_column("1").label("one")).subquery("one")
+    return (
+        sa.select(
+            store.clock(dialect).label("now"),
+            pauses.c.operation,
+            pauses.c.reason,
+            pauses.c.since,
+            pauses.c.probe_at,
+        )
+        .select_from(one.outerjoin(pauses, here))
+        # The pause of everything first: its reason says more.
+        .order_by(sa.case((pauses.c.operation == every, 0), else_=1))
+    )
 
 
 def _refuse_paused(found: Iterable[sa.Row[Any]], now: datetime) -> None:

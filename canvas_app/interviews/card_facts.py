@@ -129,9 +129,6 @@ def _query(dialect: str, gates_told: int) -> sa.Select[Any]:
     in_use = sa.and_(studies_table.c.enabled, studies_table.c.gate_key.is_not(None))
     own_gates = sa.select(studies_table.c.gate_key).where(in_use).correlate(None)
     keys: list[sa.BindParameter[str]] = [sa.bindparam(_gate(number)) for number in range(gates_told)]
-    now: sa.ColumnElement[datetime] = sa.bindparam("now", type_=store.UtcDateTime())
-    if dialect == "postgresql":
-        now = store.clock()
     # The columns of the interview come first and those of the study last, see :func:`read`.
     one = sa.select(sa.literal_column("1").label("one")).subquery("one")
     return sa.select(
@@ -140,7 +137,7 @@ def _query(dialect: str, gates_told: int) -> sa.Select[Any]:
         timezone.scalar_subquery().label("timezone"),
         token_workspace.scalar_subquery().label("token_workspace_id"),
         sa.type_coerce(seen, workers.c.renewed_at.type).label("worker_seen_at"),
-        now.label("now"),
+        store.clock(dialect).label("now"),
         options.selected(options.WRITE_BACK).scalar_subquery().label("chosen"),
         gates.reason_query(keys, own_gates).scalar_subquery().label("paused"),
         _used_at(sa.literal(DEFAULT_STUDY)).label("default_used_at"),

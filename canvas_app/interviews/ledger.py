@@ -131,6 +131,9 @@ selected: sa.Select[Any] = sa.select(
 
 
 selected_names: Final = tuple(selected.selected_columns.keys())
+# Put together once: every step of a job reads its interview, some of them more than once.
+_BY_ID: Final = selected.where(interviews.c.id == sa.bindparam("id_"))
+_LOCKED: Final = _BY_ID.with_for_update()
 
 
 def new_id() -> str:
@@ -246,7 +249,8 @@ def newest_of(connection: Connection, workspace_id: str, contact_id: str) -> Int
 
 def get(connection: Connection, interview_id: str, *, lock: bool = False) -> Interview | None:
     """The interview; with ``lock`` nobody else changes it until the transaction ends."""
-    return _one(connection, interviews.c.id == interview_id, lock=lock)
+    row = connection.execute(_LOCKED if lock else _BY_ID, {"id_": interview_id}).first()
+    return of_row(row) if row else None
 
 
 def existing(connection: Connection, interview_id: str, *, lock: bool = False) -> Interview:
