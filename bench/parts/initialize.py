@@ -41,7 +41,7 @@ def measure(run: Run) -> Found:
     """Throughput of all three with 100,000 interviews, and of ours and the bare one with 1,000,000."""
     found = Found()
     rounds, seconds = run.size(4, 2), float(run.size(4, 2))
-    number = run.size(100_000, 10_000)
+    number = run.size(100_000, 3_000)
     with Place(run) as place, contextlib.ExitStack() as servers:
         fill(place.engine, workspace=place.workspace_id, number=number, received=run.size(300_000, 1_000))
         place.start_web()
