@@ -5,10 +5,11 @@ BIN := $(VENV)/bin
 RUNTIME := $(VENV)/.runtime-installed
 DEV := $(VENV)/.dev-installed
 MUTATION := $(VENV)/.mutation-installed
+BENCH_OPTIONS = $(if $(SHORT),--short) $(if $(POSTGRES),--database postgresql) $(if $(DATABASE),--database $(DATABASE))
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 
 .DEFAULT_GOAL := help
-.PHONY: help bench demo tour screenshots faults input test check check-format check-lint check-types check-security audit format coverage ops-check mutation lock clean
+.PHONY: help bench bench-memory bench-backlog demo tour screenshots faults input test check check-format check-lint check-types check-security audit format coverage ops-check mutation lock clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -63,10 +64,17 @@ format: $(DEV) ## Format the code, and mend what the linter can mend
 coverage: $(DEV) ## Which lines did the last "make test" not reach?
 	$(BIN)/coverage report
 
-bench: $(DEV) ## Measure doors, taps while 100,000 jobs are purged, and the console's pages; POSTGRES=1 instead of SQLite
-	$(BIN)/python -m bench.doors $(if $(POSTGRES),--postgres)
-	$(BIN)/python -m bench.purge_and_taps $(if $(POSTGRES),--postgres)
-	$(BIN)/python -m bench.console_pages $(if $(POSTGRES),--postgres)
+bench: $(DEV) ## Measure how fast it is, on both databases, in about 25 minutes; ONLY=, SHORT=1, DATABASE= choose
+	@scripts/ensure-bench.sh
+	$(BIN)/python -m bench $(BENCH_OPTIONS) $(if $(ONLY),--only $(ONLY))
+
+bench-memory: $(DEV) ## Measure memory over ten minutes of load, on each database
+	@scripts/ensure-bench.sh
+	$(BIN)/python -m bench $(BENCH_OPTIONS) --only memory --out docs/figures --name memory
+
+bench-backlog: $(DEV) ## Write back a backlog of 50,000 results, which takes half an hour on each database
+	@scripts/ensure-bench.sh
+	$(BIN)/python -m bench $(BENCH_OPTIONS) --only backlog --out docs/figures --name backlog
 
 ops-check: $(DEV) ## Check the alert rules in docs/ops with Prometheus's own promtool
 	@scripts/ensure-system.sh

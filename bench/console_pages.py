@@ -17,6 +17,7 @@ import re
 import statistics
 import tempfile
 import time
+from collections.abc import Callable
 from datetime import timedelta
 from html import unescape
 from pathlib import Path
@@ -77,6 +78,20 @@ Timings = dict[str, list[float]]
 @click.option("--postgres", is_flag=True, help="On PostgreSQL instead of SQLite.")
 def main(rounds: int, number: int, received: int, postgres: bool) -> None:
     """Measure, and print the table."""
+    sizes: dict[str, int] = {}
+    _print(measure(rounds=rounds, number=number, received=received, postgres=postgres, sizes=sizes), sizes)
+
+
+def measure(
+    *,
+    rounds: int,
+    number: int,
+    received: int,
+    postgres: bool,
+    sizes: dict[str, int] | None = None,
+    say: Callable[[str], None] = click.echo,
+) -> Timings:
+    """Seconds that each call took, by page; ``sizes`` is filled with the bytes of each page."""
     quiet_logs()
     with contextlib.ExitStack() as everything:
         database_url = everything.enter_context(databases.fresh(postgres=postgres))
@@ -92,8 +107,8 @@ def main(rounds: int, number: int, received: int, postgres: bool) -> None:
         settings = Settings.load({}, database_url=database_url, secret_key=environment["SECRET_KEY"])
         begun = time.perf_counter()
         names = _fill(settings, sandbox.state.intercom.workspace_id, number, received)
-        click.echo(
-            f"{'PostgreSQL' if postgres else 'SQLite'}: {number:,} interviews and {received:,} deliveries, "
+        say(
+            f"  {'PostgreSQL' if postgres else 'SQLite'}: {number:,} interviews and {received:,} deliveries, "
             f"written in {time.perf_counter() - begun:.0f} s"
         )
         app.start("web")
@@ -101,8 +116,9 @@ def main(rounds: int, number: int, received: int, postgres: bool) -> None:
         teammate = Teammate(sandbox.state.intercom.workspace_id, OPERATOR, "Ada Byrne")
         link = access.make_link(settings, url, teammate)
         with multiprocessing.get_context("spawn").Pool(1) as pool:
-            timings, sizes = pool.apply(_measure, (url, link, names, rounds))
-        _print(timings, sizes)
+            timings, found = pool.apply(_measure, (url, link, names, rounds))
+        (sizes if sizes is not None else {}).update(found)
+        return timings
 
 
 def _fill(settings: Settings, workspace: str, number: int, received: int) -> dict[str, str]:

@@ -67,6 +67,12 @@ Timings = dict[str, list[float]]
 @click.option("--postgres", is_flag=True, help="On PostgreSQL instead of SQLite.")
 def main(rounds: int, postgres: bool) -> None:
     """Measure, and print the table."""
+    click.echo("PostgreSQL" if postgres else "SQLite")
+    _print(measure(rounds=rounds, postgres=postgres))
+
+
+def measure(*, rounds: int, postgres: bool) -> Timings:
+    """Seconds that each call took, by door."""
     quiet_logs()
     with contextlib.ExitStack() as everything:
         database_url = everything.enter_context(databases.fresh(postgres=postgres))
@@ -78,15 +84,13 @@ def main(rounds: int, postgres: bool) -> None:
         app = everything.enter_context(App(sandbox.env(url, database_url), port=port, logs=Path(folder)))
         app.command("rules", "add", *RULE)
         app.command("rules", "on", RULE[0])
-        inputs = _inputs(sandbox, url)
+        inputs = inputs_of(sandbox, url)
         # In a process of its own: the stand-ins answer the worker in this one.
         with multiprocessing.get_context("spawn").Pool(1) as pool:
-            timings = pool.apply(_measure, (inputs, rounds))
-        click.echo("PostgreSQL" if postgres else "SQLite")
-        _print(timings)
+            return pool.apply(_measure, (inputs, rounds))
 
 
-def _inputs(sandbox: Sandbox, url: str) -> Inputs:
+def inputs_of(sandbox: Sandbox, url: str) -> Inputs:
     """What the calls are made of, with an interview at Koji that a tap has sent."""
     intercom, koji = sandbox.state.intercom, sandbox.state.koji
     talk, contact = intercom.conversation(seed.MARTAS_CONVERSATION), intercom.contact(seed.MARTA)
@@ -125,6 +129,19 @@ def _measure(inputs: Inputs, rounds: int) -> Timings:
                 if number >= WARM_UP:
                     timings[name].append(took)
     return timings
+
+
+def call_for(asked: tuple[Inputs, float, int]) -> int:
+    """Call the doors in turns for so many seconds, in an order from a seed; how many were answered."""
+    inputs, seconds, seed_ = asked
+    chance = random.Random(seed_)  # noqa: S311 -- the same order in every run
+    answered, until = 0, time.monotonic() + seconds
+    with httpx.Client(base_url=inputs.url, trust_env=False, timeout=30) as client:
+        doors = list(_doors(inputs, client).values())
+        while time.monotonic() < until:
+            for door in chance.sample(doors, len(doors)):
+                answered += client.send(door()).is_success
+    return answered
 
 
 def _doors(inputs: Inputs, client: httpx.Client) -> dict[str, Callable[[], httpx.Request]]:

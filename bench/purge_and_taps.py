@@ -12,6 +12,7 @@ import multiprocessing
 import random
 import statistics
 import time
+from collections.abc import Callable
 from multiprocessing.synchronize import Event
 from typing import NoReturn
 
@@ -70,13 +71,20 @@ _SQLITE_NUMBERS = """
 @click.option("--postgres", is_flag=True, help="On PostgreSQL instead of SQLite.")
 def main(jobs: int, postgres: bool) -> None:
     """Measure, and print the table."""
+    _print(*measure(jobs=jobs, postgres=postgres))
+
+
+def measure(
+    *, jobs: int, postgres: bool, say: Callable[[str], None] = click.echo
+) -> tuple[list[float], list[float]]:
+    """Seconds that each tap took without the purge, and during it."""
     with databases.fresh(postgres=postgres) as url:
         migrate.release(url)
         engine = store.make_engine(url, pool_size=store.WEB_POOL)
         begun = time.perf_counter()
         _fill(engine, jobs)
         took = time.perf_counter() - begun
-        click.echo(f"{engine.dialect.name}: {_jobs_left(engine):,} finished jobs, written in {took:.1f} s")
+        say(f"  {engine.dialect.name}: {_jobs_left(engine):,} finished jobs, written in {took:.1f} s")
         settings = Settings.load({}, database_url=url, secret_key="bench", public_url="https://example.com")  # noqa: S106 -- signs nothing that lives longer than this run
         tapping = _Tapping(engine, settings)
         tapping.run_for(SLICE_SECONDS)
@@ -89,9 +97,9 @@ def main(jobs: int, postgres: bool) -> None:
             during += tapping.run_for(SLICE_SECONDS)
             purger.rest()
         purger.process.join()
-        click.echo(f"jobs left: {_jobs_left(engine)}")
-        _print(without, during)
+        say(f"  jobs left: {_jobs_left(engine)}")
         engine.dispose()
+        return without, during
 
 
 def _print(without: list[float], during: list[float]) -> None:

@@ -8,6 +8,7 @@ fingerprint and so a new gate, and is used at once.
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import logging
 import math
@@ -83,6 +84,7 @@ class Passage:
     probes: tuple[str, ...]
 
 
+@functools.lru_cache(maxsize=256)
 def fingerprint(purpose: str, secret: str) -> str:
     """Tells one secret from another without giving it away: 16 hexadecimal characters."""
     return hashlib.sha256(f"{purpose}\0{secret}".encode("utf-8", "surrogateescape")).hexdigest()[:16]
@@ -110,7 +112,9 @@ def keys_of(settings: Settings) -> dict[str, Wire]:
     return {key_of(wire, secret): wire for wire, secret in secrets.items() if secret}
 
 
-def reason_query(keys: Iterable[str], others: sa.Select[Any] | None = None) -> sa.Select[str]:
+def reason_query(
+    keys: Iterable[str | sa.BindParameter[str]], others: sa.Select[Any] | None = None
+) -> sa.Select[str]:
     """The reason of the pause that matters most: of every call before one operation, the oldest first.
 
     ``others`` selects the keys of further gates, so that they need no query of their own.
@@ -272,20 +276,10 @@ class DatabaseGate:
 
     def _now_and_pauses(self, connection: Connection, operation: str) -> tuple[datetime, list[sa.Row[Any]]]:
         """The time, read after the lock was had, and the pauses that concern this operation."""
-        here = sa.and_(pauses.c.gate == self._key, pauses.c.operation.in_((EVERYTHING, operation)))
-        # The pause of everything first: its reason says more.
-        every = sa.case((pauses.c.operation == EVERYTHING, 0), else_=1)
-        rows = connection.execute(
-            sa.select(
-                store.now_expression(connection).label("now"),
-                pauses.c.operation,
-                pauses.c.reason,
-                pauses.c.since,
-                pauses.c.probe_at,
-            )
-            .select_from(sa.select(sa.literal(1)).subquery().outerjoin(pauses, here))
-            .order_by(every)
-        ).all()
+        values: dict[str, object] = {"gate": self._key, "operation": operation}
+        if connection.dialect.name == "sqlite":
+            values["now"] = store.now(connection)
+        rows = connection.execute(_now_and_pauses(connection.dialect.name), values).all()
         return rows[0].now, [row for row in rows if row.operation is not None]
 
     def _report(self, operation: str, error: WireError | None, passage: Passage) -> None:
@@ -372,6 +366,30 @@ class DatabaseGate:
 
     def _change(self, operation: str) -> sa.Update:
         return sa.update(pauses).where(pauses.c.gate == self._key, pauses.c.operation == operation)
+
+
+@functools.cache
+def _now_and_pauses(dialect: str) -> sa.Select[Any]:
+    """The time, and the pauses of one gate that concern one operation. Put together once: it is asked before
+    every call."""
+    every: sa.ColumnClause[str] = sa.literal_column(f"'{EVERYTHING}'")
+    here = sa.and_(
+        pauses.c.gate == sa.bindparam("gate"),
+        pauses.c.operation.in_([every, sa.bindparam("operation")]),
+    )
+    one = sa.select(sa.literal_column("1").label("one")).subquery("one")
+    return (
+        sa.select(
+            store.clock(dialect).label("now"),
+            pauses.c.operation,
+            pauses.c.reason,
+            pauses.c.since,
+            pauses.c.probe_at,
+        )
+        .select_from(one.outerjoin(pauses, here))
+        # The pause of everything first: its reason says more.
+        .order_by(sa.case((pauses.c.operation == every, 0), else_=1))
+    )
 
 
 def _refuse_paused(found: Iterable[sa.Row[Any]], now: datetime) -> None:

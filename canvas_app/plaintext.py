@@ -20,7 +20,12 @@ def one_line(text: str | None, limit: int) -> str:
     """
     text = text or ""
     looked_at = text[: limit * _LOOKED_AT]
-    seen = "".join(char for char in looked_at if char.isspace() or char in _JOINERS or not _is_unseen(char))
+    seen = looked_at
+    # Most texts hold printable characters alone, and this tells it a hundred times as fast.
+    if not looked_at.isprintable():
+        seen = "".join(
+            char for char in looked_at if char.isspace() or char in _JOINERS or not _is_unseen(char)
+        )
     line = " ".join(seen.split()).strip(_JOINERS + " ")
     if len(line) <= limit and len(looked_at) == len(text):
         return line

@@ -7,6 +7,7 @@ still needs (:meth:`Settings.missing_for_card` and its neighbours).
 
 from __future__ import annotations
 
+import functools
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -191,6 +192,12 @@ class Study:
         return self.enabled and self.api_key is not None
 
 
+@functools.lru_cache(maxsize=16)
+def _default_study(name: str, api_key: str | None, link_template: str | None) -> Study:
+    """The environment's study; asked for several times in each request, and the same each time."""
+    return Study(slug=DEFAULT_STUDY, name=name, api_key=api_key, link_template=link_template)
+
+
 class Settings(BaseSettings):
     """The settings, named as the environment variables are, in lower case."""
 
@@ -328,12 +335,8 @@ class Settings(BaseSettings):
 
     @property
     def default_study(self) -> Study:
-        return Study(
-            slug=DEFAULT_STUDY,
-            name=self.koji_study_name,
-            api_key=self.koji_api_key.get_secret_value() if self.koji_api_key else None,
-            link_template=self.koji_link_template,
-        )
+        key = self.koji_api_key.get_secret_value() if self.koji_api_key else None
+        return _default_study(self.koji_study_name, key, self.koji_link_template)
 
     @property
     def uses_sqlite(self) -> bool:

@@ -271,6 +271,16 @@ def now_expression(connection: Connection) -> sa.ColumnElement[datetime]:
     if connection.dialect.name == "sqlite":
         # SQLite runs in this process, so this machine's clock is the database's.
         return sa.literal(datetime.now(UTC), UtcDateTime())
+    return clock("postgresql")
+
+
+def clock(dialect: str) -> sa.ColumnElement[datetime]:
+    """The database's clock, for use in a query that is put together once and asked often.
+
+    On SQLite it is the parameter ``now``, for which whoever asks gives :func:`now`.
+    """
+    if dialect == "sqlite":
+        return sa.bindparam("now", type_=UtcDateTime())
     return sa.type_coerce(sa.func.clock_timestamp(), UtcDateTime())
 
 

@@ -6,6 +6,7 @@ request that somebody has kept does nothing later. Nothing in a token is secret:
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import secrets
 from collections.abc import Sequence
@@ -58,7 +59,7 @@ def new_offer(
     ``keys`` is newest first; the rest is as in :class:`Offered`.
     """
     offered = [*_place(request), newest_id, secrets.token_urlsafe(9), study, words]
-    return str(_signer(keys, _OFFER_SALT).dumps(offered))
+    return str(_signer(tuple(keys), _OFFER_SALT).dumps(offered))
 
 
 def offered(keys: Sequence[str], request: CanvasRequest, nonce: object) -> Offered | None:
@@ -76,7 +77,7 @@ def bind(keys: Sequence[str], request: CanvasRequest, interview: Interview) -> s
     """Names an interview as it is now, and the conversation and contact beside which it is shown."""
     shown = [interview.id, interview.send_attempt, interview.state_since.isoformat()]
     # The nonce makes each card one of its own, also within a second.
-    return str(_signer(keys, _SEEN_SALT).dumps([*_place(request), *shown, secrets.token_urlsafe(9)]))
+    return str(_signer(tuple(keys), _SEEN_SALT).dumps([*_place(request), *shown, secrets.token_urlsafe(9)]))
 
 
 def seen_on(keys: Sequence[str], request: CanvasRequest, token: object) -> Seen | None:
@@ -120,11 +121,12 @@ def _place(request: CanvasRequest) -> list[str | None]:
 
 def _read(keys: Sequence[str], salt: str, token: str) -> Any:
     try:
-        return _signer(keys, salt).loads(token, max_age=GOOD_FOR_SECONDS)
+        return _signer(tuple(keys), salt).loads(token, max_age=GOOD_FOR_SECONDS)
     except BadSignature:
         return None
 
 
-def _signer(keys: Sequence[str], salt: str) -> URLSafeTimedSerializer:
+@functools.lru_cache(maxsize=16)
+def _signer(keys: tuple[str, ...], salt: str) -> URLSafeTimedSerializer:
     # itsdangerous signs with the last key of the list and accepts all of them.
     return URLSafeTimedSerializer([hmacs.key_of(key) for key in reversed(keys)], salt=salt)

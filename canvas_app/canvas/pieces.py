@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from typing import TYPE_CHECKING, Final, Literal
 
 from canvas_app.canvas import ids, texts
@@ -40,7 +41,9 @@ def muted_if(text: str) -> Iterable[Text]:
     return [muted(text)] if text else []
 
 
+@functools.lru_cache(maxsize=128)
 def submit(component_id: str, label: str, *, style: Literal["secondary", "link"] = "secondary") -> Button:
+    """A button that submits. It never changes, and there are few of them, so that each is made once."""
     return Button(id=component_id, label=label, style=style, action=SubmitAction())
 
 

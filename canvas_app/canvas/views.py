@@ -11,14 +11,13 @@ import time
 from collections.abc import Callable
 from zoneinfo import ZoneInfo
 
-from flask import Blueprint, Response, jsonify
+from flask import Blueprint, Response
 from sqlalchemy.exc import SQLAlchemyError
 
 from canvas_app import health, log, store, web
 from canvas_app.canvas import card_states, ids, reasons, taps
 from canvas_app.canvas.card_states import CardState
 from canvas_app.canvas.faces import Face, Faces
-from canvas_app.canvas.kit import CanvasResponse
 from canvas_app.canvas.request import CanvasRequest
 from canvas_app.errors import NotConfigured
 from canvas_app.intercom import signatures
@@ -130,4 +129,4 @@ def _plain(state: CardState) -> Face:
 
 
 def _answer(face: Face) -> Response:
-    return jsonify(CanvasResponse(canvas=face.drawn()).body())
+    return Response(face.drawn().answer(), mimetype="application/json")

@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from typing import Any, Final, cast
 from zoneinfo import ZoneInfo
 
-from flask import Flask, g, request, session
-from flask.sessions import SecureCookieSessionInterface
+from flask import Flask, Request, g, request, session
+from flask.sessions import SecureCookieSession, SecureCookieSessionInterface
 from itsdangerous import BadSignature, URLSafeTimedSerializer
 from sqlalchemy.engine import Connection
 
@@ -26,6 +26,7 @@ from canvas_app.settings import Settings
 _SALT: Final = "console-sign-in"
 LINK_SECONDS: Final = 600
 SESSION_SECONDS: Final = 12 * 3600
+_CONSOLE: Final = "/console"
 _LOOPBACK: Final = frozenset({"localhost", "127.0.0.1", "::1"})
 
 
@@ -127,7 +128,7 @@ def prepare(app: Flask, settings: Settings) -> None:
         SECRET_KEY=keys[0] if keys else None,
         SECRET_KEY_FALLBACKS=keys[1:],
         SESSION_COOKIE_NAME="koji_console",
-        SESSION_COOKIE_PATH="/console",
+        SESSION_COOKIE_PATH=_CONSOLE,
         SESSION_COOKIE_HTTPONLY=True,
         SESSION_COOKIE_SAMESITE="Lax",
         PERMANENT_SESSION_LIFETIME=SESSION_SECONDS,
@@ -137,7 +138,15 @@ def prepare(app: Flask, settings: Settings) -> None:
 
 
 class _Sessions(SecureCookieSessionInterface):
-    """The cookie goes over TLS alone, but for a console on this very machine, as `make demo` has it."""
+    """The cookie goes over TLS alone, but for a console on this very machine, as `make demo` has it.
+
+    The other doors have no session: none is read for them, and none could be begun.
+    """
+
+    def open_session(self, app: Flask, request: Request) -> SecureCookieSession | None:
+        if not request.path.startswith(_CONSOLE):
+            return self.make_null_session(app)
+        return super().open_session(app, request)
 
     def get_cookie_secure(self, app: Flask) -> bool:
         host = request.host.rpartition(":")[0] or request.host

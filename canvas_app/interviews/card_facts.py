@@ -1,11 +1,12 @@
-"""What the card needs to know, in two queries: Intercom asks for it whenever a conversation is opened."""
+"""What the card needs to know, in one query: Intercom asks for it whenever a conversation is opened."""
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any
+from typing import Any, Final
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
@@ -56,48 +57,70 @@ def read(
     ``token_fingerprint`` is that of the access token in use. ``gate_keys``: the gates whose pause is told,
     beside those of the studies in the database.
     """
-    theirs = sa.and_(interviews.c.workspace_id == workspace_id, interviews.c.contact_id == contact_id)
-    in_this = interviews.c.conversation_id == conversation_id
-    skipped = interviews.c.state == "skipped"
-    newest_in_this = (
-        sa.select(sa.func.max(interviews.c.created_at)).where(theirs, in_this, ~skipped).correlate(None)
-    )
-    here = sa.and_(
-        in_this,
-        interviews.c.state.not_in(ENDED_WITHOUT_ANSWER),
-        interviews.c.created_at == newest_in_this.scalar_subquery(),
-    )
-    row = connection.execute(
-        ledger.selected.where(theirs)
-        .order_by(sa.case((here, 0), (skipped, 2), else_=1), interviews.c.created_at.desc())
-        .limit(1)
-    ).first()
-    newest_id = sa.select(interviews.c.id).where(theirs).order_by(interviews.c.created_at.desc()).limit(1)
-    query = _context(connection, newest_id, token_fingerprint, gate_keys)
+    query = _query(connection.dialect.name, len(gate_keys))
+    values: dict[str, object] = {
+        "workspace_id": workspace_id,
+        "contact_id": contact_id,
+        "conversation_id": conversation_id,
+        "token_fingerprint": token_fingerprint,
+        **{_gate(number): key for number, key in enumerate(gate_keys)},
+    }
+    if connection.dialect.name == "sqlite":
+        # There, this machine's clock is the database's.
+        values["now"] = store.now(connection)
     # One row for each study of the database, and one where there is none.
-    rows = connection.execute(query).mappings().all()
-    own = [_study_columns(found) for found in rows if found["study_slug"] is not None]
+    rows = connection.execute(query, values).all()
     context = rows[0]
-    used_at = {study["slug"]: study["used_at"] for study in own} | {DEFAULT_STUDY: context["default_used_at"]}
+    own = [dict(zip(_STUDY, row[-len(_STUDY) :], strict=True)) for row in rows if row.study_slug is not None]
+    used_at = {study["slug"]: study["used_at"] for study in own} | {DEFAULT_STUDY: context.default_used_at}
     return CardFacts(
-        interview=ledger.of_row(row) if row else None,
-        newest_id=context["newest_id"],
-        timezone=context["timezone"],
-        token_workspace_id=context["token_workspace_id"],
-        worker_seen_at=context["worker_seen_at"],
-        now=context["now"],
-        chosen=options.of(context["chosen"], settings),
-        paused=context["paused"],
+        interview=None if context[0] is None else ledger.of_values(context[: len(ledger.selected_names)]),
+        newest_id=context.newest_id,
+        timezone=context.timezone,
+        token_workspace_id=context.token_workspace_id,
+        worker_seen_at=context.worker_seen_at,
+        now=context.now,
+        chosen=options.of(context.chosen, settings),
+        paused=context.paused,
         studies=tuple(studies.of_rows(own, settings)),
         used_at={slug: at for slug, at in used_at.items() if at is not None},
     )
 
 
-def _context(
-    connection: Connection, newest_id: sa.Select[str], token_fingerprint: str, gate_keys: Collection[str]
-) -> sa.Select[Any]:
+# What a row ends with of a study: the table's columns, and when it was last asked with.
+_STUDY: Final = (*(column.name for column in studies_table.c), "used_at")
+
+
+def _gate(number: int) -> str:
+    return f"gate_{number}"
+
+
+@functools.cache
+def _query(dialect: str, gates_told: int) -> sa.Select[Any]:
+    """The one query. It is made once a process: putting it together takes longer than the database does."""
+    theirs = sa.and_(
+        interviews.c.workspace_id == sa.bindparam("workspace_id"),
+        interviews.c.contact_id == sa.bindparam("contact_id"),
+    )
+    in_this = interviews.c.conversation_id.is_not_distinct_from(sa.bindparam("conversation_id"))
+    skipped = interviews.c.state == sa.literal_column("'skipped'")
+    newest_in_this = (
+        sa.select(sa.func.max(interviews.c.created_at)).where(theirs, in_this, ~skipped).correlate(None)
+    )
+    here = sa.and_(
+        in_this,
+        interviews.c.state.not_in([sa.literal_column(f"'{state}'") for state in ENDED_WITHOUT_ANSWER]),
+        interviews.c.created_at == newest_in_this.scalar_subquery(),
+    )
+    shown = (
+        ledger.selected.where(theirs)
+        .order_by(sa.case((here, 0), (skipped, 2), else_=1), interviews.c.created_at.desc())
+        .limit(1)
+        .subquery("shown")
+    )
+    newest_id = sa.select(interviews.c.id).where(theirs).order_by(interviews.c.created_at.desc()).limit(1)
     # What was learnt by another token tells at most what time it probably is there.
-    by_this_token = workspaces.c.token_fingerprint == token_fingerprint
+    by_this_token = workspaces.c.token_fingerprint == sa.bindparam("token_fingerprint")
     own_first = sa.case((by_this_token, 0), else_=1), workspaces.c.read_at.desc()
     timezone = sa.select(workspaces.c.timezone).order_by(*own_first).limit(1)
     newest_read = workspaces.c.read_at.desc()
@@ -105,24 +128,24 @@ def _context(
     seen = sa.select(sa.func.max(workers.c.renewed_at)).scalar_subquery()
     in_use = sa.and_(studies_table.c.enabled, studies_table.c.gate_key.is_not(None))
     own_gates = sa.select(studies_table.c.gate_key).where(in_use).correlate(None)
+    keys: list[sa.BindParameter[str]] = [sa.bindparam(_gate(number)) for number in range(gates_told)]
+    # The columns of the interview come first and those of the study last, see :func:`read`.
+    one = sa.select(sa.literal_column("1").label("one")).subquery("one")
     return sa.select(
+        *shown.c,
         newest_id.scalar_subquery().label("newest_id"),
         timezone.scalar_subquery().label("timezone"),
         token_workspace.scalar_subquery().label("token_workspace_id"),
         sa.type_coerce(seen, workers.c.renewed_at.type).label("worker_seen_at"),
-        store.now_expression(connection).label("now"),
+        store.clock(dialect).label("now"),
         options.selected(options.WRITE_BACK).scalar_subquery().label("chosen"),
-        gates.reason_query(gate_keys, own_gates).scalar_subquery().label("paused"),
+        gates.reason_query(keys, own_gates).scalar_subquery().label("paused"),
         _used_at(sa.literal(DEFAULT_STUDY)).label("default_used_at"),
-        _used_at(studies_table.c.slug).label("study_used_at"),
         *(column.label(f"study_{column.name}") for column in studies_table.c),
-    ).select_from(sa.select(sa.literal(1)).subquery().outerjoin(studies_table, sa.true()))
+        _used_at(studies_table.c.slug).label("study_used_at"),
+    ).select_from(one.outerjoin(shown, sa.true()).outerjoin(studies_table, sa.true()))
 
 
 def _used_at(slug: sa.ColumnElement[str]) -> sa.ColumnElement[datetime]:
     newest = sa.select(sa.func.max(interviews.c.created_at)).where(interviews.c.study == slug)
     return sa.type_coerce(newest.scalar_subquery(), interviews.c.created_at.type)
-
-
-def _study_columns(row: Mapping[Any, Any]) -> dict[str, Any]:
-    return {name.removeprefix("study_"): row[name] for name in row if name.startswith("study_")}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any, Final, Literal, TypedDict
@@ -130,6 +130,12 @@ selected: sa.Select[Any] = sa.select(
 )
 
 
+selected_names: Final = tuple(selected.selected_columns.keys())
+# Put together once: every step of a job reads its interview, some of them more than once.
+_BY_ID: Final = selected.where(interviews.c.id == sa.bindparam("id_"))
+_LOCKED: Final = _BY_ID.with_for_update()
+
+
 def new_id() -> str:
     return uuid.uuid4().hex
 
@@ -243,7 +249,8 @@ def newest_of(connection: Connection, workspace_id: str, contact_id: str) -> Int
 
 def get(connection: Connection, interview_id: str, *, lock: bool = False) -> Interview | None:
     """The interview; with ``lock`` nobody else changes it until the transaction ends."""
-    return _one(connection, interviews.c.id == interview_id, lock=lock)
+    row = connection.execute(_LOCKED if lock else _BY_ID, {"id_": interview_id}).first()
+    return of_row(row) if row else None
 
 
 def existing(connection: Connection, interview_id: str, *, lock: bool = False) -> Interview:
@@ -416,3 +423,8 @@ def _one(connection: Connection, *conditions: sa.ColumnElement[bool], lock: bool
 def of_row(row: sa.Row[Any]) -> Interview:
     """The interview of a row of :data:`selected`."""
     return Interview(**row._mapping)  # noqa: SLF001 - SQLAlchemy's documented name, underscored to spare columns
+
+
+def of_values(values: Sequence[Any]) -> Interview:
+    """The same, of the values of :data:`selected_names` in their order."""
+    return Interview(**dict(zip(selected_names, values, strict=True)))

@@ -15,6 +15,7 @@ from canvas_app.errors import NotConfigured, SecretLost
 from canvas_app.intercom.client import IntercomClient
 from canvas_app.interviews import studies
 from canvas_app.interviews.measures import Tally
+from canvas_app.interviews.tag_ids import TagIds
 from canvas_app.koji.client import KojiClient
 from canvas_app.settings import DEFAULT_STUDY, Settings, Study
 
@@ -35,6 +36,7 @@ class Services:
     tally: Tally = field(default_factory=Tally)
     # A number in [0, 1) that spreads retries; tests make it constant.
     chance: Callable[[], float] = field(default=random.random)
+    tag_ids: TagIds = field(default_factory=TagIds, repr=False)
     _koji_clients: dict[str, KojiClient] = field(default_factory=dict, init=False, repr=False)
 
     @property

@@ -51,6 +51,20 @@ def invitation_preview(
 ) -> tuple[str, ...]:
     """The same message as plain paragraphs, with the link as its text only."""
     name = first_name(contact_name)
+    if personal_line is not None or name is None:
+        return _paragraphs(name, personal_line, said)
+    # A name is a single word, which comes out of the template as it went in.
+    return tuple(words.filled(text, name) for text in _paragraphs_to_fill(said))
+
+
+@functools.lru_cache(maxsize=64)
+def _paragraphs_to_fill(said: Words) -> tuple[str, ...]:
+    """The paragraphs for whoever's name is known, with its place still open. Every card that offers the study
+    shows them, and a template takes long; nobody's name is kept here."""
+    return _paragraphs(words.FIRST_NAME, None, said)
+
+
+def _paragraphs(name: str | None, personal_line: str | None, said: Words) -> tuple[str, ...]:
     html = _render_invitation(name, personal_line, words.filled(said.link_text, name), said)
     # Our own HTML, read as text.
     paragraphs = (Markup(part).striptags() for part in html.split("</p>"))  # noqa: S704  # nosec B704

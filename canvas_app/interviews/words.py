@@ -5,6 +5,7 @@ They are text: whatever looks like HTML in them is shown as it is written.
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import json
 import re
@@ -51,7 +52,7 @@ _LANGUAGE_OF_DEFAULT: Final = "en"
 ANY_LANGUAGE: Final = "default"
 
 LONGEST: Final = {"greeting": 80, "invitation": 600, "link_text": 60, "thanks": 200, "reminder": 600}
-_FIRST_NAME: Final = "{first_name}"
+FIRST_NAME: Final = "{first_name}"
 
 
 def chosen(wording: Mapping[str, Any], language: str | None) -> Words:
@@ -62,10 +63,12 @@ def chosen(wording: Mapping[str, Any], language: str | None) -> Words:
         if "invitation" in parts:
             # Never a reminder in another language than the message.
             parts = {_OPTIONAL: parts["invitation"]} | parts
-        found = replace(found, **parts)
+        if parts:
+            found = replace(found, **parts)
     return found
 
 
+@functools.lru_cache(maxsize=256)
 def fingerprint(words: Words) -> str:
     """Tells one wording of the message from another: 16 hexadecimal characters."""
     message = {part: text for part, text in asdict(words).items() if part != _OPTIONAL}
@@ -75,10 +78,10 @@ def fingerprint(words: Words) -> str:
 def filled(text: str, first_name: str | None) -> str:
     """The text with the name in it, or without a gap where no name is known."""
     if first_name:
-        return text.replace(_FIRST_NAME, first_name)
-    if _FIRST_NAME not in text:
+        return text.replace(FIRST_NAME, first_name)
+    if FIRST_NAME not in text:
         return text
-    without = re.sub(r"\s*" + re.escape(_FIRST_NAME), "", text).lstrip(" ,;:.!-")
+    without = re.sub(r"\s*" + re.escape(FIRST_NAME), "", text).lstrip(" ,;:.!-")
     return without[:1].upper() + without[1:]
 
 
@@ -93,8 +96,8 @@ def problems(wording: Mapping[str, Mapping[str, str]], language: str) -> list[st
             found.append(f"{where}: says nothing where no name is known")
         elif len(text.strip()) > LONGEST[part]:
             found.append(f"{where}: is longer than {LONGEST[part]} characters")
-        if set("{}") & set(text.replace(_FIRST_NAME, "")):
-            found.append(f"{where}: has a brace that is not of {_FIRST_NAME}, the only placeholder")
+        if set("{}") & set(text.replace(FIRST_NAME, "")):
+            found.append(f"{where}: has a brace that is not of {FIRST_NAME}, the only placeholder")
     missing = [part for part in PARTS if part not in (_OPTIONAL, *_together(wording, language))]
     if missing:
         what = ", ".join(missing)

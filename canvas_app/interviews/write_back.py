@@ -158,8 +158,21 @@ def write_note(services: Services, interview_id: str) -> Outcome:
     return outcome
 
 
+class _NotFound(Exception):
+    """Something was not there where a tag was put on whose id was remembered: it may be the tag."""
+
+
 def write_tags(services: Services, interview_id: str) -> Outcome:
     """Tag the conversation and, where that is wanted, the contact; take our own outdated tags off first."""
+    try:
+        return _write_tags(services, interview_id)
+    except _NotFound:
+        # With ids that were asked for just now, whatever is not found is not the tag.
+        services.tag_ids.forget()
+        return _write_tags(services, interview_id)
+
+
+def _write_tags(services: Services, interview_id: str) -> Outcome:
     interview, chosen = _load(services, interview_id)
     if interview is None:
         return outcomes.stop("nothing_to_write")
@@ -174,9 +187,11 @@ def write_tags(services: Services, interview_id: str) -> Outcome:
     own_here = own if interview.conversation_tags is None else interview.conversation_tags
     names = rules.tags_for(result_of(interview), sentiment_tags=chosen.tags, allowed_themes=allowed)
     failed: Outcome | None = None
+    remembered = False
     try:
         admin_id = _author(services, interview)
-        tags = {services.intercom.ensure_tag(name): name for name in names}
+        found = services.tag_ids.of(names, services.intercom.ensure_tag)
+        tags, remembered = found.names, found.remembered
         if tags:
             # One of several tags may be put on and the next refused, so that this is not taken back.
             once.begin(services.engine, interview_id, "tags")
@@ -184,7 +199,12 @@ def write_tags(services: Services, interview_id: str) -> Outcome:
             # Before the first call, whose outcome may never be known: what may be on is to come off again.
             _remember(services, interview, conversation_tags={**own_here, **tags})
             failed = _tag_conversation(
-                services, interview.conversation_id, list(tags), set(own_here) - set(tags), admin_id
+                services,
+                interview.conversation_id,
+                list(tags),
+                set(own_here) - set(tags),
+                admin_id,
+                remembered=remembered,
             )
             if failed is None:
                 _remember(services, interview, conversation_tags=tags)
@@ -196,6 +216,8 @@ def write_tags(services: Services, interview_id: str) -> Outcome:
             )
             _remember_tags(services, interview, tags, outdated)
     except (WireError, NotConfigured) as error:
+        if remembered and isinstance(error, PermanentError) and error.status == 404:
+            raise _NotFound from error
         return outcomes.of_error(error)
     return failed or outcomes.done()
 
@@ -264,7 +286,13 @@ def _following_merges(services: Services, interview: Interview, write: Callable[
 
 
 def _tag_conversation(
-    services: Services, conversation_id: str, tag_ids: list[str], outdated: set[str], admin_id: str
+    services: Services,
+    conversation_id: str,
+    tag_ids: list[str],
+    outdated: set[str],
+    admin_id: str,
+    *,
+    remembered: bool,
 ) -> Outcome | None:
     """Tag the conversation. What will never work is given back, so that the contact gets its tags all the
     same; None where it is done, or the conversation is gone."""
@@ -276,6 +304,8 @@ def _tag_conversation(
     except PermanentError as error:
         if error.status != 404:
             return outcomes.of_error(error)
+        if remembered:
+            raise _NotFound from error
         log.event(logger, logging.WARNING, "conversation_gone", reason=error.reason)
     return None
 

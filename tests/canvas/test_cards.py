@@ -28,7 +28,6 @@ from canvas_app.canvas.cards import draw
 from canvas_app.canvas.kit import (
     Button,
     Canvas,
-    CanvasResponse,
     DataTable,
     Dropdown,
     Image,
@@ -91,7 +90,7 @@ class TestEveryState:
     @every_state
     def test_is_what_intercom_accepts(self, state: CardState) -> None:
         canvas = draw(state, zone=BERLIN, elsewhere=ELSEWHERE)
-        body: dict[str, Any] = json.loads(json.dumps(CanvasResponse(canvas=canvas).body()))["canvas"]
+        body: dict[str, Any] = json.loads(canvas.answer())["canvas"]
         again = Canvas(components=body["content"]["components"], stored_data=body["stored_data"])
         assert again == canvas
         assert len(set(again.ids())) == len(again.ids())

@@ -11,7 +11,6 @@ from canvas_app.canvas.kit import (
     SIZE_LIMIT,
     Button,
     Canvas,
-    CanvasResponse,
     ListComponent,
     ListItem,
     SubmitAction,
@@ -268,7 +267,7 @@ class TestCanvas:
 
     @pytest.mark.parametrize("char", ["a", "é", "👍"])
     def test_content_is_measured_in_bytes(self, char: str) -> None:
-        frame = len(json.dumps(Canvas(components=(Text(text="-"),)).content())) - 1
+        frame = len(json.dumps(Canvas(components=(Text(text="-"),)).content(), separators=(",", ":"))) - 1
         room = (SIZE_LIMIT - frame) // len(char.encode())
         assert Canvas(components=(Text(text=char * room),)).ids() == []
         with pytest.raises(ValidationError, match="content has"):
@@ -286,10 +285,10 @@ class TestCanvas:
             Canvas(components=(Text(text="a"),), stored_data={"a": value})
 
 
-class TestCanvasResponse:
-    def test_body_is_what_intercom_documents(self) -> None:
+class TestAnswer:
+    def test_is_what_intercom_documents(self) -> None:
         canvas = Canvas(components=(Text(text="Hi"), button("go")), stored_data={"nonce": "n", "none": None})
-        assert CanvasResponse(canvas=canvas).body() == {
+        assert json.loads(canvas.answer()) == {
             "canvas": {
                 "content": {
                     "components": [
@@ -306,3 +305,9 @@ class TestCanvasResponse:
                 "stored_data": {"nonce": "n", "none": None},
             }
         }
+
+    def test_is_what_was_measured(self) -> None:
+        canvas = Canvas(components=(Text(text="Grüße 👍"),), stored_data={"line": "ß"})
+        parts = {"content": canvas.content(), "stored_data": canvas.stored_data}
+        written = json.dumps({"canvas": parts}, ensure_ascii=False, separators=(",", ":"))
+        assert canvas.answer().decode() == written

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 
 import pytest
 from hypothesis import given, strategies as st
 
-from canvas_app.interviews import wording
+from canvas_app.interviews import wording, words
 from canvas_app.interviews.words import Words
 from canvas_app.koji.results import KojiResult
 
@@ -168,3 +169,15 @@ def test_no_theme_can_write_html_into_the_note(theme: str, study: str) -> None:
 @pytest.mark.parametrize(("value", "said"), [(4.0, "4"), (3.5, "3.5"), (3.14159, "3.1"), (None, "unknown")])
 def test_a_quality_is_said_as_people_say_it(value: float | None, said: str) -> None:
     assert wording.number(value) == said
+
+
+@pytest.mark.parametrize(
+    "name", ["Mia", "<b>Mia</b>", "O'Neil&Sons", "&amp;", "{first_name}", "Zoë", "\\1", "%s", "{}"]
+)
+@pytest.mark.parametrize("said", [words.DEFAULT, GERMAN], ids=["ours", "an operator's"])
+def test_the_preview_with_a_name_is_what_the_template_makes_of_it(name: str, said: Words) -> None:
+    said = replace(said, link_text="<i>{first_name}</i>, start & <3")
+    preview = wording.invitation_preview(contact_name=name, personal_line=None, said=said)
+    assert preview == wording._paragraphs(wording.first_name(name), None, said)
+    # The same as with a line that is empty, which is rendered for each card.
+    assert preview == wording.invitation_preview(contact_name=name, personal_line="", said=said)

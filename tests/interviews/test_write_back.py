@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 from datetime import timedelta
 from typing import Any
 
@@ -340,6 +341,26 @@ def test_themes_of_the_allow_list_become_tags_beside_the_sentiment(world: World)
     assert [tag["id"] for tag in world.calls("POST", f"/conversations/{CONVERSATION}/tags")] == ["81", "82"]
     assert on_contact(world) == [("on", "81"), ("on", "82")]
     assert world.interview().contact_tags == {"81": "koji_negative_sentiment", "82": "koji_slow_exports"}
+
+
+def test_a_tag_that_was_made_anew_is_put_on_although_its_former_id_was_remembered(world: World) -> None:
+    tags_by_name(world, koji_negative_sentiment="82")
+    world.services.tag_ids.of(["koji_negative_sentiment"], lambda _name: "81")
+    path = f"{INTERCOM}/conversations/{CONVERSATION}/tags"
+
+    def answer(request: Any) -> tuple[int, dict[str, str], str]:
+        gone = '"81"' in request.body.decode()
+        return (404, {}, json.dumps(NOT_FOUND)) if gone else (200, {}, '{"type": "tag", "id": "82"}')
+
+    world.outside.remove("POST", path)
+    world.outside.add_callback("POST", path, callback=answer)
+    world.outside.delete(f"{path}/81", status=404, json=NOT_FOUND)
+    world.outside.delete(f"{INTERCOM}/contacts/{CONTACT}/tags/81", status=404, json=NOT_FOUND)
+    receive(world)
+    assert (world.interview().state, world.interview().reason) == ("written_back", None)
+    assert [tag["id"] for tag in world.calls("POST", f"/conversations/{CONVERSATION}/tags")] == ["81", "82"]
+    assert world.interview().conversation_tags == {"82": "koji_negative_sentiment"}
+    assert world.interview().contact_tags == {"82": "koji_negative_sentiment"}
 
 
 def test_the_outdated_tag_is_taken_off_the_contact_before_the_new_one_goes_on(world: World) -> None:
