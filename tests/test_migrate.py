@@ -237,3 +237,14 @@ def test_two_releases_at_once_take_turns(postgres_url: str) -> None:
     assert migrate.current_version(engine) == SCHEMA_VERSION
     assert differences(engine) == []
     engine.dispose()
+
+
+def test_looking_at_the_version_again_and_again_keeps_nothing(sqlite_url: str) -> None:
+    """The web looks with every card, and SQLAlchemy keeps statements that it has not seen before."""
+    engine = store.make_engine(sqlite_url, pool_size=1)
+    migrate.current_version(engine)
+    kept = len(engine._compiled_cache or ())
+    for _ in range(20):
+        assert migrate.current_version(engine) == SCHEMA_VERSION
+    assert len(engine._compiled_cache or ()) == kept
+    engine.dispose()
