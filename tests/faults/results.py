@@ -71,6 +71,9 @@ def report(scenario: str, run: Run) -> Report:
     happened: Counter[str] = Counter()
     for trouble in run.troubles:
         happened += trouble.counts
+    if any(one.planned.fate == "flood" for one in run.played):
+        sent = run.stage.sandbox.deliverer.deliveries
+        happened |= {"webhooks": len(sent), "lost webhooks": sum(item.lost for item in sent)}
     if drained := run.platform.drained:
         happened["SIGTERMs"] = len(drained)
     return Report(
