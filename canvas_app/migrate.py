@@ -2,20 +2,29 @@
 
 from __future__ import annotations
 
-from typing import Any
+import logging
+from typing import Any, Final
 
 import sqlalchemy as sa
 from alembic import command
 from alembic.config import Config
 from sqlalchemy.engine import Engine
+from sqlalchemy.exc import OperationalError
 
-from canvas_app import engine as durable, store
+from canvas_app import engine as durable, log, store
 from canvas_app.interviews.tables import GENERATED, SCHEMA_VERSION
 from canvas_app.settings import PROJECT_ROOT
+
+logger = logging.getLogger(__name__)
 
 # Alembic's own table. Alembic describes it anew with each look, and SQLAlchemy would keep every one of these
 # statements in the place of our own.
 _VERSION = sa.table("alembic_version", sa.column("version_num"))
+
+# Web and workers go on meanwhile, and lock the same tables in an order of their own. Of two that wait for
+# each other PostgreSQL ends one: https://www.postgresql.org/docs/current/explicit-locking.html
+_DEADLOCK: Final = "40P01"
+_TRIES: Final = 10
 
 
 def release(database_url: str) -> str | None:
@@ -34,15 +43,26 @@ def release(database_url: str) -> str | None:
     # The engine's tables first: our own version is what the other processes look at, so it is written last.
     durable.migrate(database_url)
     try:
-        # A migration that fails leaves nothing half made behind, on SQLite neither.
-        with store.writing(engine) as connection:
-            if connection.dialect.name == "postgresql":
-                # Two releases at the same moment take turns.
-                connection.execute(sa.select(sa.func.pg_advisory_xact_lock(0x6B6F6A69)))
-            command.upgrade(alembic_config(connection), "head")
+        for further in reversed(range(_TRIES)):
+            try:
+                _upgrade(engine)
+                break
+            except OperationalError as error:
+                if not (further and getattr(error.orig, "sqlstate", None) == _DEADLOCK):
+                    raise
+                log.failure(logger, "release_repeated", error)
     finally:
         engine.dispose()
     return None
+
+
+def _upgrade(engine: Engine) -> None:
+    # A migration that fails leaves nothing half made behind, on SQLite neither.
+    with store.writing(engine) as connection:
+        if connection.dialect.name == "postgresql":
+            # Two releases at the same moment take turns.
+            connection.execute(sa.select(sa.func.pg_advisory_xact_lock(0x6B6F6A69)))
+        command.upgrade(alembic_config(connection), "head")
 
 
 def is_newer(version: str | None) -> bool:

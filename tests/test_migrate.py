@@ -3,7 +3,9 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -237,6 +239,42 @@ def test_two_releases_at_once_take_turns(postgres_url: str) -> None:
     assert migrate.current_version(engine) == SCHEMA_VERSION
     assert differences(engine) == []
     engine.dispose()
+
+
+def test_a_release_that_meets_the_work_of_others_is_made_all_the_same(postgres_url: str) -> None:
+    """Where each waits for the other, PostgreSQL ends one of them: here the release, which has come last."""
+    url = full_settings(postgres_url).database_url
+    migrate.release(url)
+    engine = store.make_engine(url, pool_size=5)
+    with engine.begin() as connection:
+        command.downgrade(migrate.alembic_config(connection), "0003")
+    with engine.connect() as one, engine.connect() as other, ThreadPoolExecutor() as beside:
+        # Whoever looks first is ended.
+        one.execute(sa.text("SET deadlock_timeout = '1min'"))
+        one.execute(sa.text("LOCK TABLE gates IN ROW EXCLUSIVE MODE"))
+        other.execute(sa.text("LOCK TABLE deliveries IN ROW EXCLUSIVE MODE"))
+        release = beside.submit(migrate.release, url)
+        # It has changed the interviews, and waits for the deliveries.
+        wait_for_a_lock(engine, "deliveries")
+        waiting = beside.submit(one.execute, sa.text("SELECT count(*) FROM interviews"))
+        wait_for_a_lock(engine, "interviews")
+        # Now it comes to the gates.
+        other.rollback()
+        waiting.result(timeout=30)
+        one.rollback()
+        assert release.result(timeout=30) is None
+    assert migrate.current_version(engine) == SCHEMA_VERSION
+    assert differences(engine) == []
+    engine.dispose()
+
+
+def wait_for_a_lock(engine: Engine, table: str) -> None:
+    query = sa.text("SELECT count(*) FROM pg_locks WHERE NOT granted AND relation = CAST(:name AS regclass)")
+    deadline = time.monotonic() + 20
+    with store.reading(engine) as connection:
+        while not connection.execute(query, {"name": table}).scalar_one():
+            assert time.monotonic() < deadline, f"nobody waits for {table}"
+            time.sleep(0.02)
 
 
 def test_looking_at_the_version_again_and_again_keeps_nothing(sqlite_url: str) -> None:

@@ -116,8 +116,10 @@ def play(
             # Nobody waits any more, for whatever it was.
             stop.set()
             raise
-        for trouble in going:
-            trouble.result()
+        for gone in going:
+            gone.result()
+        # With a deploy that has failed, say, not even the tables are those that the audit would read.
+        assert not (problems := [problem for trouble in troubles for problem in trouble.problems]), problems
         assert stage.sandbox.deliverer.wait_idle(patience), "Koji is not done with its webhooks"
         if "QUICK_CLOCK" in stage.app.environment:
             # What was lost is found by a tick, for which no job waits meanwhile.
