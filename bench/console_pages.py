@@ -14,7 +14,6 @@ import contextlib
 import multiprocessing
 import random
 import re
-import statistics
 import tempfile
 import time
 from collections.abc import Callable
@@ -27,6 +26,7 @@ import httpx
 import sqlalchemy as sa
 
 from bench import databases
+from bench.figures import median_and_95
 from bench.filled import fill
 from canvas_app import store
 from canvas_app.console import access
@@ -179,17 +179,12 @@ def _measure(url: str, link: str, names: dict[str, str], rounds: int) -> tuple[T
 
 def _print(timings: Timings, sizes: dict[str, int]) -> None:
     click.echo(f"{'':32}{'calls':>6}{'kB':>6}{'median':>9}{'95 %':>9}  ms{'ratio':>9}{'95 %':>9}")
-    floor = _figures(timings[FLOOR])
+    floor = median_and_95(timings[FLOOR])
     for name, values in timings.items():
-        figures = _figures(values)
+        figures = median_and_95(values)
         cells = "".join(f"{figure * 1000:9.1f}" for figure in figures)
         ratios = "".join(f"{mine / least:9.2f}" for mine, least in zip(figures, floor, strict=True))
         click.echo(f"{name:32}{len(values):6}{sizes[name] // 1000:6}{cells}    {ratios}")
-
-
-def _figures(values: list[float]) -> tuple[float, float]:
-    hundredths = statistics.quantiles(values, n=100)
-    return hundredths[49], hundredths[94]
 
 
 if __name__ == "__main__":

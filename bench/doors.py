@@ -17,7 +17,6 @@ import hmac
 import json
 import multiprocessing
 import random
-import statistics
 import tempfile
 import time
 import uuid
@@ -29,6 +28,7 @@ import click
 import httpx
 
 from bench import databases
+from bench.figures import median_and_95
 from sandbox import seed
 from sandbox.processes import App, free_port
 from sandbox.server import Sandbox, quiet_logs
@@ -213,17 +213,12 @@ def _completed(interview_id: str) -> bytes:
 
 def _print(timings: Timings) -> None:
     click.echo(f"{'':26}{'calls':>7}{'median':>10}{'95 %':>10}  ms{'ratio':>9}{'95 %':>9}")
-    floor = _figures(timings[FLOOR])
+    floor = median_and_95(timings[FLOOR])
     for name, values in timings.items():
-        figures = _figures(values)
+        figures = median_and_95(values)
         cells = "".join(f"{figure * 1000:10.2f}" for figure in figures)
         ratios = "".join(f"{mine / least:9.2f}" for mine, least in zip(figures, floor, strict=True))
         click.echo(f"{name:26}{len(values):7}{cells}    {ratios}")
-
-
-def _figures(values: list[float]) -> tuple[float, float]:
-    hundredths = statistics.quantiles(values, n=100)
-    return hundredths[49], hundredths[94]
 
 
 if __name__ == "__main__":

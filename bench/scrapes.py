@@ -8,7 +8,6 @@ knock at another door without a pause. Nothing is asserted.
 from __future__ import annotations
 
 import contextlib
-import statistics
 import tempfile
 import threading
 import time
@@ -20,6 +19,7 @@ import httpx
 import sqlalchemy as sa
 
 from bench import databases
+from bench.figures import median_and_95
 from bench.filled import fill
 from canvas_app import gates, store
 from canvas_app.engine import Jobs
@@ -134,10 +134,10 @@ def _knocking(url: str) -> Iterator[None]:
 
 
 def _print(name: str, took: list[float]) -> None:
-    hundredths = statistics.quantiles(took, n=100)
+    half, most = median_and_95(took)
     click.echo(
-        f"{name:26} {len(took)} scrapes: median {hundredths[49] * 1000:.0f} ms, "
-        f"95 % {hundredths[94] * 1000:.0f} ms, slowest {max(took) * 1000:.0f} ms"
+        f"{name:26} {len(took)} scrapes: median {half * 1000:.0f} ms, "
+        f"95 % {most * 1000:.0f} ms, slowest {max(took) * 1000:.0f} ms"
     )
 
 
