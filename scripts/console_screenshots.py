@@ -7,21 +7,20 @@ every run but for the moments. Every page is taken as a desk shows it and as a p
 from __future__ import annotations
 
 import sys
-import tempfile
 from pathlib import Path
 
 import sqlalchemy as sa
 from playwright.sync_api import Browser, Page
 
-from canvas_app import migrate, store
+from canvas_app import store
 from canvas_app.console import access
 from canvas_app.interviews import operators
 from canvas_app.interviews.operators import Teammate
 from canvas_app.interviews.tables import workspaces
 from sandbox import seed
+from scripts.pictures import take_all
 from tests.processes.stage import Stage, until
-from tests.support import busy_workspace, system
-from tests.support.chromium import open_browser
+from tests.support import busy_workspace
 
 FOLDER = Path(__file__).resolve().parent.parent / "docs" / "screenshots" / "console"
 # Width of the window, and how much of a long page is shown.
@@ -30,28 +29,13 @@ ADA = "Ada Byrne"
 
 
 def main() -> int:
-    executable = system.chromium()
-    if executable is None:
-        sys.stderr.write("Needs Chromium (Debian package chromium).\n")
-        return 1
-    FOLDER.mkdir(parents=True, exist_ok=True)
-    for old in FOLDER.glob("*.png"):
-        old.unlink()
-    with tempfile.TemporaryDirectory(prefix="koji-screenshots-") as name:
-        url = f"sqlite:///{Path(name) / 'koji.db'}"
-        migrate.release(url)
-        with Stage(url, Path(name) / "logs") as stage, open_browser(executable) as browser:
-            stage.start_worker()
-            stage.wait_until_healthy()
-            take(stage, browser)
-    files = sorted(FOLDER.glob("*.png"))
-    size = sum(file.stat().st_size for file in files)
-    sys.stdout.write(f"{len(files)} pictures, {size / 1024:.0f} KB, in {FOLDER}\n")
-    return 0
+    return take_all(FOLDER, take)
 
 
 def take(stage: Stage, browser: Browser) -> None:
     """Fill the ledger and walk every page."""
+    stage.start_worker()
+    stage.wait_until_healthy()
     until("a worker knows the workspace", lambda: _knows_workspace(stage))
     settings, workspace_id = busy_workspace.settings_of(stage.app.environment), stage.intercom.workspace_id
     busy = busy_workspace.fill(stage.engine, settings, workspace_id)

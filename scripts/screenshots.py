@@ -9,7 +9,6 @@ from __future__ import annotations
 import contextlib
 import json
 import sys
-import tempfile
 from collections.abc import Callable, Iterator
 from datetime import timedelta
 from pathlib import Path
@@ -18,15 +17,14 @@ from typing import Any
 import sqlalchemy as sa
 from playwright.sync_api import Browser, Page
 
-from canvas_app import migrate, store
+from canvas_app import store
 from canvas_app.interviews.tables import deliveries, interviews
 from sandbox import seed
 from sandbox.faults import DeliveryFault
 from sandbox.processes import App, free_port
 from sandbox.server import SECOND_STUDY
+from scripts.pictures import take_all
 from tests.processes.stage import ANSWERS, Stage, Talk, until, words
-from tests.support import system
-from tests.support.chromium import open_browser
 
 FOLDER = Path(__file__).resolve().parent.parent / "docs" / "screenshots"
 # A database that nobody listens for.
@@ -34,22 +32,7 @@ AWAY = "postgresql://nobody@127.0.0.1:9/nothing"
 
 
 def main() -> int:
-    executable = system.chromium()
-    if executable is None:
-        sys.stderr.write("Needs Chromium (Debian package chromium).\n")
-        return 1
-    FOLDER.mkdir(parents=True, exist_ok=True)
-    for old in FOLDER.glob("*.png"):
-        old.unlink()
-    with tempfile.TemporaryDirectory(prefix="koji-screenshots-") as name:
-        url = f"sqlite:///{Path(name) / 'koji.db'}"
-        migrate.release(url)
-        with Stage(url, Path(name) / "logs") as stage, open_browser(executable) as browser:
-            Photographer(stage, browser).everything()
-    files = sorted(FOLDER.glob("*.png"))
-    size = sum(file.stat().st_size for file in files)
-    sys.stdout.write(f"{len(files)} pictures, {size / 1024:.0f} KB, in {FOLDER}\n")
-    return 0
+    return take_all(FOLDER, lambda stage, browser: Photographer(stage, browser).everything())
 
 
 class Photographer:
