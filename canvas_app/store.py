@@ -236,9 +236,9 @@ def writing(engine: Engine) -> Iterator[Connection]:
 @contextmanager
 def reading(engine: Engine) -> Iterator[Connection]:
     """A connection that only reads. On PostgreSQL each statement is one round trip, with no transaction."""
-    if engine.dialect.name == "postgresql":
-        engine = engine.execution_options(isolation_level="AUTOCOMMIT")
     with engine.connect() as connection:
+        if engine.dialect.name == "postgresql":
+            connection.execution_options(isolation_level="AUTOCOMMIT")
         yield connection
 
 
@@ -288,8 +288,12 @@ def now(connection: Connection) -> datetime:
     """The database's clock, now."""
     if connection.dialect.name == "sqlite":
         return datetime.now(UTC)
-    moment: datetime = connection.execute(sa.select(now_expression(connection))).scalar_one()
+    moment: datetime = connection.execute(_NOW).scalar_one()
     return moment
+
+
+# Put together once: most transactions ask for it.
+_NOW = sa.select(clock("postgresql"))
 
 
 def insert_ignoring_conflicts(connection: Connection, table: sa.Table, values: dict[str, Any]) -> bool:

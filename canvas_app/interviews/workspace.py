@@ -19,6 +19,9 @@ from canvas_app.settings import Settings
 # A workspace's time zone or name may change; once a day is soon enough to see it.
 _FRESH = timedelta(days=1)
 
+# Put together once: every write of a result asks whose token it is.
+_BY_TOKEN = sa.select(workspaces).where(workspaces.c.token_fingerprint == sa.bindparam("token"))
+
 
 @dataclass(frozen=True, slots=True)
 class Workspace:
@@ -53,10 +56,15 @@ def known(services: Services) -> Workspace:
     Raises the wires' errors when Intercom has to be asked and does not tell.
     """
     with store.reading(services.engine) as connection:
-        row = _row(connection, services)
-        fresh = row is not None and store.now(connection) - row.read_at < _FRESH
-    if row is None or not fresh:
-        return read(services)
+        ours = fresh(connection, services)
+    return ours or read(services)
+
+
+def fresh(connection: Connection, services: Services) -> Workspace | None:
+    """The token's workspace as the database has it; None where Intercom is to be asked (again)."""
+    row = _row(connection, services)
+    if row is None or store.now(connection) - row.read_at >= _FRESH:
+        return None
     return Workspace(row.workspace_id, services.settings.intercom_admin_id or row.admin_id, row.timezone)
 
 
@@ -89,8 +97,7 @@ def must_match(workspace: Workspace, workspace_id: str) -> None:
 
 
 def _row(connection: Connection, services: Services) -> sa.Row[Any] | None:
-    this = workspaces.c.token_fingerprint == services.token_fingerprint
-    return connection.execute(sa.select(workspaces).where(this)).first()
+    return connection.execute(_BY_TOKEN, {"token": services.token_fingerprint}).first()
 
 
 def _write(connection: Connection, *, read_at: datetime, **values: Any) -> None:
