@@ -34,6 +34,9 @@ LONGEST_CALL_SECONDS: Final = CALL_SECONDS + READ_SECONDS
 MOST_ANSWER_BYTES: Final = 5 * 1024 * 1024
 LONGEST_RETRY_AFTER: Final = 3600.0
 USER_AGENT: Final = "koji-for-intercom"
+# At least as many as a worker runs jobs at once: a job that waited for a connection of ours would take it for
+# the other side's being out of reach. All of them are kept, so that no call has to connect anew meanwhile.
+MOST_CONNECTIONS: Final = 40
 
 # Why a gate put a call off that was not made: too many calls of ours, or the vendor has said "not before".
 GATE_FULL: Final = "gate_full"
@@ -79,7 +82,7 @@ def make_http_client(transport: httpx.BaseTransport | None = None) -> httpx.Clie
         timeout=httpx.Timeout(READ_SECONDS, connect=CONNECT_SECONDS, pool=CONNECT_SECONDS),
         follow_redirects=False,
         trust_env=False,
-        limits=httpx.Limits(max_connections=10, max_keepalive_connections=5),
+        limits=httpx.Limits(max_connections=MOST_CONNECTIONS, max_keepalive_connections=MOST_CONNECTIONS),
         cookies=CookieJar(DefaultCookiePolicy(allowed_domains=[])),
         headers={"User-Agent": USER_AGENT, "Accept": "application/json"},
     )
