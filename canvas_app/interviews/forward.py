@@ -39,6 +39,8 @@ class TakenIn(TypedDict):
     # Tells the result that is to be written from one that has been corrected since. What the durable engine
     # has kept of an older version lacks it.
     digest: NotRequired[str | None]
+    # What came of writing it, in the same step.
+    written: NotRequired[Outcome]
 
 
 # Where the attempt died before it had found out anything.
@@ -249,7 +251,7 @@ def _keep(connection: Connection, services: Services, before: Interview, result:
         result = result.model_copy(update={"status": rules.FAILED_GATE})
     content = deliveries.kept(result).model_dump(mode="json", exclude={"email", "external_id", "metadata"})
     ledger.change(connection, before.id, only_from=HAS_RESULT, result=content)
-    if before.result != content:
+    if before.result != content and before.state == "written_back":
         now = store.now(connection)
         ledger.move(connection, before.id, "analysed", only_from=("written_back",), now=now)
     return ledger.existing(connection, before.id)
