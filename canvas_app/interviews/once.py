@@ -7,6 +7,7 @@ out, the conversation is read, and the write is made again only when it is surel
 
 from __future__ import annotations
 
+import functools
 import time
 import uuid
 from collections.abc import Callable
@@ -124,7 +125,7 @@ def begin(connection: Connection, interview_id: str, kind: Repeatable) -> bool:
             "interview_id": interview_id,
             "kind": kind,
             "claim": uuid.uuid4().hex,
-            "claimed_at": store.now(connection),
+            "claimed_at": store.now_expression(connection),
             "tries": 1,
         },
     )
@@ -236,7 +237,15 @@ def _renew(engine: Engine, interview_id: str, kind: Kind, old: str, forbidden: F
 
 def _settle(engine: Engine, interview_id: str, kind: Kind, token: str) -> None:
     with store.writing(engine) as connection:
-        _update(connection, interview_id, kind, token, claim=None, done_at=store.now(connection))
+        found: dict[str, object] = {"id_": interview_id, "kind_": kind, "held": token}
+        if connection.dialect.name == "sqlite":
+            found["now"] = store.now(connection)
+        connection.execute(_done(connection.dialect.name), found)
+
+
+@functools.cache
+def _done(dialect: str) -> sa.Update:
+    return _UNDER_CLAIM.values(claim=None, done_at=store.clock(dialect))
 
 
 def _give_back(engine: Engine, interview_id: str, kind: Kind, token: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -18,9 +19,6 @@ from canvas_app.settings import Settings
 
 # A workspace's time zone or name may change; once a day is soon enough to see it.
 _FRESH = timedelta(days=1)
-
-# Put together once: every write of a result asks whose token it is.
-_BY_TOKEN = sa.select(workspaces).where(workspaces.c.token_fingerprint == sa.bindparam("token"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +61,7 @@ def known(services: Services) -> Workspace:
 def fresh(connection: Connection, services: Services) -> Workspace | None:
     """The token's workspace as the database has it; None where Intercom is to be asked (again)."""
     row = _row(connection, services)
-    if row is None or store.now(connection) - row.read_at >= _FRESH:
+    if row is None or row.now - row.read_at >= _FRESH:
         return None
     return Workspace(row.workspace_id, services.settings.intercom_admin_id or row.admin_id, row.timezone)
 
@@ -96,8 +94,18 @@ def must_match(workspace: Workspace, workspace_id: str) -> None:
         raise PermanentError(reason="other_workspace")
 
 
+@functools.cache
+def _by_token(dialect: str) -> sa.Select[Any]:
+    """The token's workspace, and the time. Put together once: every write of a result asks for it."""
+    this = workspaces.c.token_fingerprint == sa.bindparam("token")
+    return sa.select(workspaces, store.clock(dialect).label("now")).where(this)
+
+
 def _row(connection: Connection, services: Services) -> sa.Row[Any] | None:
-    return connection.execute(_BY_TOKEN, {"token": services.token_fingerprint}).first()
+    values: dict[str, object] = {"token": services.token_fingerprint}
+    if connection.dialect.name == "sqlite":
+        values["now"] = store.now(connection)
+    return connection.execute(_by_token(connection.dialect.name), values).first()
 
 
 def _write(connection: Connection, *, read_at: datetime, **values: Any) -> None:

@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Final, TypeVar
 
+import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from canvas_app import http_outcomes, log, store
@@ -40,6 +41,7 @@ from canvas_app.interviews.options import Field, Options
 from canvas_app.interviews.outcomes import Outcome
 from canvas_app.interviews.services import Services
 from canvas_app.interviews.states import HAS_RESULT, STATES
+from canvas_app.interviews.tables import interviews
 from canvas_app.interviews.workspace import Workspace
 from canvas_app.koji import links as koji_links
 from canvas_app.koji.results import KojiResult
@@ -62,6 +64,11 @@ _ATTRIBUTES: Final[Mapping[Field, tuple[str, str]]] = {
 NOTE_UNKNOWN = "note_unknown"
 CONVERSATION_GONE = "conversation_gone"
 REMARKS = frozenset({NOTE_UNKNOWN, CONVERSATION_GONE})
+
+# Put together once: each of the three writes asks for them.
+_WITH_OPTIONS: Final = ledger.selected.add_columns(
+    options.selected(options.WRITE_BACK).scalar_subquery().label("chosen")
+).where(interviews.c.id == sa.bindparam("id_"))
 
 
 def write_attributes(services: Services, interview_id: str) -> Outcome:
@@ -251,9 +258,10 @@ def _load(services: Services, interview_id: str) -> tuple[Interview | None, Opti
     """The interview if it is (still) to be written, what operators have chosen by now, and the token's
     workspace where Intercom need not be asked for it."""
     with store.reading(services.engine) as connection:
-        interview = ledger.get(connection, interview_id)
-        chosen = options.read(connection, services.settings)
+        row = connection.execute(_WITH_OPTIONS, {"id_": interview_id}).first()
         ours = workspace.fresh(connection, services)
+    interview = ledger.of_values(row[:-1]) if row else None
+    chosen = options.of(row.chosen if row else None, services.settings)
     # An interview that is written back is written again when its result is delivered anew and more complete;
     # not one whose personal data was removed, which is about nobody.
     if interview is None or interview.state not in ("analysed", "written_back"):
