@@ -12,7 +12,9 @@ import functools
 import hashlib
 import logging
 import math
+import threading
 import time
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -82,6 +84,24 @@ class Passage:
     # Seconds until then.
     wait: float
     probes: tuple[str, ...]
+
+
+@dataclass(slots=True)
+class _Asked:
+    """A call that wants to be let through, and what it was told."""
+
+    operation: str
+    passage: Passage | None = None
+    error: Exception | None = None
+
+    @property
+    def is_answered(self) -> bool:
+        return self.passage is not None or self.error is not None
+
+    def answer(self) -> Passage:
+        if self.passage is None:
+            raise self.error or AssertionError("a call was not answered")
+        return self.passage
 
 
 @functools.lru_cache(maxsize=256)
@@ -201,6 +221,8 @@ class DatabaseGate:
         self._sleep = sleep
         self._told = told
         self._noted_at = -math.inf
+        self._turnstile = threading.Lock()
+        self._waiting: deque[_Asked] = deque()
 
     @contextmanager
     def passage(self, operation: str) -> Iterator[None]:
@@ -233,32 +255,61 @@ class DatabaseGate:
         return passage
 
     def take(self, operation: str) -> Passage:
-        """Take the next turn, if it comes soon enough."""
-        with store.writing(self._engine) as connection:
-            due_at, blocked_until = self._lock(connection)
-            now, found = self._now_and_pauses(connection, operation)
-            _refuse_paused(found, now)
-            turn = rates.turn(self._rate, due_at=due_at, blocked_until=blocked_until, now=now)
-            wait = (turn.at - now).total_seconds()
-            if wait > PATIENCE_SECONDS:
-                until = rates.believed(blocked_until, now)
-                blocked = until is not None and turn.at <= until
-                raise _put_off(GATE_BLOCKED if blocked else GATE_FULL, wait)
-            connection.execute(sa.update(gates).where(gates.c.key == self._key).values(due_at=turn.due_at))
-            for pause in found:
-                # The gate's lock is held: of all workers only this call gets to try.
-                next_probe = turn.at + timedelta(seconds=PROBE_SECONDS)
-                connection.execute(self._change(pause.operation).values(probe_at=next_probe))
-        return Passage(turn.at, wait, tuple(pause.operation for pause in found))
+        """Take the next turn, if it comes soon enough. Raises as :meth:`passage` does.
+
+        What this process asks for while another of its transactions takes turns is taken together by the
+        next one: a turn costs a whole transaction, and the calls of many jobs come at once.
+        """
+        asked = _Asked(operation)
+        self._waiting.append(asked)
+        with self._turnstile:
+            if not asked.is_answered:
+                self._take_together()
+        return asked.answer()
+
+    def _take_together(self) -> None:
+        """Answer all that have asked so far, in their order, in one transaction."""
+        together: list[_Asked] = []
+        while self._waiting:
+            together.append(self._waiting.popleft())
+        try:
+            with store.writing(self._engine) as connection:
+                due_at, blocked_until = before = self._lock(connection)
+                for asked in together:
+                    try:
+                        asked.passage, due_at = self._take(connection, asked.operation, due_at, blocked_until)
+                    except WireError as refused:
+                        asked.error = refused
+                if due_at != before[0]:
+                    connection.execute(_CHANGE, {"gate": self._key, "due_at": due_at})
+        except Exception as error:  # noqa: BLE001 - each of them is told, and tries again
+            for asked in together:
+                asked.passage, asked.error = None, error
+
+    def _take(
+        self, connection: Connection, operation: str, due_at: datetime, blocked_until: datetime | None
+    ) -> tuple[Passage, datetime]:
+        """One turn, and what is to be remembered of it."""
+        now, found = self._now_and_pauses(connection, operation)
+        _refuse_paused(found, now)
+        turn = rates.turn(self._rate, due_at=due_at, blocked_until=blocked_until, now=now)
+        wait = (turn.at - now).total_seconds()
+        if wait > PATIENCE_SECONDS:
+            until = rates.believed(blocked_until, now)
+            blocked = until is not None and turn.at <= until
+            raise _put_off(GATE_BLOCKED if blocked else GATE_FULL, wait)
+        for pause in found:
+            # The gate's lock is held: of all workers only this call gets to try.
+            next_probe = turn.at + timedelta(seconds=PROBE_SECONDS)
+            connection.execute(self._change(pause.operation).values(probe_at=next_probe))
+        return Passage(turn.at, wait, tuple(pause.operation for pause in found)), turn.due_at
 
     def _look_again(self, operation: str, passage: Passage) -> None:
         """Raises as :meth:`take` does if a block or a pause has come up since the turn was taken."""
         with store.reading(self._engine) as connection:
             now, found = self._now_and_pauses(connection, operation)
             _refuse_paused([pause for pause in found if pause.operation not in passage.probes], now)
-            blocked_until = connection.execute(
-                sa.select(gates.c.blocked_until).where(gates.c.key == self._key)
-            ).scalar()
+            blocked_until = connection.execute(_STANDS, {"gate": self._key}).one().blocked_until
         blocked_until = rates.believed(blocked_until, now)
         # The turn that was taken is after any block that was known then.
         if blocked_until is not None and blocked_until > max(now, passage.at):
@@ -266,12 +317,11 @@ class DatabaseGate:
 
     def _lock(self, connection: Connection) -> tuple[datetime, datetime | None]:
         """The gate's row, which nobody else changes until the transaction ends."""
-        query = sa.select(gates.c.due_at, gates.c.blocked_until).where(gates.c.key == self._key)
-        row = connection.execute(query.with_for_update()).first()
+        row = connection.execute(_LOCKED, {"gate": self._key}).first()
         if row is None:
             now = store.now(connection)
             store.insert_ignoring_conflicts(connection, gates, {"key": self._key, "due_at": now})
-            row = connection.execute(query.with_for_update()).one()
+            row = connection.execute(_LOCKED, {"gate": self._key}).one()
         return row.due_at, row.blocked_until
 
     def _now_and_pauses(self, connection: Connection, operation: str) -> tuple[datetime, list[sa.Row[Any]]]:
@@ -304,9 +354,7 @@ class DatabaseGate:
             until = now + timedelta(seconds=seconds)
             until = max(until, rates.believed(blocked_until, now) or until)
             due_at = rates.due_after_block(self._rate, due_at=due_at, blocked_until=until, now=now)
-            connection.execute(
-                sa.update(gates).where(gates.c.key == self._key).values(due_at=due_at, blocked_until=until)
-            )
+            connection.execute(_CHANGE, {"gate": self._key, "due_at": due_at, "blocked_until": until})
         log.event(logger, logging.WARNING, "wire_blocked", wire=self._wire, seconds=round(seconds, 1))
 
     def _refused(self, operation: str, error: CredentialsError, passage: Passage) -> None:
@@ -366,6 +414,12 @@ class DatabaseGate:
 
     def _change(self, operation: str) -> sa.Update:
         return sa.update(pauses).where(pauses.c.gate == self._key, pauses.c.operation == operation)
+
+
+# Put together once, as what follows is: they are asked before every call.
+_STANDS: Final = sa.select(gates.c.due_at, gates.c.blocked_until).where(gates.c.key == sa.bindparam("gate"))
+_LOCKED: Final = _STANDS.with_for_update()
+_CHANGE: Final = sa.update(gates).where(gates.c.key == sa.bindparam("gate"))
 
 
 @functools.cache

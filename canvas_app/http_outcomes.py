@@ -34,11 +34,17 @@ LONGEST_CALL_SECONDS: Final = CALL_SECONDS + READ_SECONDS
 MOST_ANSWER_BYTES: Final = 5 * 1024 * 1024
 LONGEST_RETRY_AFTER: Final = 3600.0
 USER_AGENT: Final = "koji-for-intercom"
+# At least as many as a worker runs jobs at once: a job that waited for a connection of ours would take it for
+# the other side's being out of reach. All of them are kept, so that no call has to connect anew meanwhile.
+MOST_CONNECTIONS: Final = 40
 
 # Why a gate put a call off that was not made: too many calls of ours, or the vendor has said "not before".
 GATE_FULL: Final = "gate_full"
 GATE_BLOCKED: Final = "gate_blocked"
-PUT_OFF: Final = frozenset({GATE_FULL, GATE_BLOCKED})
+# Why a call was not made whose claim had grown too old: our database or this machine was too slow for it.
+TOO_SLOW: Final = "too_slow"
+# None of these says anything about the vendor, or about what was to be done.
+PUT_OFF: Final = frozenset({GATE_FULL, GATE_BLOCKED, TOO_SLOW})
 
 _REQUEST_ID = re.compile(r"[A-Za-z0-9_.-]{1,100}")
 _NUMBER = re.compile(r"[0-9]{1,12}(\.[0-9]{1,9})?")
@@ -79,7 +85,7 @@ def make_http_client(transport: httpx.BaseTransport | None = None) -> httpx.Clie
         timeout=httpx.Timeout(READ_SECONDS, connect=CONNECT_SECONDS, pool=CONNECT_SECONDS),
         follow_redirects=False,
         trust_env=False,
-        limits=httpx.Limits(max_connections=10, max_keepalive_connections=5),
+        limits=httpx.Limits(max_connections=MOST_CONNECTIONS, max_keepalive_connections=MOST_CONNECTIONS),
         cookies=CookieJar(DefaultCookiePolicy(allowed_domains=[])),
         headers={"User-Agent": USER_AGENT, "Accept": "application/json"},
     )
@@ -251,7 +257,12 @@ def failure(
 
 def too_slow() -> LaterError:
     """The error for a call that could not begin in time, and was not made."""
-    return LaterError("The call could not begin in time, so it was not made.", reason="too_slow")
+    return LaterError(
+        "The call could not begin in time, so it was not made.",
+        reason=TOO_SLOW,
+        # Nothing has to be waited for.
+        retry_after=0.0,
+    )
 
 
 def unreadable(answer: Answer, *, service: str, request_id: str | None = None) -> LaterError:

@@ -7,6 +7,7 @@ transaction, and so that one web and one worker together stay within eight conne
 from __future__ import annotations
 
 import logging
+import math
 import shutil
 import sqlite3
 import time
@@ -15,20 +16,23 @@ from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, ParamSpec, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, ParamSpec, TypeVar, cast
 
 import psycopg
 import sqlalchemy as sa
 from psycopg.pq import TransactionStatus
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import Connection, Engine, make_url
+from sqlalchemy.engine.interfaces import DBAPIConnection
 from sqlalchemy.exc import (
+    DisconnectionError,
     InterfaceError,
     InternalError,
     OperationalError,
     SQLAlchemyError,
     TimeoutError as PoolTimeout,
 )
+from sqlalchemy.pool import ConnectionPoolEntry
 from sqlalchemy.types import TypeDecorator
 
 from canvas_app import log
@@ -72,6 +76,9 @@ WEB_STATEMENT_SECONDS = 3.0
 _IDLE_TRANSACTION_MILLISECONDS = 30_000
 # A host that acknowledges nothing for this long has gone, whatever may still be under way to it.
 _UNACKNOWLEDGED_MILLISECONDS = 5_000
+# A connection that was used a shorter time ago than this is not asked whether it still lives.
+_IDLE_SECONDS = 1.0
+_IN_TOUCH = "in_touch"
 # How much longer than the server a client waits for a statement's end, so that the server is asked first.
 _GRACE_SECONDS = 1.0
 
@@ -153,7 +160,7 @@ def make_engine(
         return engine
     engine = sa.create_engine(
         url,
-        pool_pre_ping=True,
+        pool_pre_ping=somebody_waits,
         # https://www.postgresql.org/docs/current/libpq-connect.html#LIBPQ-PARAMKEYWORDS
         connect_args={
             "connect_timeout": max(1, round(min(patience, 5))),
@@ -167,8 +174,31 @@ def make_engine(
     )
     if somebody_waits:
         sa.event.listen(engine, "do_connect", _connect_limited)
+    else:
+        sa.event.listen(engine, "checkin", _note_touch)
+        sa.event.listen(engine, "checkout", partial(_look_whether_it_lives, engine.dialect))
     sa.event.listen(engine, "connect", partial(_prepare_postgresql, limited=somebody_waits))
     return engine
+
+
+def _note_touch(_connection: object, record: ConnectionPoolEntry) -> None:
+    record.info[_IN_TOUCH] = time.perf_counter()
+
+
+def _look_whether_it_lives(
+    dialect: sa.Dialect, connection: psycopg.Connection[Any], record: ConnectionPoolEntry, _proxy: object
+) -> None:
+    """Ask a connection that has been idle whether its server is still there, as SQLAlchemy does for each use.
+
+    Not one that was used a moment ago: a worker under load would ask as often as it does anything, and it
+    repeats what has met an outage.
+    """
+    if time.perf_counter() - record.info.get(_IN_TOUCH, math.inf) < _IDLE_SECONDS:
+        return
+    try:
+        dialect.do_ping(cast(DBAPIConnection, connection))
+    except psycopg.Error as error:
+        raise DisconnectionError from error
 
 
 def _connect_limited(
@@ -236,9 +266,9 @@ def writing(engine: Engine) -> Iterator[Connection]:
 @contextmanager
 def reading(engine: Engine) -> Iterator[Connection]:
     """A connection that only reads. On PostgreSQL each statement is one round trip, with no transaction."""
-    if engine.dialect.name == "postgresql":
-        engine = engine.execution_options(isolation_level="AUTOCOMMIT")
     with engine.connect() as connection:
+        if engine.dialect.name == "postgresql":
+            connection.execution_options(isolation_level="AUTOCOMMIT")
         yield connection
 
 
@@ -288,8 +318,12 @@ def now(connection: Connection) -> datetime:
     """The database's clock, now."""
     if connection.dialect.name == "sqlite":
         return datetime.now(UTC)
-    moment: datetime = connection.execute(sa.select(now_expression(connection))).scalar_one()
+    moment: datetime = connection.execute(_NOW).scalar_one()
     return moment
+
+
+# Put together once: most transactions ask for it.
+_NOW = sa.select(clock("postgresql"))
 
 
 def insert_ignoring_conflicts(connection: Connection, table: sa.Table, values: dict[str, Any]) -> bool:

@@ -38,6 +38,8 @@ logger = logging.getLogger(__name__)
 _DRAIN_SECONDS = 6
 _GONE_WITHIN_SECONDS = 9.0
 _LOST_LEASE = 75
+# The last step of every job that has an end to be written down.
+_SETTLING = "settle"
 
 # When the clock ticks. A day's purge is made up for, since a machine may be off at that hour every night.
 SCHEDULES = {
@@ -221,7 +223,11 @@ def _step(name: str, function: Callable[..., Any], *args: Any) -> Any:
     """Run one step of a job. Its result is kept, so that a repeated job goes on where the first one died.
 
     A step waits for the database while it is away, and is repeated then, which every step of ours allows.
+    What settles an attempt is not kept: it is one transaction that may be made again, and nothing comes after
+    it.
     """
+    if name == _SETTLING:
+        return store.patiently(function, *args)
     return DBOS.run_step({"name": name}, store.patiently, function, *args)
 
 

@@ -235,6 +235,75 @@ def test_many_threads_of_several_engines_share_one_rate(settings: Settings, rate
         engine.dispose()
 
 
+def test_calls_that_ask_while_turns_are_taken_take_theirs_together_in_one_transaction(
+    engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    through, transactions = gate(engine, Rate(calls=60, seconds=45.0, burst=3)), []
+    writing, all_have_asked = store.writing, threading.Event()
+
+    def slowly(engine: Engine) -> Any:
+        transactions.append(1)
+        assert all_have_asked.wait(30)
+        return writing(engine)
+
+    monkeypatch.setattr(store, "writing", slowly)
+    through._turnstile.acquire()
+    passages: list[Passage] = []
+    refused: list[str] = []
+
+    def ask(_number: int) -> None:
+        try:
+            passages.append(through.take(READ))
+        except LaterError as error:
+            refused.append(error.reason)
+
+    def let_them_ask(number: int) -> None:
+        if number:
+            ask(number)
+            return
+        while len(through._waiting) < 8:
+            threading.Event().wait(0.001)
+        all_have_asked.set()
+        through._turnstile.release()
+
+    at_once(9, let_them_ask)
+    assert len(transactions) == 1
+    # A burst of three, and two more whose turn comes within two seconds.
+    assert refused == ["gate_full"] * 3
+    assert most_in_a_window([passage.at for passage in passages], 0.5) == 3
+    assert sorted(round(passage.wait) for passage in passages) == [0, 0, 0, 1, 2]
+
+
+def test_of_calls_that_ask_together_one_tries_what_is_paused(
+    engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    through = gate(engine)
+    through._report(READ, token_refused, NO_PROBE)
+    let_pass(engine, PROBE_SECONDS)
+    told: list[str] = []
+
+    def ask(_number: int) -> None:
+        try:
+            told.append(str(len(through.take(READ).probes)))
+        except CredentialsError as error:
+            told.append(error.reason)
+
+    at_once(6, ask)
+    assert sorted(told) == ["1", *["intercom_token_refused"] * 5]
+
+
+def test_calls_that_ask_together_while_the_database_is_away_are_all_told(engine: Engine) -> None:
+    through = gate(engine)
+    through._engine = sa.create_engine("sqlite:////nonexistent/x.db")
+
+    def ask(_number: int) -> None:
+        with pytest.raises(OperationalError):
+            through.take(READ)
+
+    at_once(6, ask)
+    assert not through._waiting
+
+
 # What the vendor says
 
 

@@ -193,6 +193,35 @@ def test_reading_holds_no_transaction_on_postgresql(postgres_url: str) -> None:
         engine.dispose()
 
 
+def test_an_idle_connection_whose_server_has_cut_it_is_replaced_unseen(
+    postgres_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    engine, other = (store.make_engine(postgres_url, pool_size=1) for _ in range(2))
+    asked: list[object] = []
+    ping = engine.dialect.do_ping
+
+    def ask(connection: Any) -> bool:
+        asked.append(connection)
+        return ping(connection)
+
+    monkeypatch.setattr(engine.dialect, "do_ping", ask)
+    own = sa.select(sa.func.pg_backend_pid())
+    with engine.connect() as connection:
+        cut = connection.execute(own).scalar_one()
+    with engine.connect() as connection:
+        # It was used a moment ago.
+        assert connection.execute(own).scalar_one() == cut
+    assert asked == []
+    with other.connect() as connection:
+        connection.execute(sa.select(sa.func.pg_terminate_backend(cut)))
+    monkeypatch.setattr(store, "_IDLE_SECONDS", 0.0)
+    with engine.connect() as connection:
+        assert connection.execute(own).scalar_one() != cut
+    assert len(asked) == 1
+    for one in (engine, other):
+        one.dispose()
+
+
 def test_now_is_the_databases_clock(engine: Engine) -> None:
     with store.writing(engine) as connection:
         first = store.now(connection)

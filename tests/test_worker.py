@@ -11,11 +11,13 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from datetime import timedelta
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any, cast
 
 import pytest
 import sqlalchemy as sa
+from dbos import DBOS
 from sqlalchemy.engine import Engine
 from sqlalchemy.exc import (
     DBAPIError,
@@ -26,7 +28,7 @@ from sqlalchemy.exc import (
     TimeoutError as PoolTimeout,
 )
 
-from canvas_app import leases, migrate, store, worker
+from canvas_app import engine as durable_engine, http_outcomes, leases, migrate, store, worker
 from canvas_app.engine import Jobs
 from canvas_app.errors import NotConfigured
 from canvas_app.interviews import studies
@@ -502,3 +504,47 @@ class TestServices:
         koji = services.koji(services.study("default"))
         assert koji is services.koji(services.study("default"))
         engine.dispose()
+
+    def test_let_all_jobs_of_a_worker_call_a_vendor_at_once(self, sqlite_url: str) -> None:
+        # Whoever waits for a connection of ours would take it for the vendor's being out of reach.
+        jobs = sum(durable_engine.CONCURRENCY.values())
+        all_there, answered = threading.Barrier(jobs, timeout=30), []
+
+        class Vendor(BaseHTTPRequestHandler):
+            def do_GET(self) -> None:
+                all_there.wait()
+                self.send_response(204)
+                self.end_headers()
+
+            def log_message(self, *_args: object) -> None:
+                pass
+
+        class Listening(ThreadingHTTPServer):
+            request_queue_size = 100
+
+        with Listening(("127.0.0.1", 0), Vendor) as vendor, http_outcomes.make_http_client() as http:
+            threading.Thread(target=vendor.serve_forever, args=(0.01,), daemon=True).start()
+            url = f"http://127.0.0.1:{vendor.server_port}/"
+            calls = [
+                threading.Thread(target=lambda: answered.append(http.get(url).status_code))
+                for _ in range(jobs)
+            ]
+            for one in calls:
+                one.start()
+            for one in calls:
+                one.join(30)
+            vendor.shutdown()
+        assert answered == [204] * jobs
+
+
+def test_what_settles_an_attempt_is_no_step_that_is_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    kept: list[str] = []
+
+    def run_step(options: dict[str, str], function: Callable[..., Any], *args: Any) -> Any:
+        kept.append(options["name"])
+        return function(*args)
+
+    monkeypatch.setattr(DBOS, "run_step", run_step)
+    assert worker._step("take_in", max, 1, 2) == 2
+    assert worker._step("settle", max, 3, 4) == 4
+    assert kept == ["take_in"]

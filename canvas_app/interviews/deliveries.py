@@ -31,6 +31,14 @@ Counter = Literal["waits", "fills", "tries"]
 # Beside the event, in a delivery's content.
 _SIGNED_FOR: Final = "signed_for"
 
+# Put together once: every result asks for them.
+_BY_ID: Final = sa.select(deliveries).where(deliveries.c.id == sa.bindparam("id_"))
+_HEARD_AT: Final = sa.select(deliveries.c.received_at).where(deliveries.c.id == sa.bindparam("id_"))
+_CHANGE: Final = sa.update(deliveries).where(deliveries.c.id == sa.bindparam("id_"))
+_TAKE_ATTEMPT: Final = _CHANGE.where(deliveries.c.attempt == sa.bindparam("attempt_")).values(
+    attempt=deliveries.c.attempt + 1
+)
+
 
 @dataclass(frozen=True, slots=True)
 class Delivery:
@@ -155,7 +163,7 @@ def take_up(connection: Connection, jobs: Jobs, delivery_id: str) -> bool:
 
 def load(connection: Connection, delivery_id: str) -> Delivery | None:
     """The delivery, if there is still something to be done about it."""
-    row = connection.execute(sa.select(deliveries).where(deliveries.c.id == delivery_id)).first()
+    row = connection.execute(_BY_ID, {"id_": delivery_id}).first()
     if row is None or row.state != "stored" or row.content is None or row.door == "intercom":
         return None
     signed_for = row.content.get(_SIGNED_FOR)
@@ -170,7 +178,7 @@ def load(connection: Connection, delivery_id: str) -> Delivery | None:
 
 def load_event(connection: Connection, delivery_id: str) -> Event | None:
     """What has happened in Intercom, if there is still something to be done about it."""
-    row = connection.execute(sa.select(deliveries).where(deliveries.c.id == delivery_id)).first()
+    row = connection.execute(_BY_ID, {"id_": delivery_id}).first()
     if row is None or row.state != "stored" or row.content is None or row.door != "intercom":
         return None
     return Event.model_validate(row.content)
@@ -178,8 +186,7 @@ def load_event(connection: Connection, delivery_id: str) -> Event | None:
 
 def heard_at(connection: Connection, delivery_id: str) -> datetime:
     """When it came in."""
-    query = sa.select(deliveries.c.received_at).where(deliveries.c.id == delivery_id)
-    received_at: datetime = connection.execute(query).scalar_one()
+    received_at: datetime = connection.execute(_HEARD_AT, {"id_": delivery_id}).scalar_one()
     return received_at
 
 
@@ -191,19 +198,12 @@ def is_stored(connection: Connection, delivery_id: str) -> bool:
 
 def assign(connection: Connection, delivery_id: str, interview_id: str) -> None:
     """Write down which interview it is about, and that its content is in the ledger now."""
-    connection.execute(
-        sa.update(deliveries).where(deliveries.c.id == delivery_id).values(interview_id=interview_id)
-    )
+    connection.execute(_CHANGE, {"id_": delivery_id, "interview_id": interview_id})
 
 
 def take_attempt(connection: Connection, delivery_id: str, attempt: int) -> bool:
     """Count an attempt as concluded. True for the first who says so, so that its end has one consequence."""
-    result = connection.execute(
-        sa.update(deliveries)
-        .where(deliveries.c.id == delivery_id, deliveries.c.attempt == attempt)
-        .values(attempt=attempt + 1)
-    )
-    return result.rowcount == 1
+    return connection.execute(_TAKE_ATTEMPT, {"id_": delivery_id, "attempt_": attempt}).rowcount == 1
 
 
 def count(connection: Connection, delivery_id: str, counter: Counter, *, by: int = 1) -> int:
@@ -219,7 +219,7 @@ def finish(connection: Connection, delivery_id: str, end: End, reason: str | Non
     if end != "failed":
         # What it said is in the ledger now, as far as it is kept at all, or is about nobody that we know.
         values["content"] = None
-    connection.execute(sa.update(deliveries).where(deliveries.c.id == delivery_id).values(**values))
+    connection.execute(_CHANGE, {"id_": delivery_id, **values})
 
 
 def enqueue_forward(

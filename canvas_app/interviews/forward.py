@@ -39,6 +39,8 @@ class TakenIn(TypedDict):
     # Tells the result that is to be written from one that has been corrected since. What the durable engine
     # has kept of an older version lacks it.
     digest: NotRequired[str | None]
+    # What came of writing it, in the same step.
+    written: NotRequired[Outcome]
 
 
 # Where the attempt died before it had found out anything.
@@ -67,14 +69,16 @@ def take_in(services: Services, delivery_id: str) -> TakenIn:
             waits = deliveries.count(connection, delivery_id, "waits")
             pause = rules.unknown_pause(waits, chance=services.chance())
             return _taken(None, "stop" if pause is None else "later", "unknown_interview", pause)
+        now = store.now(connection)
         # A former attempt may have merged it; what has come since is newer than this delivery.
         if delivery.interview_id is None:
             deliveries.assign(connection, delivery_id, interview.id)
-            interview = _merge(connection, services, interview, delivery)
+            interview = _merge(connection, services, interview, delivery, now)
             enqueue_clear_link(connection, services.jobs, interview)
         else:
-            interview = _take_up_again(connection, interview)
-        taken = _decide(connection, services, interview, may_fill=interview.koji_interview_id is not None)
+            interview = _take_up_again(connection, interview, now)
+        may_fill = interview.koji_interview_id is not None
+        taken = _decide(connection, services, interview, now, may_fill=may_fill)
         if taken is not None:
             return taken
         fills = deliveries.count(connection, delivery_id, "fills")
@@ -210,15 +214,16 @@ def _partition(connection: Connection, delivery_id: str, interview: Interview | 
     return deliveries.partition_of(connection, delivery.event, delivery_id)
 
 
-def _take_up_again(connection: Connection, interview: Interview) -> Interview:
+def _take_up_again(connection: Connection, interview: Interview, now: datetime) -> Interview:
     """Of an interview whose result could not be written, and is worked on once more."""
-    now = store.now(connection)
     if not ledger.move(connection, interview.id, "completed", only_from=("failed",), now=now):
         return interview
     return ledger.existing(connection, interview.id)
 
 
-def _merge(connection: Connection, services: Services, interview: Interview, delivery: Delivery) -> Interview:
+def _merge(
+    connection: Connection, services: Services, interview: Interview, delivery: Delivery, now: datetime
+) -> Interview:
     """Put what has come into the ledger. They come in any order: nothing known is overwritten by less."""
     newer = delivery.event.result
     if delivery.event.kind == "failed_quality_gate":
@@ -227,20 +232,27 @@ def _merge(connection: Connection, services: Services, interview: Interview, del
     # clock that runs ahead must not make this the newest interview for ever.
     moments = [interview.result_at, newer.occurred_at, delivery.received_at]
     moment = min(moment for moment in moments if moment is not None)
-    now = store.now(connection)
     ledger.move(connection, interview.id, "completed", only_from=AWAITING_RESULT, now=now)
-    ledger.change(
+    return _keep(
         connection,
-        interview.id,
-        only_from=HAS_RESULT,
+        services,
+        interview,
+        merge(result_of(interview), newer),
+        now,
         result_at=moment,
         completed_at=interview.completed_at or moment,
         koji_interview_id=interview.koji_interview_id or newer.koji_interview_id,
     )
-    return _keep(connection, services, interview, merge(result_of(interview), newer))
 
 
-def _keep(connection: Connection, services: Services, before: Interview, result: KojiResult) -> Interview:
+def _keep(
+    connection: Connection,
+    services: Services,
+    before: Interview,
+    result: KojiResult,
+    now: datetime,
+    **also: datetime | str | None,
+) -> Interview:
     """Write a merged result down. What is in Intercom already has to be written anew if it has changed."""
     if _study(connection, services, before).anonymous:
         # For good, also where the study is marked otherwise later. Koji may not know that it is meant so.
@@ -248,21 +260,19 @@ def _keep(connection: Connection, services: Services, before: Interview, result:
     if rules.FAILED_GATE in (result_of(before).status, result.status):
         result = result.model_copy(update={"status": rules.FAILED_GATE})
     content = deliveries.kept(result).model_dump(mode="json", exclude={"email", "external_id", "metadata"})
-    ledger.change(connection, before.id, only_from=HAS_RESULT, result=content)
-    if before.result != content:
-        now = store.now(connection)
+    ledger.change(connection, before.id, only_from=HAS_RESULT, result=content, **also)
+    if before.result != content and before.state == "written_back":
         ledger.move(connection, before.id, "analysed", only_from=("written_back",), now=now)
     return ledger.existing(connection, before.id)
 
 
 def _decide(
-    connection: Connection, services: Services, interview: Interview, *, may_fill: bool
+    connection: Connection, services: Services, interview: Interview, now: datetime, *, may_fill: bool
 ) -> TakenIn | None:
     """What follows from what is known now, written down; None: Koji is to be asked for more."""
     verdict = _verdict(connection, services, interview, may_fill=may_fill)
     if verdict.kind == "fill":
         return None
-    now = store.now(connection)
     if verdict.kind == "write":
         if interview.state == "written_back":
             return _taken(interview.id, "stop", "nothing_new")
@@ -331,13 +341,14 @@ def _fill(services: Services, delivery_id: str, interview: Interview, pause: flo
         if interview.purged_at is not None:
             # Its personal data was removed while Koji was asked: it is about nobody now.
             return _taken(None, "stop", "unknown_interview")
-        interview = _take_up_again(connection, interview)
+        now = store.now(connection)
+        interview = _take_up_again(connection, interview, now)
         if answer is not None:
             known = result_of(interview)
             answer = as_answer(answer, known)
             # What the webhook said is the event; the answer only fills its gaps.
-            interview = _keep(connection, services, interview, merge(answer, known))
-        taken = _decide(connection, services, interview, may_fill=pause is not None)
+            interview = _keep(connection, services, interview, merge(answer, known), now)
+        taken = _decide(connection, services, interview, now, may_fill=pause is not None)
     return taken or _taken(interview.id, "later", reason, pause)
 
 

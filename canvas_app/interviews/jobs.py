@@ -104,15 +104,35 @@ def forward(run_step: RunStep, services: Services, delivery_id: str, attempt: in
     taken: TakenIn = forwarding.NOT_TAKEN_IN
     outcome: Outcome
     try:
-        taken = run_step("take_in", forwarding.take_in, services, delivery_id)
-        if taken["verdict"] == "write" and taken["interview_id"] is not None:
-            outcome = _write_all(run_step, services, taken["interview_id"])
+        taken = run_step("take_in", take_in_and_write, services, delivery_id)
+        written = taken.get("written")
+        if written is not None:
+            outcome = written
+        elif _is_to_be_written(taken):
+            # Of a version that kept each write as a step of its own, and died before the last of them.
+            outcome = _write_all(run_step, services, taken["interview_id"] or "")
         else:
             outcome = forwarding.outcome_without_writing(taken)
     except Exception as error:  # noqa: BLE001 - a fault of ours must not lose the result
         outcome = _our_fault("forward", error)
     run_step("settle", forwarding.settle, services, delivery_id, attempt, taken, outcome)
     services.tally.count(measures.ATTEMPTS, "forward", outcome["kind"])
+
+
+def take_in_and_write(services: Services, delivery_id: str) -> TakenIn:
+    """Take a delivery in and, where its result is to be written, write it.
+
+    One step, since keeping a step takes the database longer than most writes take: each part may be repeated
+    and says itself whether it was done before. After an outage of the database a part begins anew, and not
+    what was done before it.
+    """
+    taken = store.patiently(forwarding.take_in, services, delivery_id)
+    if _is_to_be_written(taken):
+        try:
+            taken["written"] = _write_all(_run_part, services, taken["interview_id"] or "")
+        except Exception as error:  # noqa: BLE001 - whose result it is, is known by now and must be settled
+            taken["written"] = _our_fault("forward", error)
+    return taken
 
 
 def react(run_step: RunStep, services: Services, delivery_id: str, attempt: int) -> None:
@@ -247,6 +267,15 @@ def _apart(run_step: RunStep, name: str, step: Callable[[Services], int], servic
     except Exception as error:  # noqa: BLE001 - the next tick tries again
         log.failure(logger, "tick_failed", error, step=name)
         return 0
+
+
+def _is_to_be_written(taken: TakenIn) -> bool:
+    return taken["verdict"] == "write" and taken["interview_id"] is not None
+
+
+def _run_part(_name: str, function: Callable[..., Any], *args: Any) -> Any:
+    """Run a part of a step, which is kept with the whole of it."""
+    return store.patiently(function, *args)
 
 
 def _write_all(run_step: RunStep, services: Services, interview_id: str) -> Outcome:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import uuid
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
@@ -275,16 +276,17 @@ def change(connection: Connection, interview_id: str, *, only_from: tuple[State,
 
     One whose personal data was removed stays as it is: a job that had read it before must not bring any back.
     """
-    result = connection.execute(
-        sa.update(interviews)
-        .where(
-            interviews.c.id == interview_id,
-            interviews.c.state.in_(only_from),
-            interviews.c.purged_at.is_(None),
-        )
-        .values(**values)
+    return connection.execute(_change(only_from), {"id_": interview_id, **values}).rowcount == 1
+
+
+@functools.cache
+def _change(only_from: tuple[State, ...]) -> sa.Update:
+    """The change of one row; what it sets are the names of the values that it is executed with."""
+    return sa.update(interviews).where(
+        interviews.c.id == sa.bindparam("id_"),
+        interviews.c.state.in_(only_from),
+        interviews.c.purged_at.is_(None),
     )
-    return result.rowcount == 1
 
 
 def move(

@@ -7,12 +7,13 @@ out, the conversation is read, and the write is made again only when it is surel
 
 from __future__ import annotations
 
+import functools
 import time
 import uuid
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Literal
+from typing import Any, Final, Literal
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection, Engine
@@ -35,13 +36,28 @@ Repeatable = Literal["attributes", "tags"]
 WRITE_BACK: tuple[Kind | Repeatable, ...] = ("attributes", "note", "tags")
 Forbidden = Callable[[Connection, datetime], str | None]
 
+# Put together once: several are asked for each result and for each message.
+_ONE: Final = sa.select(outside_writes).where(
+    outside_writes.c.interview_id == sa.bindparam("id_"), outside_writes.c.kind == sa.bindparam("kind_")
+)
+_LOCKED: Final = _ONE.with_for_update()
+_UNDER_CLAIM: Final = sa.update(outside_writes).where(
+    outside_writes.c.interview_id == sa.bindparam("id_"),
+    outside_writes.c.kind == sa.bindparam("kind_"),
+    outside_writes.c.claim.is_not_distinct_from(sa.bindparam("held", type_=outside_writes.c.claim.type)),
+    outside_writes.c.done_at.is_(None),
+)
+_CLAIM: Final = _UNDER_CLAIM.values(
+    claim=sa.bindparam("token"), claimed_at=sa.bindparam("since"), tries=outside_writes.c.tries + 1
+)
+
 
 @dataclass(frozen=True, slots=True)
 class _Claim:
     token: str
     # Whether an earlier claim is unsettled, so that the write may have been made already.
     must_look: bool
-    # This process's monotonic clock, read before the claim was committed.
+    # This process's monotonic clock, read right before the moment of the claim.
     begun: float
 
 
@@ -97,23 +113,22 @@ def write_once(
     return outcomes.done()
 
 
-def begin(engine: Engine, interview_id: str, kind: Repeatable) -> bool:
+def begin(connection: Connection, interview_id: str, kind: Repeatable) -> bool:
     """Write down that a write which may be repeated is about to be made; True when this is the first time.
 
-    From now on nobody may say that nothing was written, also where no answer comes.
+    Once that is committed nobody may say any more that nothing was written, also where no answer comes.
     """
-    with store.writing(engine) as connection:
-        return store.insert_ignoring_conflicts(
-            connection,
-            outside_writes,
-            {
-                "interview_id": interview_id,
-                "kind": kind,
-                "claim": uuid.uuid4().hex,
-                "claimed_at": store.now(connection),
-                "tries": 1,
-            },
-        )
+    return store.insert_ignoring_conflicts(
+        connection,
+        outside_writes,
+        {
+            "interview_id": interview_id,
+            "kind": kind,
+            "claim": uuid.uuid4().hex,
+            "claimed_at": store.now_expression(connection),
+            "tries": 1,
+        },
+    )
 
 
 def was_not_made(engine: Engine, interview_id: str, kind: Repeatable) -> None:
@@ -128,19 +143,19 @@ def was_not_made(engine: Engine, interview_id: str, kind: Repeatable) -> None:
 
 def is_claimed(connection: Connection, interview_id: str, kind: Kind | Repeatable) -> bool:
     """Whether the write may have been made: a claim on it is not settled, or it is done."""
-    row = connection.execute(_select(interview_id, kind)).first()
+    row = _row(connection, interview_id, kind)
     return row is not None and (row.claim is not None or row.done_at is not None)
 
 
 def done_at(connection: Connection, interview_id: str, kind: Kind) -> datetime | None:
     """When the write was made, as far as that is known."""
-    row = connection.execute(_select(interview_id, kind)).first()
+    row = _row(connection, interview_id, kind)
     return None if row is None else row.done_at
 
 
 def claimed_at(connection: Connection, interview_id: str, kind: Kind) -> datetime | None:
     """Since when the claim on the write stands that is not settled."""
-    row = connection.execute(_select(interview_id, kind)).first()
+    row = _row(connection, interview_id, kind)
     return None if row is None or row.claim is None else row.claimed_at
 
 
@@ -164,22 +179,24 @@ def clear_by_word(
 
     Not before its call is surely over, and not where it is known to be made.
     """
-    row = connection.execute(_select(interview_id, kind).with_for_update()).first()
+    row = _row(connection, interview_id, kind, lock=True)
     if row is None:
         return "cleared"
     if row.done_at is not None:
         return "done"
     if row.claim is not None and store.now(connection) - row.claimed_at < timedelta(seconds=CLAIM_SECONDS):
         return "too_early"
-    connection.execute(_update(interview_id, kind, row.claim).values(claim=None, claimed_at=None))
+    _update(connection, interview_id, kind, row.claim, claim=None, claimed_at=None)
     return "cleared"
 
 
 def _take(engine: Engine, interview_id: str, kind: Kind, forbidden: Forbidden) -> _Claim | Outcome:
-    token, begun = uuid.uuid4().hex, time.monotonic()
+    token = uuid.uuid4().hex
     with store.writing(engine) as connection:
+        # Not before: what the database was waited for is no time that the claim has stood.
+        begun = time.monotonic()
         now = store.now(connection)
-        row = connection.execute(_select(interview_id, kind)).first()
+        row = _row(connection, interview_id, kind)
         if row is not None and row.done_at is not None:
             return outcomes.done("done_before")
         if row is not None and row.claim is not None:
@@ -203,12 +220,14 @@ def _take(engine: Engine, interview_id: str, kind: Kind, forbidden: Forbidden) -
 
 def _renew(engine: Engine, interview_id: str, kind: Kind, old: str, forbidden: Forbidden) -> _Claim | Outcome:
     """Make a claim anew whose write is surely not there; give it back where the write is forbidden by now."""
-    token, begun = uuid.uuid4().hex, time.monotonic()
+    token = uuid.uuid4().hex
     with store.writing(engine) as connection:
+        # Not before: what the database was waited for is no time that the claim has stood.
+        begun = time.monotonic()
         now = store.now(connection)
         reason = forbidden(connection, now)
         if reason is not None:
-            connection.execute(_update(interview_id, kind, old).values(claim=None, claimed_at=None))
+            _update(connection, interview_id, kind, old, claim=None, claimed_at=None)
             return outcomes.permanent(reason)
         swapped = _swap(connection, interview_id, kind, old, token, now)
     if swapped:
@@ -218,36 +237,38 @@ def _renew(engine: Engine, interview_id: str, kind: Kind, old: str, forbidden: F
 
 def _settle(engine: Engine, interview_id: str, kind: Kind, token: str) -> None:
     with store.writing(engine) as connection:
-        connection.execute(
-            _update(interview_id, kind, token).values(claim=None, done_at=store.now(connection))
-        )
+        found: dict[str, object] = {"id_": interview_id, "kind_": kind, "held": token}
+        if connection.dialect.name == "sqlite":
+            found["now"] = store.now(connection)
+        connection.execute(_done(connection.dialect.name), found)
+
+
+@functools.cache
+def _done(dialect: str) -> sa.Update:
+    return _UNDER_CLAIM.values(claim=None, done_at=store.clock(dialect))
 
 
 def _give_back(engine: Engine, interview_id: str, kind: Kind, token: str) -> None:
     with store.writing(engine) as connection:
-        connection.execute(_update(interview_id, kind, token).values(claim=None, claimed_at=None))
+        _update(connection, interview_id, kind, token, claim=None, claimed_at=None)
 
 
 def _swap(
     connection: Connection, interview_id: str, kind: Kind, old: str | None, new: str, now: datetime
 ) -> bool:
-    tries = outside_writes.c.tries + 1
-    result = connection.execute(
-        _update(interview_id, kind, old).values(claim=new, claimed_at=now, tries=tries)
-    )
-    return result.rowcount == 1
+    found = {"id_": interview_id, "kind_": kind, "held": old}
+    return connection.execute(_CLAIM, {**found, "token": new, "since": now}).rowcount == 1
 
 
-def _select(interview_id: str, kind: Kind | Repeatable) -> sa.Select[tuple[object, ...]]:
-    return sa.select(outside_writes).where(
-        outside_writes.c.interview_id == interview_id, outside_writes.c.kind == kind
-    )
+def _row(
+    connection: Connection, interview_id: str, kind: Kind | Repeatable, *, lock: bool = False
+) -> sa.Row[Any] | None:
+    return connection.execute(_LOCKED if lock else _ONE, {"id_": interview_id, "kind_": kind}).first()
 
 
-def _update(interview_id: str, kind: Kind, claim: str | None) -> sa.Update:
-    return sa.update(outside_writes).where(
-        outside_writes.c.interview_id == interview_id,
-        outside_writes.c.kind == kind,
-        outside_writes.c.claim.is_not_distinct_from(claim),
-        outside_writes.c.done_at.is_(None),
-    )
+def _update(
+    connection: Connection, interview_id: str, kind: Kind, held: str | None, **values: object
+) -> bool:
+    """Change a write that is not done and stands under this claim, or under none; True when it was so."""
+    found = {"id_": interview_id, "kind_": kind, "held": held}
+    return connection.execute(_UNDER_CLAIM, {**found, **values}).rowcount == 1

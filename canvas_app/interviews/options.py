@@ -7,6 +7,7 @@ default, the setting counts on until an operator chooses otherwise.
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import json
 import re
@@ -153,6 +154,7 @@ def raw(connection: Connection, name: str) -> Any:
     return connection.execute(selected(name)).scalar()
 
 
+@functools.cache
 def selected(name: str) -> sa.Select[Any]:
     """The same, for use in a query that asks for other things as well."""
     return sa.select(options.c.value).where(options.c.name == name)

@@ -51,7 +51,7 @@ def stop(reason: str) -> Outcome:
 
 
 def is_held(outcome: Outcome) -> bool:
-    """Whether it waits for a person to mend a setting, or for its turn at the gate of a wire.
+    """Whether it waits for a person to mend a setting, or for its turn at the gate of a wire or here.
 
     That costs next to nothing and says nothing about what is to be done, so it is never given up for it.
     """

@@ -30,6 +30,10 @@ MADE_UP_FOR: Final = frozenset({"KOJI_API_KEY", "KOJI_WEBHOOK_SECRET"})
 # What stands sealed in the database.
 _SEALED: Final = (studies.c.api_key, studies.c.webhook_secret)
 
+# Put together once: every result asks for its study more than once.
+_BY_SLUG: Final = sa.select(studies).where(studies.c.slug == sa.bindparam("slug_"))
+_LOCKED: Final = _BY_SLUG.with_for_update()
+
 
 def listed(connection: Connection, settings: Settings) -> list[Study]:
     """Every study, the environment's first, then by name; those that are off as well."""
@@ -52,8 +56,7 @@ def find(connection: Connection, settings: Settings, slug: str, *, lock: bool = 
 
     With ``lock`` nobody else changes it until the transaction ends.
     """
-    query = sa.select(studies).where(studies.c.slug == slug)
-    rows = connection.execute(query.with_for_update() if lock else query).mappings().all()
+    rows = connection.execute(_LOCKED if lock else _BY_SLUG, {"slug_": slug}).mappings().all()
     return next((study for study in of_rows(rows, settings) if study.slug == slug), None)
 
 

@@ -17,6 +17,9 @@ from canvas_app.interviews.tables import interviews, theme_tags
 # How many of the newest results are looked at for themes.
 RESULTS: Final = 500
 
+# Put together once: every result asks for them.
+_ALLOWED: Final = sa.select(theme_tags.c.slug)
+
 
 @dataclass(frozen=True, slots=True)
 class Seen:
@@ -29,7 +32,7 @@ class Seen:
 
 def allowed(connection: Connection) -> set[str]:
     """The slugs of the themes that become tags."""
-    return set(connection.execute(sa.select(theme_tags.c.slug)).scalars())
+    return set(connection.execute(_ALLOWED).scalars())
 
 
 def allow(connection: Connection, slugs: Collection[str]) -> None:

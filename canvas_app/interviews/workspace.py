@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -53,10 +54,15 @@ def known(services: Services) -> Workspace:
     Raises the wires' errors when Intercom has to be asked and does not tell.
     """
     with store.reading(services.engine) as connection:
-        row = _row(connection, services)
-        fresh = row is not None and store.now(connection) - row.read_at < _FRESH
-    if row is None or not fresh:
-        return read(services)
+        ours = fresh(connection, services)
+    return ours or read(services)
+
+
+def fresh(connection: Connection, services: Services) -> Workspace | None:
+    """The token's workspace as the database has it; None where Intercom is to be asked (again)."""
+    row = _row(connection, services)
+    if row is None or row.now - row.read_at >= _FRESH:
+        return None
     return Workspace(row.workspace_id, services.settings.intercom_admin_id or row.admin_id, row.timezone)
 
 
@@ -88,9 +94,18 @@ def must_match(workspace: Workspace, workspace_id: str) -> None:
         raise PermanentError(reason="other_workspace")
 
 
+@functools.cache
+def _by_token(dialect: str) -> sa.Select[Any]:
+    """The token's workspace, and the time. Put together once: every write of a result asks for it."""
+    this = workspaces.c.token_fingerprint == sa.bindparam("token")
+    return sa.select(workspaces, store.clock(dialect).label("now")).where(this)
+
+
 def _row(connection: Connection, services: Services) -> sa.Row[Any] | None:
-    this = workspaces.c.token_fingerprint == services.token_fingerprint
-    return connection.execute(sa.select(workspaces).where(this)).first()
+    values: dict[str, object] = {"token": services.token_fingerprint}
+    if connection.dialect.name == "sqlite":
+        values["now"] = store.now(connection)
+    return connection.execute(_by_token(connection.dialect.name), values).first()
 
 
 def _write(connection: Connection, *, read_at: datetime, **values: Any) -> None:

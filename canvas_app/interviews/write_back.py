@@ -10,6 +10,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Final, TypeVar
 
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection
+
 from canvas_app import http_outcomes, log, store
 from canvas_app.errors import (
     ContactMerged,
@@ -38,6 +41,8 @@ from canvas_app.interviews.options import Field, Options
 from canvas_app.interviews.outcomes import Outcome
 from canvas_app.interviews.services import Services
 from canvas_app.interviews.states import HAS_RESULT, STATES
+from canvas_app.interviews.tables import interviews
+from canvas_app.interviews.workspace import Workspace
 from canvas_app.koji import links as koji_links
 from canvas_app.koji.results import KojiResult
 from canvas_app.plaintext import one_line
@@ -60,13 +65,18 @@ NOTE_UNKNOWN = "note_unknown"
 CONVERSATION_GONE = "conversation_gone"
 REMARKS = frozenset({NOTE_UNKNOWN, CONVERSATION_GONE})
 
+# Put together once: each of the three writes asks for them.
+_WITH_OPTIONS: Final = ledger.selected.add_columns(
+    options.selected(options.WRITE_BACK).scalar_subquery().label("chosen")
+).where(interviews.c.id == sa.bindparam("id_"))
+
 
 def write_attributes(services: Services, interview_id: str) -> Outcome:
     """Set the contact's attributes, unless a newer interview has set them.
 
     What stands under a name that was chosen before is emptied: nothing would keep it true any more.
     """
-    interview, chosen = _load(services, interview_id)
+    interview, chosen, ours = _load(services, interview_id)
     if interview is None:
         return outcomes.stop("nothing_to_write")
     values = attributes(result_of(interview), interview, _transcript_url(services, interview))
@@ -80,10 +90,11 @@ def write_attributes(services: Services, interview_id: str) -> Outcome:
             if written.newer_result_exists(connection, theirs):
                 return False
             before = written.attribute_names(connection, theirs)
-        first = once.begin(services.engine, interview_id, "attributes")
-        # Before the call, whose outcome may never be known: what may be there is to be emptied one day.
         own = before.get(interview_id, {})
-        _remember(services, interview, attribute_names={**own, **names})
+        with store.writing(services.engine) as connection:
+            first = once.begin(connection, interview_id, "attributes")
+            # Before the call, whose outcome may never be known: what may be there is to be emptied one day.
+            _remember(connection, interview, attribute_names={**own, **names})
         outdated = _outdated(before, chosen) - set(named)
         try:
             contact_attributes.put(services.intercom, contact_id, named, wanted_attributes(chosen))
@@ -99,7 +110,7 @@ def write_attributes(services: Services, interview_id: str) -> Outcome:
         return True
 
     try:
-        workspace.must_match(workspace.known(services), interview.workspace_id)
+        workspace.must_match(ours or workspace.read(services), interview.workspace_id)
         if not _following_merges(services, interview, put_unless_newer):
             return outcomes.done("newer_exists")
     except (WireError, NotConfigured) as error:
@@ -112,7 +123,7 @@ def write_attributes(services: Services, interview_id: str) -> Outcome:
 
 def write_note(services: Services, interview_id: str) -> Outcome:
     """Leave the note on the conversation that the interview came from, once."""
-    interview, chosen = _load(services, interview_id)
+    interview, chosen, ours = _load(services, interview_id)
     if interview is None:
         return outcomes.stop("nothing_to_write")
     try:
@@ -130,7 +141,7 @@ def write_note(services: Services, interview_id: str) -> Outcome:
         parts=chosen.note,
     )
     try:
-        admin_id = _author(services, interview)
+        admin_id = _author(services, interview, ours)
     except (WireError, NotConfigured) as error:
         return outcomes.of_error(error)
 
@@ -173,7 +184,7 @@ def write_tags(services: Services, interview_id: str) -> Outcome:
 
 
 def _write_tags(services: Services, interview_id: str) -> Outcome:
-    interview, chosen = _load(services, interview_id)
+    interview, chosen, ours = _load(services, interview_id)
     if interview is None:
         return outcomes.stop("nothing_to_write")
     with store.reading(services.engine) as connection:
@@ -189,15 +200,13 @@ def _write_tags(services: Services, interview_id: str) -> Outcome:
     failed: Outcome | None = None
     remembered = False
     try:
-        admin_id = _author(services, interview)
+        admin_id = _author(services, interview, ours)
         found = services.tag_ids.of(names, services.intercom.ensure_tag)
         tags, remembered = found.names, found.remembered
-        if tags:
-            # One of several tags may be put on and the next refused, so that this is not taken back.
-            once.begin(services.engine, interview_id, "tags")
+        # The contact carries the newest interview's tags, as it carries the newest one's attributes.
+        on_contact = services.settings.tag_contact and not newer
+        _remember_before(services, interview, tags, own_here, own, on_contact=on_contact)
         if interview.conversation_id is not None:
-            # Before the first call, whose outcome may never be known: what may be on is to come off again.
-            _remember(services, interview, conversation_tags={**own_here, **tags})
             failed = _tag_conversation(
                 services,
                 interview.conversation_id,
@@ -206,15 +215,14 @@ def _write_tags(services: Services, interview_id: str) -> Outcome:
                 admin_id,
                 remembered=remembered,
             )
-            if failed is None:
-                _remember(services, interview, conversation_tags=tags)
-        # The contact carries the newest interview's tags, as it carries the newest one's attributes.
-        if services.settings.tag_contact and not newer:
-            _remember(services, interview, contact_tags={**own, **tags})
+            if failed is None and set(own_here) - set(tags):
+                with store.writing(services.engine) as connection:
+                    _remember(connection, interview, conversation_tags=tags)
+        if on_contact:
             _following_merges(
                 services, interview, lambda contact: _tag_contact(services, contact, tags, outdated)
             )
-            _remember_tags(services, interview, tags, outdated)
+            _forget_tags(services, interview, tags, outdated)
     except (WireError, NotConfigured) as error:
         if remembered and isinstance(error, PermanentError) and error.status == 404:
             raise _NotFound from error
@@ -246,22 +254,25 @@ def attributes(
     return {name: value for name, value in values.items() if value is not None}
 
 
-def _load(services: Services, interview_id: str) -> tuple[Interview | None, Options]:
-    """The interview if it is (still) to be written, and what operators have chosen by now."""
+def _load(services: Services, interview_id: str) -> tuple[Interview | None, Options, Workspace | None]:
+    """The interview if it is (still) to be written, what operators have chosen by now, and the token's
+    workspace where Intercom need not be asked for it."""
     with store.reading(services.engine) as connection:
-        interview = ledger.get(connection, interview_id)
-        chosen = options.read(connection, services.settings)
+        row = connection.execute(_WITH_OPTIONS, {"id_": interview_id}).first()
+        ours = workspace.fresh(connection, services)
+    interview = ledger.of_values(row[:-1]) if row else None
+    chosen = options.of(row.chosen if row else None, services.settings)
     # An interview that is written back is written again when its result is delivered anew and more complete;
     # not one whose personal data was removed, which is about nobody.
     if interview is None or interview.state not in ("analysed", "written_back"):
-        return None, chosen
-    return (interview if interview.purged_at is None else None), chosen
+        return None, chosen, ours
+    return (interview if interview.purged_at is None else None), chosen, ours
 
 
-def _author(services: Services, interview: Interview) -> str:
+def _author(services: Services, interview: Interview, ours: Workspace | None) -> str:
     """The admin who writes. Raises PermanentError when the token is of another workspace by now: there, the
     ids of this interview may be somebody else's."""
-    ours = workspace.known(services)
+    ours = ours or workspace.read(services)
     workspace.must_match(ours, interview.workspace_id)
     return ours.admin_id
 
@@ -334,16 +345,46 @@ def _forget_names(services: Services, names: Mapping[str, Mapping[str, str]], em
                 ledger.change(connection, id_, only_from=STATES, attribute_names=left)
 
 
-def _remember(services: Services, interview: Interview, **there: dict[str, str]) -> None:
+def _remember(connection: Connection, interview: Interview, **there: dict[str, str]) -> None:
+    # Whatever it has turned out to be meanwhile: they are there, or may be.
+    ledger.change(connection, interview.id, only_from=STATES, **there)
+
+
+def _remember_before(
+    services: Services,
+    interview: Interview,
+    tags: dict[str, str],
+    own_here: dict[str, str],
+    own: dict[str, str],
+    *,
+    on_contact: bool,
+) -> None:
+    """Write down which tags may be on from now on, before the first call, whose outcome may never be known:
+    what may be on is to come off again."""
+    there: dict[str, dict[str, str]] = {}
+    if interview.conversation_id is not None:
+        there["conversation_tags"] = {**own_here, **tags}
+    if on_contact:
+        there["contact_tags"] = {**own, **tags}
+    if not tags and not there:
+        return
     with store.writing(services.engine) as connection:
-        # Whatever it has turned out to be meanwhile: they are there, or may be.
-        ledger.change(connection, interview.id, only_from=STATES, **there)
+        if tags:
+            # One of several tags may be put on and the next refused, so that this is not taken back.
+            once.begin(connection, interview.id, "tags")
+        if there:
+            _remember(connection, interview, **there)
 
 
-def _remember_tags(
+def _forget_tags(
     services: Services, interview: Interview, tags: dict[str, str], outdated: dict[str, dict[str, str]]
 ) -> None:
+    """Write down that the contact has these tags of ours alone."""
+    earlier = [id_ for id_ in outdated if id_ != interview.id]
+    if not earlier and not set(outdated[interview.id]) - set(tags):
+        # As it was written down before.
+        return
     with store.writing(services.engine) as connection:
-        for earlier in outdated:
-            ledger.change(connection, earlier, only_from=STATES, contact_tags=None)
-        ledger.change(connection, interview.id, only_from=STATES, contact_tags=tags)
+        for id_ in earlier:
+            ledger.change(connection, id_, only_from=STATES, contact_tags=None)
+        _remember(connection, interview, contact_tags=tags)

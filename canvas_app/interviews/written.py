@@ -7,6 +7,7 @@ was chosen then is taken away by whoever writes next.
 from __future__ import annotations
 
 from collections.abc import Collection
+from typing import Final
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
@@ -17,63 +18,58 @@ from canvas_app.interviews.options import ATTRIBUTE_NAMES
 from canvas_app.interviews.tables import interviews
 from canvas_app.settings import Settings
 
+# Put together once: every result asks for them.
+_COLUMNS: Final = interviews.c
+_HERE: Final = _COLUMNS.workspace_id == sa.bindparam("workspace")
+_THEIRS: Final = _COLUMNS.contact_id == sa.bindparam("contact")
+_OTHER: Final = sa.and_(_HERE, _THEIRS, _COLUMNS.id != sa.bindparam("this"))
+_NEWER: Final = sa.select(sa.literal(1)).where(_OTHER, _COLUMNS.result_at > sa.bindparam("moment")).limit(1)
+_NEWER_RESULT: Final = _NEWER.where(_COLUMNS.attributes_written_at.is_not(None))
+_NEWER_TAGS: Final = _NEWER.where(
+    sa.or_(_COLUMNS.attributes_written_at.is_not(None), _COLUMNS.contact_tags.is_not(None))
+)
+_EARLIER_TAGS: Final = sa.select(_COLUMNS.id, _COLUMNS.contact_tags).where(
+    _OTHER, _COLUMNS.contact_tags.is_not(None)
+)
+_ATTRIBUTE_NAMES: Final = sa.select(_COLUMNS.id, _COLUMNS.attribute_names).where(
+    _HERE,
+    sa.or_(_THEIRS, _COLUMNS.id == sa.bindparam("this")),
+    sa.or_(_COLUMNS.attribute_names.is_not(None), _COLUMNS.attributes_written_at.is_not(None)),
+)
+
 
 def newer_result_exists(connection: Connection, interview: Interview) -> bool:
     """Whether a newer interview of this contact has its attributes in Intercom already."""
-    return _newer_exists(connection, interview, interviews.c.attributes_written_at.is_not(None))
+    return _newer_exists(connection, interview, _NEWER_RESULT)
 
 
 def newer_tags_exist(connection: Connection, interview: Interview) -> bool:
     """Whether the contact's tags are a newer interview's: also of one whose attributes were refused."""
-    tagged = interviews.c.contact_tags.is_not(None)
-    return _newer_exists(connection, interview, interviews.c.attributes_written_at.is_not(None) | tagged)
+    return _newer_exists(connection, interview, _NEWER_TAGS)
 
 
-def _newer_exists(connection: Connection, interview: Interview, written: sa.ColumnElement[bool]) -> bool:
+def _newer_exists(connection: Connection, interview: Interview, newer: sa.Select[int]) -> bool:
     if interview.result_at is None:
         return False
-    newer = (
-        sa.select(sa.literal(1))
-        .where(
-            interviews.c.workspace_id == interview.workspace_id,
-            interviews.c.contact_id == interview.contact_id,
-            interviews.c.id != interview.id,
-            written,
-            interviews.c.result_at > interview.result_at,
-        )
-        .limit(1)
-    )
-    return connection.execute(newer).first() is not None
+    return connection.execute(newer, {**_of(interview), "moment": interview.result_at}).first() is not None
 
 
 def earlier_contact_tags(connection: Connection, interview: Interview) -> dict[str, dict[str, str]]:
     """Tags of ours that earlier interviews have put on this contact: {interview id: {tag id: name}}."""
-    rows = connection.execute(
-        sa.select(interviews.c.id, interviews.c.contact_tags).where(
-            interviews.c.workspace_id == interview.workspace_id,
-            interviews.c.contact_id == interview.contact_id,
-            interviews.c.id != interview.id,
-            interviews.c.contact_tags.is_not(None),
-        )
-    )
-    return {row.id: row.contact_tags for row in rows}
+    return {row.id: row.contact_tags for row in connection.execute(_EARLIER_TAGS, _of(interview))}
 
 
 def attribute_names(connection: Connection, interview: Interview) -> dict[str, dict[str, str]]:
     """Under which names this contact's interviews have written their attributes: {interview id: {name: what
     it holds}}. This one's are among them."""
-    rows = connection.execute(
-        sa.select(interviews.c.id, interviews.c.attribute_names).where(
-            interviews.c.workspace_id == interview.workspace_id,
-            sa.or_(interviews.c.contact_id == interview.contact_id, interviews.c.id == interview.id),
-            sa.or_(
-                interviews.c.attribute_names.is_not(None), interviews.c.attributes_written_at.is_not(None)
-            ),
-        )
-    )
+    rows = connection.execute(_ATTRIBUTE_NAMES, _of(interview))
     # What was written before names could be chosen stands under those of then.
     of_then: dict[str, str] = {name: what for what, name in ATTRIBUTE_NAMES.items()}
     return {row.id: of_then if row.attribute_names is None else row.attribute_names for row in rows}
+
+
+def _of(interview: Interview) -> dict[str, object]:
+    return {"workspace": interview.workspace_id, "contact": interview.contact_id, "this": interview.id}
 
 
 def own_tags(

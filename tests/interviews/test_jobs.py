@@ -9,9 +9,10 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from sqlalchemy.exc import OperationalError
 
 from canvas_app import store
-from canvas_app.interviews import jobs, outcomes, write_back
+from canvas_app.interviews import forward, jobs, outcomes, write_back
 from canvas_app.interviews.forward import NOT_TAKEN_IN
 from canvas_app.interviews.measures import Tally
 from canvas_app.interviews.outcomes import Outcome
@@ -66,6 +67,69 @@ def test_a_fault_of_ours_in_a_send_is_tried_again(broken: str) -> None:
     steps = Steps(**{"start": outcomes.done(), "post": outcomes.done(), broken: ZeroDivisionError()})
     jobs.send(steps, SERVICES, "i1", 1)
     assert steps.outcome == outcomes.later("internal_error")
+
+
+class Parts:
+    """In place of taking in and of the three writes: what each of them gives, or raises."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, **answers: Any) -> None:
+        self.ran: list[str] = []
+        self.answers = answers
+        monkeypatch.setattr(forward, "take_in", self._part("take_in"))
+        writes = tuple((name, self._part(name)) for name, _write in jobs._WRITES)
+        monkeypatch.setattr(jobs, "_WRITES", writes)
+
+    def _part(self, name: str) -> Callable[..., Any]:
+        def part(*_args: Any) -> Any:
+            self.ran.append(name)
+            answer = self.answers[name]
+            answer = answer.pop(0) if isinstance(answer, list) else answer
+            if isinstance(answer, Exception):
+                raise answer
+            return dict(answer)
+
+        return part
+
+
+def test_a_result_is_taken_in_and_written_in_one_step_in_order(monkeypatch: pytest.MonkeyPatch) -> None:
+    done = outcomes.done()
+    parts = Parts(monkeypatch, take_in=WRITE, attributes=done, note=outcomes.later("x", 9.0), tags=done)
+    assert jobs.take_in_and_write(SERVICES, "d1") == {**WRITE, "written": outcomes.later("x", 9.0)}
+    assert parts.ran == ["take_in", "attributes", "note"]
+    steps = Steps(take_in={**WRITE, "written": outcomes.later("x", 9.0)})
+    jobs.forward(steps, SERVICES, "d1", 1)
+    assert steps.ran == ["take_in", "settle"]
+    assert steps.outcome == outcomes.later("x", 9.0)
+
+
+def test_what_is_not_to_be_written_is_not_written(monkeypatch: pytest.MonkeyPatch) -> None:
+    taken = {**WRITE, "verdict": "record", "reason": "anonymous"}
+    parts = Parts(monkeypatch, take_in=taken)
+    assert jobs.take_in_and_write(SERVICES, "d1") == taken
+    assert parts.ran == ["take_in"]
+
+
+def test_a_fault_of_ours_while_writing_leaves_known_whose_result_it_is(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    parts = Parts(monkeypatch, take_in=WRITE, attributes=outcomes.done(), note=ZeroDivisionError())
+    taken = jobs.take_in_and_write(SERVICES, "d1")
+    assert taken == {**WRITE, "written": outcomes.later("internal_error")}
+    assert parts.ran == ["take_in", "attributes", "note"]
+
+
+def test_after_an_outage_of_the_database_only_the_part_that_met_it_begins_anew(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("canvas_app.store.time.sleep", lambda _seconds: None)
+    away = OperationalError("SELECT", {}, Exception("gone"))
+    done = outcomes.done()
+    parts = Parts(monkeypatch, take_in=WRITE, attributes=done, note=[away, away, done], tags=done)
+    assert jobs.take_in_and_write(SERVICES, "d1") == {**WRITE, "written": done}
+    assert parts.ran == ["take_in", "attributes", "note", "note", "note", "tags"]
+
+
+# Jobs of before, which kept each write as a step of its own
 
 
 def test_a_result_is_taken_in_and_written_in_order() -> None:

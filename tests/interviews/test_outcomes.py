@@ -17,7 +17,8 @@ from canvas_app.errors import (
     UnknownOutcomeError,
     WireError,
 )
-from canvas_app.interviews import outcomes
+from canvas_app.http_outcomes import too_slow
+from canvas_app.interviews import outcomes, rules
 
 
 @pytest.mark.parametrize(
@@ -87,3 +88,11 @@ def test_what_waits_for_a_setting_or_for_its_turn_is_told_from_what_was_tried(
     error: WireError | NotConfigured, held: bool
 ) -> None:
     assert outcomes.is_held(outcomes.of_error(error)) is held
+
+
+def test_a_call_that_this_machine_was_too_slow_for_costs_no_try_and_waits_half_a_minute() -> None:
+    outcome = outcomes.of_error(too_slow())
+    assert outcomes.is_held(outcome)
+    assert rules.held_pause(outcome["after"], chance=0.0) == 30.0
+    # A send, whose pauses say how long a rep waits, is not held up by it.
+    assert rules.send_pause(1, outcome["after"], chance=0.0) == 2.0

@@ -17,9 +17,9 @@ SENDING = {"koji_start": AROUND_A_WRITE, "message": (*AROUND_A_WRITE, *AROUND_SE
 WRITING_BACK = {
     "attributes": AROUND_A_WRITE,
     "note": AROUND_A_WRITE,
-    # What is written down after it is what is written down after the contact's tag.
+    # Where no tag came off, what was written down before these calls holds after them.
     "conversation_tag": ("before_call", "after_call"),
-    "contact_tag": (*AROUND_A_WRITE, *AROUND_SETTLING),
+    "contact_tag": ("before_call", "after_call", "after_step", *AROUND_SETTLING),
 }
 FOR_THE_CONTACT = ("koji_start", "attributes", "contact_tag")
 # One dies, one takes up its work, and one is being started.

@@ -11,10 +11,10 @@ before_call           about to make the call; a claim, where there is one, is co
 after_call            the call has been answered, and nothing is known of it here
 before_recording      what is written down next stands in a transaction that is not committed
 after_recording       it is committed, and the step's result is not kept
-after_step            the step's result is kept
+after_step            the step's result is kept; that of a result's writes is kept with all three
 before_settling       the attempt's end stands in a transaction that is not committed
-after_settling        it is committed, and the step's result is not kept
-after_settling_step   that is kept too, and the job does not count as finished yet
+after_settling        it is committed
+after_settling_step   settling is over, and the job does not count as finished yet
 ====================  ==================================================================================
 """
 
