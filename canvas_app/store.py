@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 import shutil
 import sqlite3
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -23,12 +24,15 @@ from psycopg.pq import TransactionStatus
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import Connection, Engine, make_url
 from sqlalchemy.exc import (
+    DBAPIError,
     InterfaceError,
     InternalError,
+    InvalidatePoolError,
     OperationalError,
     SQLAlchemyError,
     TimeoutError as PoolTimeout,
 )
+from sqlalchemy.pool import ConnectionPoolEntry, PoolProxiedConnection
 from sqlalchemy.types import TypeDecorator
 
 from canvas_app import log
@@ -59,6 +63,8 @@ _UNWRITABLE = {
 _ROOM_FOR_A_WRITE = 128 * 1024
 
 WEB_POOL = 3
+# Of a file, which counts no connections, each of gunicorn's threads may have its own, and waits for none.
+WEB_POOL_OF_A_FILE = 8
 WORKER_POOL = 5
 
 # How long, in seconds, a process waits for the database before it says that it is away. Somebody waits for
@@ -72,6 +78,10 @@ WEB_STATEMENT_SECONDS = 3.0
 _IDLE_TRANSACTION_MILLISECONDS = 30_000
 # A host that acknowledges nothing for this long has gone, whatever may still be under way to it.
 _UNACKNOWLEDGED_MILLISECONDS = 5_000
+# Of a connection's own notes: nobody has used it yet.
+_FRESH = "fresh"
+# Whether this thread takes a connection that it does not ask first.
+_hurry = threading.local()
 # How much longer than the server a client waits for a statement's end, so that the server is asked first.
 _GRACE_SECONDS = 1.0
 
@@ -153,7 +163,8 @@ def make_engine(
         return engine
     engine = sa.create_engine(
         url,
-        pool_pre_ping=True,
+        # The one that was used last has most in its memory, and is the least likely to have been cut.
+        pool_use_lifo=True,
         # https://www.postgresql.org/docs/current/libpq-connect.html#LIBPQ-PARAMKEYWORDS
         connect_args={
             "connect_timeout": max(1, round(min(patience, 5))),
@@ -168,7 +179,56 @@ def make_engine(
     if somebody_waits:
         sa.event.listen(engine, "do_connect", _connect_limited)
     sa.event.listen(engine, "connect", partial(_prepare_postgresql, limited=somebody_waits))
+    sa.event.listen(engine, "checkout", partial(_ask_first, engine.dialect))
     return engine
+
+
+def _ask_first(
+    dialect: sa.Dialect, connection: Any, record: ConnectionPoolEntry, _proxy: PoolProxiedConnection
+) -> None:
+    """Whether a connection of the pool still stands, as SQLAlchemy's own ping does, which asks always."""
+    if record.info.pop(_FRESH, False) or getattr(_hurry, "is_on", False):
+        return
+    try:
+        dialect.do_ping(connection)
+    except dialect.loaded_dbapi.Error as error:
+        # With it all others are opened anew that are as old.
+        raise InvalidatePoolError from error
+
+
+@contextmanager
+def at_once(engine: Engine, *, ask_first: bool = False) -> Iterator[PoolProxiedConnection]:
+    """The driver's own connection, for a look at the database; nothing is written with it.
+
+    It is not asked first whether it still stands, unless ``ask_first``: whoever looks has to look again where
+    the error's ``connection_invalidated`` says that it did not. On PostgreSQL it is in no transaction. What
+    the driver raises is raised as SQLAlchemy does.
+    """
+    is_postgresql = engine.dialect.name == "postgresql"
+    driver: Any = None
+    try:
+        connection = _taken(engine, ask_first=ask_first)
+        driver = connection.driver_connection
+        if is_postgresql:
+            driver.autocommit = True
+        try:
+            yield connection
+        finally:
+            if is_postgresql and driver.closed:
+                connection.invalidate()
+            elif is_postgresql:
+                driver.autocommit = False
+            connection.close()
+    except engine.dialect.loaded_dbapi.Error as error:
+        raise _told(engine, error, is_broken=bool(is_postgresql and driver and driver.closed)) from error
+
+
+def _taken(engine: Engine, *, ask_first: bool) -> PoolProxiedConnection:
+    _hurry.is_on = not ask_first
+    try:
+        return engine.raw_connection()
+    finally:
+        _hurry.is_on = False
 
 
 def _connect_limited(
@@ -177,7 +237,10 @@ def _connect_limited(
     return _LimitedConnection.connect(*arguments, **options)
 
 
-def _prepare_postgresql(connection: psycopg.Connection[Any], _record: object, *, limited: bool) -> None:
+def _prepare_postgresql(
+    connection: psycopg.Connection[Any], record: ConnectionPoolEntry, *, limited: bool
+) -> None:
+    record.info[_FRESH] = True
     # A process that froze or vanished inside a transaction would hold its locks for ever.
     connection.execute(f"SET idle_in_transaction_session_timeout = {_IDLE_TRANSACTION_MILLISECONDS}")
     if limited:
@@ -199,10 +262,28 @@ def _prepare_sqlite(connection: sqlite3.Connection, _record: object, *, patience
 
 
 def _tell_unwritable(context: sa.engine.ExceptionContext) -> None:
+    unwritable = _unwritable(context.original_exception)
+    if unwritable is not None:
+        raise unwritable from context.original_exception
+
+
+def _unwritable(error: BaseException) -> DatabaseUnwritable | None:
     # The extended codes hold the primary one in their lowest byte.
-    code = getattr(context.original_exception, "sqlite_errorcode", 0) & 0xFF
-    if code in _UNWRITABLE:
-        raise DatabaseUnwritable(reason=_UNWRITABLE[code]) from context.original_exception
+    reason = _UNWRITABLE.get(getattr(error, "sqlite_errorcode", 0) & 0xFF)
+    return None if reason is None else DatabaseUnwritable(reason=reason)
+
+
+def _told(engine: Engine, error: Exception, *, is_broken: bool) -> BaseException:
+    """A driver's error as SQLAlchemy tells it. ``is_broken``: of a connection that stands no more."""
+    return _unwritable(error) or DBAPIError.instance(
+        None,
+        None,
+        error,
+        engine.dialect.loaded_dbapi.Error,
+        hide_parameters=True,
+        connection_invalidated=is_broken,
+        dialect=engine.dialect,
+    )
 
 
 def is_full(engine: Engine) -> bool:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Collection, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Collection
+from dataclasses import dataclass, fields, replace
 from datetime import datetime, timedelta
-from typing import Any, Final, Literal, TypedDict
+from typing import Any, Final, Literal, TypedDict, TypeVar
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
@@ -32,39 +32,48 @@ PLACEHOLDER: Final = "email:"
 LAST_CHECK_WITHIN = timedelta(days=1)
 
 
-@dataclass(frozen=True, slots=True)
-class Interview:
-    """One row of the ledger. Field names are the table's; see :mod:`canvas_app.interviews.tables`.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Shown:
+    """What a card shows of an interview, and what a tap on it takes over. Field names are the table's; see
+    :mod:`canvas_app.interviews.tables`.
 
     ``tried_at`` alone stands in ``outside_writes``: when the call that posts the message was begun last.
     """
 
     id: str
-    workspace_id: str
-    contact_id: str
     conversation_id: str | None
     study: str
-    origin: str
-    request_key: str | None
     asked_by_id: str | None
     asked_by_name: str | None
-    contact_name: str | None
-    contact_email: str | None
     personal_line: str | None
     state: State
     reason: str | None
-    link_token: str
-    koji_interview_id: str | None
-    koji_link: str | None
     written_as_id: str | None
     send_attempt: int
     created_at: datetime
     state_since: datetime
-    send_before: datetime
     sent_at: datetime | None
     opened_at: datetime | None
     completed_at: datetime | None
     result: dict[str, Any] | None
+    not_before: datetime | None
+    tried_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Interview(Shown):
+    """One row of the ledger."""
+
+    workspace_id: str
+    contact_id: str
+    origin: str
+    request_key: str | None
+    contact_name: str | None
+    contact_email: str | None
+    link_token: str
+    koji_interview_id: str | None
+    koji_link: str | None
+    send_before: datetime
     result_at: datetime | None
     attributes_written_at: datetime | None
     attribute_names: dict[str, str] | None
@@ -79,7 +88,6 @@ class Interview:
     purged_at: datetime | None
     rule: str | None
     deliver: Deliver
-    not_before: datetime | None
     language: str | None
     contact_role: str | None
     credits: int | None
@@ -89,7 +97,10 @@ class Interview:
     link_attribute_cleared_at: datetime | None
     remind_by_hand: bool | None
     reminder_reason: str | None
-    tried_at: datetime | None = None
+
+
+# The same kind of it that was given.
+AnInterview = TypeVar("AnInterview", bound=Shown)
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,7 +141,10 @@ selected: sa.Select[Any] = sa.select(
 )
 
 
-selected_names: Final = tuple(selected.selected_columns.keys())
+# What a card reads of one, in the order of the fields of :class:`Shown`.
+shown: sa.Select[Any] = sa.select(
+    *(_tried_at if name == "tried_at" else interviews.c[name] for name in (one.name for one in fields(Shown)))
+)
 # Put together once: every step of a job reads its interview, some of them more than once.
 _BY_ID: Final = selected.where(interviews.c.id == sa.bindparam("id_"))
 _LOCKED: Final = _BY_ID.with_for_update()
@@ -261,7 +275,7 @@ def existing(connection: Connection, interview_id: str, *, lock: bool = False) -
     return interview
 
 
-def result_of(interview: Interview) -> KojiResult:
+def result_of(interview: Shown) -> KojiResult:
     """What is known of its result; empty while nothing is."""
     return KojiResult.model_validate(interview.result or {})
 
@@ -314,7 +328,7 @@ def take_attempt(connection: Connection, interview_id: str, attempt: int) -> boo
     return result.rowcount == 1
 
 
-def as_of(interview: Interview, now: datetime, *, open_days: int) -> Interview:
+def as_of(interview: AnInterview, now: datetime, *, open_days: int) -> AnInterview:
     """The interview as it stands at ``now``: one that was not answered in time has expired."""
     if interview.state not in EXPIRING_STATES:
         return interview
@@ -423,8 +437,3 @@ def _one(connection: Connection, *conditions: sa.ColumnElement[bool], lock: bool
 def of_row(row: sa.Row[Any]) -> Interview:
     """The interview of a row of :data:`selected`."""
     return Interview(**row._mapping)  # noqa: SLF001 - SQLAlchemy's documented name, underscored to spare columns
-
-
-def of_values(values: Sequence[Any]) -> Interview:
-    """The same, of the values of :data:`selected_names` in their order."""
-    return Interview(**dict(zip(selected_names, values, strict=True)))
