@@ -24,7 +24,10 @@ def make_application(settings: Settings | None) -> Flask:
         log.adopt("gunicorn.error")
         settings = Settings.load(os.environ)
     engine = store.make_engine(
-        settings.database_url, pool_size=store.WEB_POOL, patience=store.WEB_PATIENCE, somebody_waits=True
+        settings.database_url,
+        pool_size=store.WEB_POOL_OF_A_FILE if settings.uses_sqlite else store.WEB_POOL,
+        patience=store.WEB_PATIENCE,
+        somebody_waits=True,
     )
     app = Flask(
         "canvas_app",

@@ -140,7 +140,8 @@ def reason_query(
     ``others`` selects the keys of further gates, so that they need no query of their own.
     """
     every = sa.case((pauses.c.operation == EVERYTHING, 0), else_=1)
-    ours = pauses.c.gate.in_(list(keys))
+    # An empty list would be written out anew at each execution.
+    ours = pauses.c.gate.in_(listed) if (listed := list(keys)) else sa.false()
     return (
         sa.select(pauses.c.reason)
         .where(ours if others is None else sa.or_(ours, pauses.c.gate.in_(others)))

@@ -10,6 +10,7 @@ import logging
 import math
 import shutil
 import sqlite3
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -25,14 +26,15 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import Connection, Engine, make_url
 from sqlalchemy.engine.interfaces import DBAPIConnection
 from sqlalchemy.exc import (
-    DisconnectionError,
+    DBAPIError,
     InterfaceError,
     InternalError,
+    InvalidatePoolError,
     OperationalError,
     SQLAlchemyError,
     TimeoutError as PoolTimeout,
 )
-from sqlalchemy.pool import ConnectionPoolEntry
+from sqlalchemy.pool import ConnectionPoolEntry, PoolProxiedConnection
 from sqlalchemy.types import TypeDecorator
 
 from canvas_app import log
@@ -63,6 +65,8 @@ _UNWRITABLE = {
 _ROOM_FOR_A_WRITE = 128 * 1024
 
 WEB_POOL = 3
+# Of a file, which counts no connections, each of gunicorn's threads may have its own, and waits for none.
+WEB_POOL_OF_A_FILE = 8
 WORKER_POOL = 5
 
 # How long, in seconds, a process waits for the database before it says that it is away. Somebody waits for
@@ -76,9 +80,12 @@ WEB_STATEMENT_SECONDS = 3.0
 _IDLE_TRANSACTION_MILLISECONDS = 30_000
 # A host that acknowledges nothing for this long has gone, whatever may still be under way to it.
 _UNACKNOWLEDGED_MILLISECONDS = 5_000
-# A connection that was used a shorter time ago than this is not asked whether it still lives.
-_IDLE_SECONDS = 1.0
+# For how long after its use, in seconds, a worker's connection is not asked whether it still lives.
+_UNASKED_SECONDS = 1.0
+# Of a connection's own notes: when it was used last. One that is new has no such note.
 _IN_TOUCH = "in_touch"
+# Whether this thread takes a connection that it does not ask first.
+_hurry = threading.local()
 # How much longer than the server a client waits for a statement's end, so that the server is asked first.
 _GRACE_SECONDS = 1.0
 
@@ -160,7 +167,8 @@ def make_engine(
         return engine
     engine = sa.create_engine(
         url,
-        pool_pre_ping=somebody_waits,
+        # The one that was used last has most in its memory, and is the least likely to have been cut.
+        pool_use_lifo=True,
         # https://www.postgresql.org/docs/current/libpq-connect.html#LIBPQ-PARAMKEYWORDS
         connect_args={
             "connect_timeout": max(1, round(min(patience, 5))),
@@ -174,10 +182,12 @@ def make_engine(
     )
     if somebody_waits:
         sa.event.listen(engine, "do_connect", _connect_limited)
-    else:
-        sa.event.listen(engine, "checkin", _note_touch)
-        sa.event.listen(engine, "checkout", partial(_look_whether_it_lives, engine.dialect))
     sa.event.listen(engine, "connect", partial(_prepare_postgresql, limited=somebody_waits))
+    sa.event.listen(engine, "checkin", _note_touch)
+    look = partial(
+        _look_whether_it_lives, engine.dialect, unasked_seconds=0.0 if somebody_waits else _UNASKED_SECONDS
+    )
+    sa.event.listen(engine, "checkout", look)
     return engine
 
 
@@ -186,19 +196,61 @@ def _note_touch(_connection: object, record: ConnectionPoolEntry) -> None:
 
 
 def _look_whether_it_lives(
-    dialect: sa.Dialect, connection: psycopg.Connection[Any], record: ConnectionPoolEntry, _proxy: object
+    dialect: sa.Dialect,
+    connection: psycopg.Connection[Any],
+    record: ConnectionPoolEntry,
+    _proxy: object,
+    *,
+    unasked_seconds: float,
 ) -> None:
-    """Ask a connection that has been idle whether its server is still there, as SQLAlchemy does for each use.
+    """Ask a connection of the pool whether its server is still there, as SQLAlchemy's ping does for each use.
 
-    Not one that was used a moment ago: a worker under load would ask as often as it does anything, and it
-    repeats what has met an outage.
+    Not one that is new, or that was used less than ``unasked_seconds`` ago: a worker under load would ask as
+    often as it does anything, and it repeats what has met an outage. Nor one that :func:`at_once` takes.
     """
-    if time.perf_counter() - record.info.get(_IN_TOUCH, math.inf) < _IDLE_SECONDS:
+    idle = time.perf_counter() - record.info.get(_IN_TOUCH, math.inf)
+    if idle < unasked_seconds or getattr(_hurry, "is_on", False):
         return
     try:
         dialect.do_ping(cast(DBAPIConnection, connection))
     except psycopg.Error as error:
-        raise DisconnectionError from error
+        # With it all others are opened anew that are as old.
+        raise InvalidatePoolError from error
+
+
+@contextmanager
+def at_once(engine: Engine, *, ask_first: bool = False) -> Iterator[PoolProxiedConnection]:
+    """The driver's own connection, for a look at the database; nothing is written with it.
+
+    It is not asked first whether it still stands, unless ``ask_first``: whoever looks has to look again where
+    the error's ``connection_invalidated`` says that it did not. On PostgreSQL it is in no transaction. What
+    the driver raises is raised as SQLAlchemy does.
+    """
+    is_postgresql = engine.dialect.name == "postgresql"
+    driver: Any = None
+    try:
+        connection = _taken(engine, ask_first=ask_first)
+        driver = connection.driver_connection
+        if is_postgresql:
+            driver.autocommit = True
+        try:
+            yield connection
+        finally:
+            if is_postgresql and driver.closed:
+                connection.invalidate()
+            elif is_postgresql:
+                driver.autocommit = False
+            connection.close()
+    except engine.dialect.loaded_dbapi.Error as error:
+        raise _told(engine, error, is_broken=bool(is_postgresql and driver and driver.closed)) from error
+
+
+def _taken(engine: Engine, *, ask_first: bool) -> PoolProxiedConnection:
+    _hurry.is_on = not ask_first
+    try:
+        return engine.raw_connection()
+    finally:
+        _hurry.is_on = False
 
 
 def _connect_limited(
@@ -229,10 +281,28 @@ def _prepare_sqlite(connection: sqlite3.Connection, _record: object, *, patience
 
 
 def _tell_unwritable(context: sa.engine.ExceptionContext) -> None:
+    unwritable = _unwritable(context.original_exception)
+    if unwritable is not None:
+        raise unwritable from context.original_exception
+
+
+def _unwritable(error: BaseException) -> DatabaseUnwritable | None:
     # The extended codes hold the primary one in their lowest byte.
-    code = getattr(context.original_exception, "sqlite_errorcode", 0) & 0xFF
-    if code in _UNWRITABLE:
-        raise DatabaseUnwritable(reason=_UNWRITABLE[code]) from context.original_exception
+    reason = _UNWRITABLE.get(getattr(error, "sqlite_errorcode", 0) & 0xFF)
+    return None if reason is None else DatabaseUnwritable(reason=reason)
+
+
+def _told(engine: Engine, error: Exception, *, is_broken: bool) -> BaseException:
+    """A driver's error as SQLAlchemy tells it. ``is_broken``: of a connection that stands no more."""
+    return _unwritable(error) or DBAPIError.instance(
+        None,
+        None,
+        error,
+        engine.dialect.loaded_dbapi.Error,
+        hide_parameters=True,
+        connection_invalidated=is_broken,
+        dialect=engine.dialect,
+    )
 
 
 def is_full(engine: Engine) -> bool:

@@ -14,10 +14,10 @@ from typing import Any
 import hypothesis
 import pytest
 import responses
-import sqlalchemy as sa
 from flask import Flask
 from flask.testing import FlaskClient
 from sqlalchemy.engine import Engine
+from sqlalchemy.pool import PoolProxiedConnection
 
 from canvas_app import create_app, log, migrate, store
 from canvas_app.settings import Settings
@@ -55,17 +55,22 @@ def _nothing_is_written_later(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture(autouse=True)
-def _closed_engines() -> Iterator[None]:
+def _closed_engines(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Whatever engine a test has made is closed at its end.
 
     A connection that is left to the garbage collector warns whenever that comes by, in the middle of some
     other test.
     """
     used: set[Engine] = set()
-    remember = lambda connection: used.add(connection.engine)  # noqa: E731
-    sa.event.listen(Engine, "engine_connect", remember)
-    yield
-    sa.event.remove(Engine, "engine_connect", remember)
+    raw_connection = Engine.raw_connection
+
+    def remembering(engine: Engine) -> PoolProxiedConnection:
+        used.add(engine)
+        return raw_connection(engine)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Engine, "raw_connection", remembering)
+        yield
     for engine in used:
         engine.dispose()
 

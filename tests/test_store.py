@@ -214,7 +214,8 @@ def test_an_idle_connection_whose_server_has_cut_it_is_replaced_unseen(
     assert asked == []
     with other.connect() as connection:
         connection.execute(sa.select(sa.func.pg_terminate_backend(cut)))
-    monkeypatch.setattr(store, "_IDLE_SECONDS", 0.0)
+    later = time.perf_counter() + 60
+    monkeypatch.setattr(time, "perf_counter", lambda: later)
     with engine.connect() as connection:
         assert connection.execute(own).scalar_one() != cut
     assert len(asked) == 1

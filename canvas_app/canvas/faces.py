@@ -16,7 +16,7 @@ from canvas_app.canvas.request import CanvasRequest
 from canvas_app.console import access
 from canvas_app.interviews import card_facts, frequency, hours, ledger, rules, studies, words
 from canvas_app.interviews.card_facts import CardFacts
-from canvas_app.interviews.ledger import Interview
+from canvas_app.interviews.ledger import AnInterview, Interview, Shown
 from canvas_app.interviews.operators import Teammate
 from canvas_app.interviews.seen import Person
 from canvas_app.interviews.states import HAS_RESULT, OPEN_STATES, REPLACEABLE_STATES
@@ -101,7 +101,7 @@ class Faces:
 
     def _last(
         self,
-        shown: Interview | None,
+        shown: Shown | None,
         facts: CardFacts,
         line: str = "",
         pick: Pick = NO_PICK,
@@ -185,16 +185,15 @@ class Faces:
 
     def facts(self) -> CardFacts:
         person = self._person
-        with store.reading(self._here.engine) as connection:
-            return card_facts.read(
-                connection,
-                self._settings,
-                person.workspace_id,
-                person.contact_id,
-                self._request.conversation_id,
-                token_fingerprint=gates.token_fingerprint(self._settings),
-                gate_keys=gates.keys_of(self._settings),
-            )
+        return card_facts.read(
+            self._here.engine,
+            self._settings,
+            person.workspace_id,
+            person.contact_id,
+            self._request.conversation_id,
+            token_fingerprint=gates.token_fingerprint(self._settings),
+            gate_keys=gates.keys_of(self._settings),
+        )
 
     # What there is
 
@@ -210,7 +209,7 @@ class Faces:
         days = facts.chosen.ask_again_days
         return None, last if frequency.too_early(last, facts.now, ask_again_days=days) else None
 
-    def _worth_showing(self, about: str, rather_than: Interview | None, facts: CardFacts) -> Interview | None:
+    def _worth_showing(self, about: str, rather_than: Shown | None, facts: CardFacts) -> Interview | None:
         """This interview, if it is open, or if it has been answered and that is the latest news."""
         with store.reading(self._here.engine) as connection:
             found = self._as_of(ledger.get(connection, about), facts)
@@ -219,14 +218,14 @@ class Faces:
         latest = rather_than is None or found.state_since > rather_than.state_since
         return found if found.state in OPEN_STATES or (found.state in HAS_RESULT and latest) else None
 
-    def _as_of(self, interview: Interview | None, facts: CardFacts) -> Interview | None:
+    def _as_of(self, interview: AnInterview | None, facts: CardFacts) -> AnInterview | None:
         if interview is None:
             return None
         return ledger.as_of(interview, facts.now, open_days=self._settings.open_days)
 
     # What is drawn
 
-    def _of(self, interview: Interview, facts: CardFacts, *, too_early: bool = False) -> Face:
+    def _of(self, interview: Shown, facts: CardFacts, *, too_early: bool = False) -> Face:
         state = states.of_interview(
             interview,
             worker_alive=rules.worker_alive(facts.worker_seen_at, facts.now, silent_after=SILENT_SECONDS),
@@ -239,7 +238,7 @@ class Faces:
         return self._face(state, facts, self._elsewhere(interview, facts))
 
     def _offer(
-        self, facts: CardFacts, line: str, pick: Pick = NO_PICK, *, not_sent: Interview | None = None
+        self, facts: CardFacts, line: str, pick: Pick = NO_PICK, *, not_sent: Shown | None = None
     ) -> Face:
         """The card from which an interview is sent. ``not_sent`` was asked for, and a limit said no."""
         offer = self._offered(facts, pick)
@@ -289,14 +288,14 @@ class Faces:
         ours = facts.token_workspace_id == self._request.workspace_id
         return ours and bool(settings.secret_key) and settings.public_url is not None
 
-    def _bind(self, interview: Interview) -> str:
+    def _bind(self, interview: Shown) -> str:
         return offers.bind(self._settings.secret_key, self._request, interview)
 
-    def _elsewhere(self, interview: Interview, facts: CardFacts) -> str | None:
+    def _elsewhere(self, interview: Shown, facts: CardFacts) -> str | None:
         zone = hours.zone_of(facts.timezone)
         return states.elsewhere(interview, self._request.conversation_id, zone)
 
-    def _is_here(self, interview: Interview) -> bool:
+    def _is_here(self, interview: Shown) -> bool:
         return interview.conversation_id == self._request.conversation_id
 
     @property

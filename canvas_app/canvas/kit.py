@@ -317,6 +317,7 @@ Component = Annotated[
 ]
 
 
+_JSON = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":"))
 _COMPONENTS: TypeAdapter[tuple[Component, ...]] = TypeAdapter(tuple[Component, ...])
 
 
@@ -339,8 +340,7 @@ class Canvas(_Part):
         _refuse_twins("component", self.ids())
         components = _COMPONENTS.dump_json(self.components, exclude_none=True)
         self._content = b'{"components":' + components + b"}"
-        stored = json.dumps(self.stored_data, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
-        self._stored_data = stored.encode()
+        self._stored_data = _JSON.encode(self.stored_data).encode()
         for name, part in (("content", self._content), ("stored_data", self._stored_data)):
             if len(part) > SIZE_LIMIT:
                 raise ValueError(f"{name} has {len(part)} bytes, Intercom takes {SIZE_LIMIT}")
@@ -350,9 +350,10 @@ class Canvas(_Part):
         """Return the id of every component and list entry that has one, in order."""
         ids: list[str | None] = []
         for component in self.components:
-            if isinstance(component, ListComponent):
+            # Their type tells sooner than isinstance, which of these models looks into their fields.
+            if component.type == "list":
                 ids.extend(item.id for item in component.items)
-            elif not isinstance(component, DataTable):
+            elif component.type != "data-table":
                 ids.append(component.id)
         return [found for found in ids if found is not None]
 
@@ -367,6 +368,7 @@ class Canvas(_Part):
 
 
 def _refuse_twins(kind: str, ids: list[str]) -> None:
+    if len(set(ids)) == len(ids):
+        return
     twins = [found for found, times in Counter(ids).items() if times > 1]
-    if twins:
-        raise ValueError(f"{kind} ids are used twice: {', '.join(twins)}")
+    raise ValueError(f"{kind} ids are used twice: {', '.join(twins)}")

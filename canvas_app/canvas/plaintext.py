@@ -27,4 +27,6 @@ def plain(text: str, limit: int) -> str:
 
     A bare address stays as it is: it shows where it leads.
     """
-    return _LOOSE_UNDERSCORE.sub("ˍ", one_line(text, limit).translate(_LOOK_ALIKES))
+    line = one_line(text, limit).translate(_LOOK_ALIKES)
+    # Most texts hold none, and this tells it sooner than the pattern does.
+    return _LOOSE_UNDERSCORE.sub("ˍ", line) if "_" in line else line

@@ -25,7 +25,7 @@ from canvas_app.canvas.card_states import (
     StudyChoice,
 )
 from canvas_app.interviews import frequency, wording
-from canvas_app.interviews.ledger import Interview, result_of
+from canvas_app.interviews.ledger import Interview, Shown, result_of
 from canvas_app.interviews.states import OPEN_STATES
 from canvas_app.interviews.words import Words
 from canvas_app.koji import links as koji_links
@@ -39,7 +39,7 @@ _NOT_WRITTEN: dict[str, NotWrittenKind] = {
 
 
 def of_interview(
-    interview: Interview,
+    interview: Shown,
     *,
     worker_alive: bool,
     settings: Settings,
@@ -129,7 +129,7 @@ def ready(
     *,
     contact_name: str | None,
     personal_line: str = "",
-    not_sent: Interview | None = None,
+    not_sent: Shown | None = None,
 ) -> Ready:
     """``not_sent``: an interview that somebody has asked for, and that a limit said no to."""
     why = not_sent and (reasons.in_words(not_sent.reason) or texts.NO_REASON)
@@ -179,7 +179,7 @@ def confirm_withdraw(interview: Interview, *, token: str) -> ConfirmWithdraw:
     )
 
 
-def elsewhere(interview: Interview, conversation_id: str | None, zone: ZoneInfo) -> str | None:
+def elsewhere(interview: Shown, conversation_id: str | None, zone: ZoneInfo) -> str | None:
     """How an interview of another conversation is named on this one's card, see ``cards.draw``."""
     if interview.conversation_id is None or interview.conversation_id == conversation_id:
         return None
@@ -189,7 +189,7 @@ def elsewhere(interview: Interview, conversation_id: str | None, zone: ZoneInfo)
     return texts.moment(interview.created_at, zone)
 
 
-def _result(interview: Interview, settings: Settings, *, writing: bool) -> Result:
+def _result(interview: Shown, settings: Settings, *, writing: bool) -> Result:
     known = result_of(interview)
     url = known.transcript_url
     return Result(

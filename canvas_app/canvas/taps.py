@@ -18,7 +18,7 @@ from canvas_app.canvas.offers import Offered
 from canvas_app.canvas.request import CanvasRequest
 from canvas_app.interviews import frequency, ledger, repair, studies, wording, words
 from canvas_app.interviews.ask import Asked, ask
-from canvas_app.interviews.ledger import Ask, Interview
+from canvas_app.interviews.ledger import Ask, Shown
 from canvas_app.interviews.seen import Person, Seen, seen
 from canvas_app.interviews.states import OPEN_STATES, SENDING_STATES
 from canvas_app.plaintext import one_line
@@ -110,7 +110,7 @@ class _Tap:
             return Tapped("study_off", lambda: self.faces.another(line, Pick(word=texts.STUDY_GONE)))
         return self._ask(f"again:{failed.id}", line, study, confirmed_on=self._confirmed_before(failed))
 
-    def _confirmed_before(self, failed: Interview) -> Seen | None:
+    def _confirmed_before(self, failed: Shown) -> Seen | None:
         """What stood in the way of the failed one already: the word that was given then holds while nobody
         has been asked since."""
         with store.reading(self.here.engine) as connection:

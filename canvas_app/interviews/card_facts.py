@@ -4,19 +4,20 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass, field
-from datetime import datetime
-from typing import Any, Final
+from dataclasses import dataclass, field, fields
+from datetime import UTC, datetime
+from typing import Final
 
 import sqlalchemy as sa
-from sqlalchemy.engine import Connection
+from sqlalchemy.engine import Engine
 
 from canvas_app import gates, store
 from canvas_app.interviews import ledger, options, studies
-from canvas_app.interviews.ledger import Interview
+from canvas_app.interviews.ledger import Shown
 from canvas_app.interviews.options import Options
 from canvas_app.interviews.states import ENDED_WITHOUT_ANSWER
 from canvas_app.interviews.tables import interviews, studies as studies_table, workers, workspaces
+from canvas_app.prepared import Prepared
 from canvas_app.settings import DEFAULT_STUDY, Settings, Study
 
 
@@ -25,7 +26,7 @@ class CardFacts:
     """``studies`` are all there are, the environment's first; ``used_at`` says when each was asked with.
     ``chosen`` is what operators have chosen by now."""
 
-    interview: Interview | None
+    interview: Shown | None
     # The contact's newest interview, whichever is shown.
     newest_id: str | None
     timezone: str | None
@@ -41,7 +42,7 @@ class CardFacts:
 
 
 def read(
-    connection: Connection,
+    engine: Engine,
     settings: Settings,
     workspace_id: str,
     contact_id: str,
@@ -57,7 +58,6 @@ def read(
     ``token_fingerprint`` is that of the access token in use. ``gate_keys``: the gates whose pause is told,
     beside those of the studies in the database.
     """
-    query = _query(connection.dialect.name, len(gate_keys))
     values: dict[str, object] = {
         "workspace_id": workspace_id,
         "contact_id": contact_id,
@@ -65,30 +65,43 @@ def read(
         "token_fingerprint": token_fingerprint,
         **{_gate(number): key for number, key in enumerate(gate_keys)},
     }
-    if connection.dialect.name == "sqlite":
+    if engine.dialect.name == "sqlite":
         # There, this machine's clock is the database's.
-        values["now"] = store.now(connection)
+        values["now"] = datetime.now(UTC)
     # One row for each study of the database, and one where there is none.
-    rows = connection.execute(query, values).all()
-    context = rows[0]
-    own = [dict(zip(_STUDY, row[-len(_STUDY) :], strict=True)) for row in rows if row.study_slug is not None]
-    used_at = {study["slug"]: study["used_at"] for study in own} | {DEFAULT_STUDY: context.default_used_at}
+    rows = _query(engine.dialect.name, len(gate_keys)).rows(engine, values)
+    interview, context = (
+        rows[0][:_OF_CONTEXT],
+        dict(zip(_CONTEXT, rows[0][_OF_CONTEXT:_OF_STUDY], strict=True)),
+    )
+    own = [dict(zip(_STUDY, row[_OF_STUDY:], strict=True)) for row in rows if row[_OF_STUDY] is not None]
+    used_at = {study["slug"]: study["used_at"] for study in own}
+    used_at[DEFAULT_STUDY] = context.pop("default_used_at")
     return CardFacts(
-        interview=None if context[0] is None else ledger.of_values(context[: len(ledger.selected_names)]),
-        newest_id=context.newest_id,
-        timezone=context.timezone,
-        token_workspace_id=context.token_workspace_id,
-        worker_seen_at=context.worker_seen_at,
-        now=context.now,
-        chosen=options.of(context.chosen, settings),
-        paused=context.paused,
+        interview=None if interview[0] is None else Shown(**dict(zip(_SHOWN, interview, strict=True))),
+        chosen=options.of(context.pop("chosen"), settings),
         studies=tuple(studies.of_rows(own, settings)),
         used_at={slug: at for slug, at in used_at.items() if at is not None},
+        **context,
     )
 
 
-# What a row ends with of a study: the table's columns, and when it was last asked with.
+# What a row holds: what is shown of the interview, what is the same in all rows, and of a study the table's
+# columns and when it was last asked with.
+_CONTEXT: Final = (
+    "newest_id",
+    "timezone",
+    "token_workspace_id",
+    "worker_seen_at",
+    "now",
+    "chosen",
+    "paused",
+    "default_used_at",
+)
 _STUDY: Final = (*(column.name for column in studies_table.c), "used_at")
+_SHOWN: Final = tuple(one.name for one in fields(Shown))
+_OF_CONTEXT: Final = len(_SHOWN)
+_OF_STUDY: Final = _OF_CONTEXT + len(_CONTEXT)
 
 
 def _gate(number: int) -> str:
@@ -96,8 +109,8 @@ def _gate(number: int) -> str:
 
 
 @functools.cache
-def _query(dialect: str, gates_told: int) -> sa.Select[Any]:
-    """The one query. It is made once a process: putting it together takes longer than the database does."""
+def _query(kind: str, gates_told: int) -> Prepared:
+    """The one query. Its columns stand in the order of ``_OF_CONTEXT`` and ``_OF_STUDY``."""
     theirs = sa.and_(
         interviews.c.workspace_id == sa.bindparam("workspace_id"),
         interviews.c.contact_id == sa.bindparam("contact_id"),
@@ -113,7 +126,7 @@ def _query(dialect: str, gates_told: int) -> sa.Select[Any]:
         interviews.c.created_at == newest_in_this.scalar_subquery(),
     )
     shown = (
-        ledger.selected.where(theirs)
+        ledger.shown.where(theirs)
         .order_by(sa.case((here, 0), (skipped, 2), else_=1), interviews.c.created_at.desc())
         .limit(1)
         .subquery("shown")
@@ -129,21 +142,21 @@ def _query(dialect: str, gates_told: int) -> sa.Select[Any]:
     in_use = sa.and_(studies_table.c.enabled, studies_table.c.gate_key.is_not(None))
     own_gates = sa.select(studies_table.c.gate_key).where(in_use).correlate(None)
     keys: list[sa.BindParameter[str]] = [sa.bindparam(_gate(number)) for number in range(gates_told)]
-    # The columns of the interview come first and those of the study last, see :func:`read`.
     one = sa.select(sa.literal_column("1").label("one")).subquery("one")
-    return sa.select(
+    query = sa.select(
         *shown.c,
         newest_id.scalar_subquery().label("newest_id"),
         timezone.scalar_subquery().label("timezone"),
         token_workspace.scalar_subquery().label("token_workspace_id"),
         sa.type_coerce(seen, workers.c.renewed_at.type).label("worker_seen_at"),
-        store.clock(dialect).label("now"),
+        store.clock(kind).label("now"),
         options.selected(options.WRITE_BACK).scalar_subquery().label("chosen"),
         gates.reason_query(keys, own_gates).scalar_subquery().label("paused"),
         _used_at(sa.literal(DEFAULT_STUDY)).label("default_used_at"),
         *(column.label(f"study_{column.name}") for column in studies_table.c),
         _used_at(studies_table.c.slug).label("study_used_at"),
     ).select_from(one.outerjoin(shown, sa.true()).outerjoin(studies_table, sa.true()))
+    return Prepared(query, kind)
 
 
 def _used_at(slug: sa.ColumnElement[str]) -> sa.ColumnElement[datetime]:

@@ -5,9 +5,9 @@ from __future__ import annotations
 import functools
 import uuid
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from datetime import datetime, timedelta
-from typing import Any, Final, Literal, TypedDict
+from typing import Any, Final, Literal, TypedDict, TypeVar
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
@@ -33,39 +33,48 @@ PLACEHOLDER: Final = "email:"
 LAST_CHECK_WITHIN = timedelta(days=1)
 
 
-@dataclass(frozen=True, slots=True)
-class Interview:
-    """One row of the ledger. Field names are the table's; see :mod:`canvas_app.interviews.tables`.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Shown:
+    """What a card shows of an interview, and what a tap on it takes over. Field names are the table's; see
+    :mod:`canvas_app.interviews.tables`.
 
     ``tried_at`` alone stands in ``outside_writes``: when the call that posts the message was begun last.
     """
 
     id: str
-    workspace_id: str
-    contact_id: str
     conversation_id: str | None
     study: str
-    origin: str
-    request_key: str | None
     asked_by_id: str | None
     asked_by_name: str | None
-    contact_name: str | None
-    contact_email: str | None
     personal_line: str | None
     state: State
     reason: str | None
-    link_token: str
-    koji_interview_id: str | None
-    koji_link: str | None
     written_as_id: str | None
     send_attempt: int
     created_at: datetime
     state_since: datetime
-    send_before: datetime
     sent_at: datetime | None
     opened_at: datetime | None
     completed_at: datetime | None
     result: dict[str, Any] | None
+    not_before: datetime | None
+    tried_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Interview(Shown):
+    """One row of the ledger."""
+
+    workspace_id: str
+    contact_id: str
+    origin: str
+    request_key: str | None
+    contact_name: str | None
+    contact_email: str | None
+    link_token: str
+    koji_interview_id: str | None
+    koji_link: str | None
+    send_before: datetime
     result_at: datetime | None
     attributes_written_at: datetime | None
     attribute_names: dict[str, str] | None
@@ -80,7 +89,6 @@ class Interview:
     purged_at: datetime | None
     rule: str | None
     deliver: Deliver
-    not_before: datetime | None
     language: str | None
     contact_role: str | None
     credits: int | None
@@ -90,7 +98,10 @@ class Interview:
     link_attribute_cleared_at: datetime | None
     remind_by_hand: bool | None
     reminder_reason: str | None
-    tried_at: datetime | None = None
+
+
+# The same kind of it that was given.
+AnInterview = TypeVar("AnInterview", bound=Shown)
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,8 +141,11 @@ selected: sa.Select[Any] = sa.select(
     *(column for column in interviews.c if column.name not in GENERATED), _tried_at
 )
 
-
-selected_names: Final = tuple(selected.selected_columns.keys())
+_SELECTED_NAMES: Final = tuple(selected.selected_columns.keys())
+# What a card reads of one, in the order of the fields of :class:`Shown`.
+shown: sa.Select[Any] = sa.select(
+    *(_tried_at if name == "tried_at" else interviews.c[name] for name in (one.name for one in fields(Shown)))
+)
 # Put together once: every step of a job reads its interview, some of them more than once.
 _BY_ID: Final = selected.where(interviews.c.id == sa.bindparam("id_"))
 _LOCKED: Final = _BY_ID.with_for_update()
@@ -262,7 +276,7 @@ def existing(connection: Connection, interview_id: str, *, lock: bool = False) -
     return interview
 
 
-def result_of(interview: Interview) -> KojiResult:
+def result_of(interview: Shown) -> KojiResult:
     """What is known of its result; empty while nothing is."""
     return KojiResult.model_validate(interview.result or {})
 
@@ -316,7 +330,7 @@ def take_attempt(connection: Connection, interview_id: str, attempt: int) -> boo
     return result.rowcount == 1
 
 
-def as_of(interview: Interview, now: datetime, *, open_days: int) -> Interview:
+def as_of(interview: AnInterview, now: datetime, *, open_days: int) -> AnInterview:
     """The interview as it stands at ``now``: one that was not answered in time has expired."""
     if interview.state not in EXPIRING_STATES:
         return interview
@@ -428,5 +442,5 @@ def of_row(row: sa.Row[Any]) -> Interview:
 
 
 def of_values(values: Sequence[Any]) -> Interview:
-    """The same, of the values of :data:`selected_names` in their order."""
-    return Interview(**dict(zip(selected_names, values, strict=True)))
+    """The same, of the values of its columns in their order, for a query that selects others behind them."""
+    return Interview(**dict(zip(_SELECTED_NAMES, values, strict=True)))

@@ -81,8 +81,10 @@ def read(connection: Connection, settings: Settings) -> Options:
 def of(value: Any, settings: Settings) -> Options:
     """The same, of the stored value. Names that another version has stored and this one does not know do not
     count."""
-    given: Mapping[str, Any] = value or {}
     start = defaults(settings)
+    if not value:
+        return start
+    given: Mapping[str, Any] = value
     return Options(
         min_quality=given.get("min_quality", start.min_quality),
         # Who was asked is forgotten after RETENTION_DAYS; it may have been lowered since this was chosen.

@@ -9,7 +9,7 @@ from datetime import datetime
 from sqlalchemy.engine import Connection
 
 from canvas_app.interviews import ledger
-from canvas_app.interviews.ledger import Interview
+from canvas_app.interviews.ledger import Interview, Shown
 
 # Writes down who has acted, in the transaction in which it is done, and only where something is done.
 Note = Callable[[Connection], None]
@@ -36,7 +36,7 @@ class Seen:
     state_since: datetime
 
 
-def seen(interview: Interview) -> Seen:
+def seen(interview: Shown) -> Seen:
     return Seen(interview.id, interview.send_attempt, interview.state_since)
 
 

@@ -161,12 +161,15 @@ def missing(every: Sequence[Study], settings: Settings) -> list[str]:
 
     ``every`` study that there is: what one of them has, no setting need have.
     """
+    absent = settings.missing_for_card()
+    if not absent:
+        return []
     made_up_for = set()
     if any(study.askable for study in every):
         made_up_for.add("KOJI_API_KEY")
     if _webhook_secrets(every, settings):
         made_up_for.add("KOJI_WEBHOOK_SECRET")
-    return [name for name in settings.missing_for_card() if name not in made_up_for]
+    return [name for name in absent if name not in made_up_for]
 
 
 def missing_at_all(every: Sequence[Study], settings: Settings) -> list[str]:

@@ -10,7 +10,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-from itsdangerous import TimestampSigner
+from itsdangerous import TimestampSigner, URLSafeTimedSerializer
 
 from canvas_app.canvas import offers
 from canvas_app.canvas.offers import Offered
@@ -98,6 +98,19 @@ def test_an_offer_of_the_version_before_names_no_study() -> None:
     shown = ["ws1", "contact1", "501", "i1", "7f9c2ba4e88f"]
     before = str(offers._signer(KEYS, offers._OFFER_SALT).dumps(shown))
     assert offers.offered(KEYS, request(), before) == Offered(offers.key(request(), before), "i1", None, None)
+
+
+def test_the_form_is_that_of_the_library_either_way_round() -> None:
+    # So that a release in which that was written otherwise reads these cards, and this one reads its cards.
+    keys = [b"old-key", b"new-key"]
+    usual: URLSafeTimedSerializer = URLSafeTimedSerializer(keys, salt=offers._OFFER_SALT)
+    assert usual.loads(new_offer("i1"))[:4] == ["ws1", "contact1", "501", "i1"]
+    long = ["ws1", "contact1", "501", "i1", "n", "exit" * 40, "0a1b2c"]
+    compressed = str(usual.dumps(long))
+    assert compressed.startswith(".")
+    found = offers.offered(KEYS, request(), compressed)
+    assert found is not None
+    assert found.study == "exit" * 40
 
 
 def test_an_offer_that_names_no_place_is_none() -> None:

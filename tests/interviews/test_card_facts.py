@@ -6,7 +6,7 @@ from datetime import timedelta
 from typing import Any
 
 import sqlalchemy as sa
-from sqlalchemy.engine import Connection, Engine
+from sqlalchemy.engine import Engine
 
 from canvas_app import gates, store
 from canvas_app.interviews import card_facts, ledger, studies
@@ -22,7 +22,7 @@ SETTINGS = full_settings("sqlite:///x.db")
 
 
 def looked_up(
-    connection: Connection,
+    engine: Engine,
     contact_id: str = "contact1",
     conversation_id: str | None = "501",
     *,
@@ -30,7 +30,7 @@ def looked_up(
     token_fingerprint: str = "f",
 ) -> CardFacts:
     return card_facts.read(
-        connection,
+        engine,
         SETTINGS,
         workspace_id,
         contact_id,
@@ -41,8 +41,7 @@ def looked_up(
 
 def shown(engine: Engine, *conversations: str | None) -> list[str | None]:
     """Which interview the card of this contact shows in these conversations."""
-    with store.reading(engine) as connection:
-        facts = [looked_up(connection, conversation_id=conversation) for conversation in conversations]
+    facts = [looked_up(engine, conversation_id=conversation) for conversation in conversations]
     return [fact.interview.id if fact.interview else None for fact in facts]
 
 
@@ -52,9 +51,8 @@ def test_the_card_reads_the_newest_interview_of_this_conversation_first(engine: 
     elsewhere = write(engine, age=DAY, state="sent", conversation_id="502")
     write(engine, contact_id="contact2", state="sent")
     assert shown(engine, "501", "502", "503", None) == [newest_here.id, *[elsewhere.id] * 3]
-    with store.reading(engine) as connection:
-        nobody = looked_up(connection, "contact9")
-        foreign = looked_up(connection, workspace_id="ws2")
+    nobody = looked_up(engine, "contact9")
+    foreign = looked_up(engine, workspace_id="ws2")
     assert (nobody.interview, foreign.interview) == (None, None)
 
 
@@ -89,13 +87,11 @@ def test_one_that_a_limit_said_no_to_hides_nothing(engine: Engine) -> None:
     assert shown(engine, "501", "502", "503") == [elsewhere.id] * 3
     here = write(engine, age=2 * DAY, state="sent")
     assert shown(engine, "501", "502", "503") == [here.id, elsewhere.id, here.id]
-    with store.reading(engine) as connection:
-        assert looked_up(connection).newest_id == skipped.id, "an offer is bound to it all the same"
+    assert looked_up(engine).newest_id == skipped.id, "an offer is bound to it all the same"
 
 
 def test_the_card_reads_this_tokens_workspace_and_the_newest_sign_of_a_worker(engine: Engine) -> None:
-    with store.reading(engine) as connection:
-        empty = looked_up(connection, token_fingerprint="new")
+    empty = looked_up(engine, token_fingerprint="new")
     assert (empty.timezone, empty.token_workspace_id, empty.worker_seen_at) == (None, None, None)
     read = {"admin_id": "7", "token_fingerprint": "old", "timezone": "UTC", "read_at": NOW - DAY}
     with store.writing(engine) as connection:
@@ -113,13 +109,14 @@ def test_the_card_reads_this_tokens_workspace_and_the_newest_sign_of_a_worker(en
                 {"executor_id": "b", "renewed_at": NOW},
             ],
         )
-        # The new token has not told its workspace yet: it may be any, and its clocks probably say the same.
-        facts = looked_up(connection, token_fingerprint="new")
-        assert (facts.timezone, facts.token_workspace_id) == ("UTC", None)
-        berlin = {"workspace_id": "ws1", "timezone": "Europe/Berlin", "token_fingerprint": "new"}
+    # The new token has not told its workspace yet: it may be any, and its clocks probably say the same.
+    facts = looked_up(engine, token_fingerprint="new")
+    assert (facts.timezone, facts.token_workspace_id) == ("UTC", None)
+    berlin = {"workspace_id": "ws1", "timezone": "Europe/Berlin", "token_fingerprint": "new"}
+    with store.writing(engine) as connection:
         # However long ago: a token belongs to one workspace.
         connection.execute(sa.insert(workspaces).values(read | berlin | {"read_at": NOW - 9 * DAY}))
-        facts = looked_up(connection, token_fingerprint="new")
+    facts = looked_up(engine, token_fingerprint="new")
     assert (facts.timezone, facts.token_workspace_id) == ("Europe/Berlin", "ws1")
     assert facts.worker_seen_at == NOW
     assert facts.now.tzinfo is not None
@@ -128,16 +125,14 @@ def test_the_card_reads_this_tokens_workspace_and_the_newest_sign_of_a_worker(en
 def test_the_card_knows_the_contacts_newest_interview_whichever_it_shows(engine: Engine) -> None:
     here = write(engine, age=2 * DAY, state="written_back")
     newest = write(engine, age=DAY, state="failed", conversation_id="502")
-    with store.reading(engine) as connection:
-        facts = looked_up(connection)
-        nobody = looked_up(connection, "contact9")
+    facts = looked_up(engine)
+    nobody = looked_up(engine, "contact9")
     assert facts.interview is not None
     assert (facts.interview.id, facts.newest_id, nobody.newest_id) == (here.id, newest.id, None)
 
 
 def facts(engine: Engine) -> CardFacts:
-    with store.reading(engine) as connection:
-        return looked_up(connection)
+    return looked_up(engine)
 
 
 def save(engine: Engine, slug: str, **changes: Any) -> None:

@@ -14,6 +14,7 @@ from canvas_app import gates, store
 from canvas_app.interviews import card_facts
 from canvas_app.interviews.tables import deliveries, gates as gates_table
 from tests.interviews.results import attributes, notes, receive, sent_and_ready
+from tests.support.said import statements
 from tests.support.world import CONTACT, CONVERSATION, INTERCOM, KOJI, KOJI_ID, WORKSPACE, World, texts
 
 Logged = Callable[[], list[dict[str, Any]]]
@@ -37,17 +38,15 @@ def events(log_lines: Logged) -> list[tuple[str, str, str]]:
 
 
 def card_says_paused(world: World) -> str | None:
-    with store.reading(world.engine) as connection:
-        keys = gates.keys_of(world.settings)
-        return card_facts.read(
-            connection,
-            world.settings,
-            WORKSPACE,
-            CONTACT,
-            CONVERSATION,
-            token_fingerprint="",
-            gate_keys=keys,
-        ).paused
+    return card_facts.read(
+        world.engine,
+        world.settings,
+        WORKSPACE,
+        CONTACT,
+        CONVERSATION,
+        token_fingerprint="",
+        gate_keys=gates.keys_of(world.settings),
+    ).paused
 
 
 def shown(world: World) -> dict[str, list[tuple[str, str]]]:
@@ -209,10 +208,9 @@ def test_without_credits_nothing_is_started_and_results_still_come(sent: World) 
 
 
 def interview_of(world: World, contact_id: str) -> str:
-    with store.reading(world.engine) as connection:
-        found = card_facts.read(
-            connection, world.settings, WORKSPACE, contact_id, None, token_fingerprint=""
-        ).interview
+    found = card_facts.read(
+        world.engine, world.settings, WORKSPACE, contact_id, None, token_fingerprint=""
+    ).interview
     assert found is not None
     return found.id
 
@@ -252,19 +250,14 @@ def test_a_result_that_a_gate_puts_off_again_and_again_is_not_given_up(sent: Wor
     assert "it goes on by itself" in texts(world.initialize())
 
 
-def test_the_card_still_reads_twice_while_a_wire_is_paused(sent: World) -> None:
+def test_the_card_still_reads_twice_while_a_wire_is_paused(
+    sent: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
     world = sent
     world.outside.upsert("PUT", PUT, status=401, json=REFUSED)
     receive(world)
-    engine = world.app.extensions["koji_for_intercom"].engine
-    said: list[str] = []
-
-    def before(_connection: Any, _cursor: Any, statement: str, *_rest: Any) -> None:
-        said.append(statement)
-
-    sa.event.listen(engine, "before_cursor_execute", before)
-    world.initialize()
-    sa.event.remove(engine, "before_cursor_execute", before)
+    with statements(world, monkeypatch) as said:
+        world.initialize()
     assert len(said) <= 2
     assert any("pauses" in statement for statement in said)
 

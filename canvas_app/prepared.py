@@ -1,0 +1,83 @@
+"""Queries that are put together once a process, and asked by the driver itself.
+
+SQLAlchemy makes the text and knows the types; what it does for each execution beyond that takes several times
+as long as the database does to answer. That is worth its while where a query is asked for every card.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Engine, make_url
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.pool import PoolProxiedConnection
+
+from canvas_app import store
+
+# Whoever has waited this long, in seconds, for a connection that then broke waits for no second one.
+_SOON: Final = 0.5
+
+
+_DRIVERS: Final = {"sqlite": "sqlite+pysqlite://", "postgresql": "postgresql+psycopg://"}
+
+
+class Prepared:
+    """One query for one kind of database, ``sqlite`` or ``postgresql``, whatever engine is then asked."""
+
+    def __init__(self, query: sa.Select[Any], kind: str) -> None:
+        dialect = make_url(_DRIVERS[kind]).get_dialect()()
+        compiled = query.compile(dialect=dialect)
+        self.text: Final = str(compiled)
+        # Of those that no caller gives.
+        self._given: Final = dict(compiled.params)
+        # In what order the values go along; None where they go by their names.
+        self._order: Final = compiled.positiontup
+        self._write: Final = [
+            (name, write)
+            for name, bound in compiled.binds.items()
+            if (write := bound.type.dialect_impl(dialect).bind_processor(dialect)) is not None
+        ]
+        self._read: Final = [
+            (index, read)
+            for index, column in enumerate(query.selected_columns)
+            if (read := column.type.dialect_impl(dialect).result_processor(dialect, None)) is not None
+        ]
+
+    def rows(self, engine: Engine, values: Mapping[str, object]) -> list[list[Any]]:
+        """Ask the database: it is changed by nothing that is asked here. Raises SQLAlchemyError.
+
+        The connection is not asked first whether it still stands, which is a call of its own to PostgreSQL.
+        Where one turns out to be broken, the query is asked once more on one that was asked.
+        """
+        begun = time.monotonic()
+        try:
+            with store.at_once(engine) as connection:
+                found = self._asked(connection, values)
+        except DBAPIError as error:
+            if not error.connection_invalidated or time.monotonic() - begun > _SOON:
+                raise
+            with store.at_once(engine, ask_first=True) as connection:
+                found = self._asked(connection, values)
+        return [self._read_row(row) for row in found]
+
+    def _asked(
+        self, connection: PoolProxiedConnection, values: Mapping[str, object]
+    ) -> Sequence[Sequence[Any]]:
+        given = {**self._given, **values}
+        for name, write in self._write:
+            given[name] = write(given[name])
+        cursor = connection.cursor()
+        cursor.execute(self.text, given if self._order is None else [given[name] for name in self._order])
+        found = cursor.fetchall()
+        cursor.close()
+        return found
+
+    def _read_row(self, row: Sequence[Any]) -> list[Any]:
+        values = list(row)
+        for index, read in self._read:
+            if values[index] is not None:
+                values[index] = read(values[index])
+        return values
