@@ -22,6 +22,7 @@ from sqlalchemy.pool import PoolProxiedConnection
 from canvas_app import create_app, log, migrate, store
 from canvas_app.settings import Settings
 from tests.support import quick_databases
+from tests.support.clean_copies import CleanCopies
 from tests.support.postgres import PostgresServer
 from tests.support.world import World, full_settings
 
@@ -113,11 +114,16 @@ def migrated_postgres(postgres_server: PostgresServer) -> str:
     return url
 
 
+@pytest.fixture(scope="session")
+def clean_copies(postgres_server: PostgresServer, migrated_postgres: str) -> CleanCopies:
+    return CleanCopies(postgres_server, migrated_postgres)
+
+
 @pytest.fixture
-def migrated_postgres_copy(postgres_server: PostgresServer, migrated_postgres: str) -> Iterator[str]:
-    url = postgres_server.create_database(copy_of=migrated_postgres)
+def migrated_postgres_copy(clean_copies: CleanCopies) -> Iterator[str]:
+    url = clean_copies.take()
     yield url
-    postgres_server.drop_database(url)
+    clean_copies.give_back(url)
 
 
 @pytest.fixture
