@@ -6,7 +6,7 @@ cd "$(dirname "${BASH_SOURCE[0]}")/.."
 bin=.venv/bin
 
 "$bin/coverage" erase
-"$bin/coverage" run -m pytest --numprocesses=2 --dist=loadscope
+"$bin/coverage" run -m pytest --numprocesses=3 --dist=loadscope --durations=25
 "$bin/coverage" combine --quiet
 total="$("$bin/coverage" report --format=total --fail-under=0)"
 if ! "$bin/coverage" report --format=total >/dev/null; then

@@ -14,6 +14,7 @@ from canvas_app import engine as durable, store
 from canvas_app.engine import FAST_QUEUE, QUEUE, VERSION, Jobs, partition_key
 from canvas_app.interviews.tables import theme_tags
 from canvas_app.worker import make_services
+from tests.support.databases import on_postgresql
 from tests.support.plans import watched
 from tests.support.postgres import free_port
 from tests.support.world import full_settings
@@ -103,13 +104,8 @@ def another_clock(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatc
     return int(request.param)
 
 
-only_postgresql = pytest.mark.parametrize(
-    "database_url", [pytest.param("postgresql", marks=pytest.mark.postgres)], indirect=True
-)
-
-
 # On SQLite all processes are on one machine, and so have one clock.
-@only_postgresql
+@on_postgresql
 def test_a_delay_counts_by_the_databases_clock(engine: Engine, jobs: Jobs, another_clock: int) -> None:
     enqueue(engine, jobs, "send:i1:1", delay=90.0)
     [job] = waiting(jobs)
@@ -117,7 +113,7 @@ def test_a_delay_counts_by_the_databases_clock(engine: Engine, jobs: Jobs, anoth
     assert job.delay_until_epoch_ms == pytest.approx((time.time() - another_clock + 90) * 1000, abs=2_000)
 
 
-@only_postgresql
+@on_postgresql
 def test_a_delay_ends_by_the_databases_clock(engine: Engine, jobs: Jobs, another_clock: int) -> None:
     enqueue(engine, jobs, "send:i1:1", delay=1e-6)
     enqueue(engine, jobs, "send:i1:2", delay=90.0)

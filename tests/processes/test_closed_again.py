@@ -8,11 +8,12 @@ from canvas_app.interviews.ask import ask
 from canvas_app.interviews.ledger import Ask
 from canvas_app.settings import Settings
 from tests.processes.stage import Stage, until
+from tests.support.databases import on_sqlite
 
 pytestmark = pytest.mark.slow
 
 
-@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+@on_sqlite
 def test_it_is_closed_again_and_the_customer_has_the_message(stage: Stage) -> None:
     stage.start_worker()
     stage.wait_until_healthy()

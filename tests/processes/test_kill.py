@@ -14,10 +14,9 @@ from canvas_app import store
 from canvas_app.interviews.tables import interviews, outside_writes
 from sandbox.faults import Fault, Kind, Wire
 from tests.processes.stage import LEASE_LOST, PATIENCE, Stage, Talk, Worker, until, words
+from tests.support.databases import on_postgresql, on_sqlite
 
 pytestmark = pytest.mark.slow
-
-on_sqlite = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 
 
 @dataclass(frozen=True)
@@ -59,6 +58,8 @@ CONVERSATION_IS_TAGGED = Point("intercom", "POST", "/conversations/{conversation
 CONTACT_IS_TAGGED = Point("intercom", "POST", "/contacts/{contact}/tags", "hang_after")
 
 
+# Each point on both kinds of database: tests/processes/test_points.py.
+@on_sqlite
 @pytest.mark.parametrize(
     ("points", "calls"),
     [
@@ -82,6 +83,7 @@ def test_workers_killed_while_sending_send_one_message(stage: Stage, points: lis
     assert points[0].calls(stage, talk) == calls
 
 
+@on_postgresql
 @pytest.mark.parametrize(
     ("points", "calls"),
     [

@@ -13,6 +13,7 @@ import pytest
 
 from sandbox.state import Part
 from tests.processes.stage import Stage, Talk, until
+from tests.support.databases import on_postgresql
 from tests.support.dying import Point
 
 pytestmark = pytest.mark.slow
@@ -46,6 +47,8 @@ CASES = {
 }
 
 
+# What a vendor answers is no matter of the database.
+@on_postgresql
 def test_what_the_next_worker_meets_when_it_looks_for_the_message(stage: Stage) -> None:
     talks = {name: stage.customer(f"Customer {number}") for number, name in enumerate(CASES)}
     points = [Point("message", case.moment, talks[name].conversation.id) for name, case in CASES.items()]

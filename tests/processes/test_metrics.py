@@ -16,6 +16,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from canvas_app.interviews.measures import KEPT_BACK_SECONDS
 from sandbox.processes import App, free_port
 from tests.processes.stage import PATIENCE, Stage, until
+from tests.support.databases import on_postgresql, on_sqlite
 
 pytestmark = [
     pytest.mark.slow,
@@ -73,6 +74,8 @@ def end(process: subprocess.Popen[bytes]) -> None:
     process.wait(timeout=15)
 
 
+# How the counts are added up on either kind: tests/interviews/test_measures.py.
+@on_postgresql
 def test_a_scrape_of_one_tells_of_all_and_a_restart_loses_nothing(stage: Stage) -> None:
     worker = stage.start_worker(quick=False)
     stage.wait_until_healthy()
@@ -117,7 +120,7 @@ def test_a_scrape_of_one_tells_of_all_and_a_restart_loses_nothing(stage: Stage) 
             assert after[name, labels] >= number, name
 
 
-@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+@on_sqlite
 def test_a_scrape_is_quick_while_others_are_served(stage: Stage) -> None:
     stop = threading.Event()
 

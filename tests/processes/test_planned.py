@@ -17,6 +17,7 @@ from canvas_app.interviews import rulestore
 from canvas_app.interviews.rulebook import DO_NOT_ASK, Rule
 from canvas_app.interviews.tables import decisions, deliveries
 from tests.processes.stage import Stage, Talk, until
+from tests.support.databases import on_sqlite
 
 pytestmark = pytest.mark.slow
 
@@ -64,7 +65,14 @@ def plan(stage: Stage, *talks: Talk) -> None:
     until("they are planned", lambda: {state_of(stage, talk) for talk in talks} == {"planned"})
 
 
-@pytest.mark.parametrize("ended", ["killed", "stopped"])
+@pytest.mark.parametrize(
+    ("database_url", "ended"),
+    [
+        pytest.param("postgresql", "killed", marks=pytest.mark.postgres),
+        pytest.param("sqlite", "stopped"),
+    ],
+    indirect=["database_url"],
+)
 def test_a_planned_send_goes_out_once_after_its_worker_is_gone(stage: Stage, ended: str) -> None:
     worker = stage.start_worker()
     stage.wait_until_healthy()
@@ -99,7 +107,7 @@ def test_a_planned_send_goes_out_once_after_its_worker_is_gone(stage: Stage, end
     )
 
 
-@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+@on_sqlite
 def test_a_worker_that_dies_while_it_begins_leaves_one_message(stage: Stage) -> None:
     worker = stage.start_worker()
     stage.wait_until_healthy()

@@ -16,6 +16,7 @@ import pytest
 from canvas_app import gates
 from sandbox.processes import PASSED_ON, ROOT
 from tests.processes.stage import Stage, until
+from tests.support.databases import on_postgresql, on_sqlite
 
 pytestmark = pytest.mark.slow
 
@@ -26,9 +27,7 @@ MOST_OF_A_CORE = 0.05
 IDLE_SECONDS = 10.0
 
 
-@pytest.mark.parametrize(
-    "database_url", [pytest.param("postgresql", marks=pytest.mark.postgres)], indirect=True
-)
+@on_postgresql
 def test_one_web_and_one_worker_hold_at_most_eight_connections(stage: Stage) -> None:
     stage.start_worker(quick=False)
     stage.wait_until_healthy()
@@ -73,7 +72,7 @@ def test_processes_with_nothing_to_do_take_little(stage: Stage) -> None:
     assert 0 < min(shares) < MOST_OF_A_CORE, f"shares of a core: {shares}"
 
 
-@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+@on_sqlite
 def test_the_web_answers_soon_after_it_was_started(stage: Stage) -> None:
     stage.app.kill("web")
     # The machine that runs this may be busy with something else for a moment: the best of three counts.

@@ -11,12 +11,12 @@ import pytest
 from canvas_app import leases
 from sandbox.inbox import Shown
 from tests.processes.stage import PATIENCE, Stage, until, words
+from tests.support.databases import on_sqlite
 
 # Processes that end by themselves tell what was reached in them.
 pytestmark = [pytest.mark.slow, pytest.mark.parametrize("stage", [{"measured": True}], indirect=True)]
 
 GONE_WITHIN = 10.0
-on_sqlite = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 
 
 def test_a_worker_told_to_stop_finishes_the_message_under_way(stage: Stage) -> None:

@@ -1,8 +1,12 @@
-"""A storm of events: a thousand for two hundred contacts, over two web and two worker processes."""
+"""A storm of events, five for each contact, over two web and two worker processes.
+
+The long form is a thousand for two hundred: ``STORM_CONTACTS=200 pytest tests/processes/test_storm.py``.
+"""
 
 from __future__ import annotations
 
 import json
+import os
 import time
 from collections import Counter
 from collections.abc import Iterator
@@ -21,10 +25,11 @@ from canvas_app.interviews.rulebook import DO_NOT_ASK, REASONS, Rule
 from canvas_app.interviews.tables import decisions, deliveries, interviews
 from sandbox.processes import App, free_port
 from tests.processes.stage import Stage, Talk, until
+from tests.support.databases import on_postgresql
 
 pytestmark = pytest.mark.slow
 
-CONTACTS = 200
+CONTACTS = int(os.environ.get("STORM_CONTACTS", "60"))
 # Of these nobody is to be asked: by a tag of theirs, by a tag of their conversation.
 LEFT_OUT = {"do_not_ask": 5, "tag_present": 5}
 TOPICS = ("conversation.admin.closed", "conversation.rating.added")
@@ -90,9 +95,7 @@ def tag(stage: Stage, talks: list[Talk]) -> None:
 
 
 # Several web processes and workers are for PostgreSQL.
-@pytest.mark.parametrize(
-    "database_url", [pytest.param("postgresql", marks=pytest.mark.postgres)], indirect=True
-)
+@on_postgresql
 def test_each_contact_is_asked_once_at_most_and_the_record_says_why_not_otherwise(
     stage: Stage, second_web: str
 ) -> None:

@@ -22,6 +22,7 @@ from sandbox.server import Sandbox
 from sandbox.state import Part
 from tests.interviews.asks import write
 from tests.sandbox.test_playing import press, scripted
+from tests.support.databases import on_sqlite
 
 if TYPE_CHECKING:
     from sqlalchemy.engine import Connection, Engine
@@ -238,6 +239,7 @@ def messages(running: Running) -> int:
 
 
 @pytest.mark.slow
+@on_sqlite
 def test_a_delay_of_seven_days_is_watched_and_one_interview_goes_out_by_itself(database_url: str) -> None:
     with everything(database_url=database_url) as running:
         close_with_a_rule(running, "7 days")
@@ -257,7 +259,7 @@ def test_a_delay_of_seven_days_is_watched_and_one_interview_goes_out_by_itself(d
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+@on_sqlite
 def test_what_comes_due_on_the_way_is_done_at_its_moment(database_url: str) -> None:
     with everything(database_url=database_url) as running:
         close_with_a_rule(running, "1 day")

@@ -16,14 +16,17 @@ from tests.support import system
 from tests.support.chromium import chromium_path, open_browser
 from tests.support.postgres import PostgresServer
 
+# Folders whose tests that start processes wait as long as it takes.
+_PATIENT: Final = ("tests/faults/", "tests/browser/", "tests/sandbox/")
 _ROOT: Final = Path(__file__).resolve().parents[2]
 
 
 class ProcessesInTurn(LoadScopeScheduling):
-    """Gives all modules with slow tests to one worker of pytest-xdist, and deals out the others one by one.
+    """Gives modules with slow tests to two workers of pytest-xdist, and deals out the others one by one.
 
-    Tests that start processes then run one after the other. They mostly wait, so that the other worker has a
-    core for all the rest meanwhile, and two of them never compete for what their time limits were made for.
+    Tests that start processes mostly wait, so that others have a core for all the rest meanwhile. Those in
+    which time limits are tried are in one line, so that two of them never compete for what their limits were
+    made for; random runs and browsers are in the other.
     https://pytest-xdist.readthedocs.io/en/stable/distribution.html
     """
 
@@ -32,8 +35,11 @@ class ProcessesInTurn(LoadScopeScheduling):
 
 
 def scope_of(nodeid: str) -> str:
-    """What a test is dealt out with: ``processes``, or itself alone."""
-    return "processes" if _has_slow_tests(nodeid.partition("::")[0]) else nodeid
+    """What a test is dealt out with: ``processes``, ``patient processes``, or itself alone."""
+    module = nodeid.partition("::")[0]
+    if not _has_slow_tests(module):
+        return nodeid
+    return "patient processes" if module.startswith(_PATIENT) else "processes"
 
 
 @functools.cache

@@ -178,5 +178,7 @@ class TestBrowser:
 def test_tests_of_modules_that_start_processes_run_in_turn() -> None:
     here = "tests/support/test_support.py::test_a"
     assert scope_of(here) == scope_of("tests/test_worker.py::TestB::test_c[::d]") == "processes"
+    patient = "tests/browser/test_console.py::test_a[phone]"
+    assert scope_of(patient) == scope_of("tests/sandbox/test_clock.py::test_b") == "patient processes"
     quick = "tests/test_hmacs.py::test_a[::b]"
     assert scope_of(quick) == quick
