@@ -230,6 +230,30 @@ def test_a_write_that_never_had_its_turn_at_the_gate_was_not_made(
     assert (world.interview().state, world.interview().reason) == ("not_written", "anonymous")
 
 
+def test_a_note_that_this_machine_is_too_slow_for_costs_no_try_for_a_day_and_then_ends_as_any_other(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def too_late(*_args: Any, **_options: Any) -> None:
+        raise http_outcomes.too_slow()
+
+    monkeypatch.setattr(world.services.intercom, "note", too_late)
+    receive(world)
+    pauses = []
+    for _ in range(15):
+        [(_name, pause)] = world.pending()
+        pauses.append(pause)
+        world.run_jobs(delayed=True)
+    assert all(30 <= pause <= 37 for pause in pauses)
+    assert (world.interview().state, world.interview().reason) == ("analysed", "too_slow")
+    world.let_time_pass(days=1)
+    tries = 0
+    while world.pending() and tries < 20:
+        world.run_jobs(delayed=True)
+        tries += 1
+    assert (world.interview().state, world.interview().reason) == ("failed", "too_slow")
+    assert tries == 11
+
+
 # What is missing is asked for
 
 
