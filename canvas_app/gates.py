@@ -342,16 +342,19 @@ class DatabaseGate:
     def _report(self, operation: str, error: WireError | None, passage: Passage) -> None:
         """Take note of a call's answer. Raises nothing: the call was made, and its outcome stands."""
         try:
-            if isinstance(error, CredentialsError):
-                self._refused(operation, error, passage)
-            elif isinstance(error, LaterError) and error.status == 429:
-                self._block(error.retry_after)
-            elif _accepted(error):
-                if passage.probes:
-                    self._resume(passage.probes)
-                self._note_success()
+            store.once_more(self._take_note, operation, error, passage)
         except Exception as fault:  # noqa: BLE001 - a lost outcome would be worse than whatever was in the way
             log.failure(logger, "gate_not_told", fault, wire=self._wire, operation=operation)
+
+    def _take_note(self, operation: str, error: WireError | None, passage: Passage) -> None:
+        if isinstance(error, CredentialsError):
+            self._refused(operation, error, passage)
+        elif isinstance(error, LaterError) and error.status == 429:
+            self._block(error.retry_after)
+        elif _accepted(error):
+            if passage.probes:
+                self._resume(passage.probes)
+            self._note_success()
 
     def _block(self, retry_after: float | None) -> None:
         seconds = min(max(retry_after if retry_after is not None else REST_SECONDS, 1.0), LONGEST_RETRY_AFTER)

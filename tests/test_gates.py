@@ -654,6 +654,36 @@ def test_a_database_that_goes_away_during_the_call_does_not_change_what_came_of_
     assert [line["event"] for line in log_lines()] == ["gate_not_told"]
 
 
+@pytest.mark.parametrize(
+    ("error", "then"),
+    [
+        (token_refused, "intercom_token_refused"),
+        (LaterError(reason="rate_limited", status=429), "gate_blocked"),
+    ],
+    ids=["401", "429"],
+)
+@pytest.mark.parametrize(
+    "database_url", [pytest.param("postgresql", marks=pytest.mark.postgres)], indirect=True
+)
+def test_what_a_vendor_says_is_known_also_where_the_connection_was_cut_during_the_call(
+    engine: Engine, settings: Settings, error: WireError, then: str
+) -> None:
+    """A worker does not ask a connection that it has just used whether it still stands."""
+    other = store.make_engine(settings.database_url, pool_size=1)
+
+    def cut_all() -> None:
+        backends = sa.table("pg_stat_activity", sa.column("pid"), sa.column("datname"))
+        these = sa.and_(
+            backends.c.datname == sa.func.current_database(), backends.c.pid != sa.func.pg_backend_pid()
+        )
+        with other.connect() as connection:
+            connection.execute(sa.select(sa.func.pg_terminate_backend(backends.c.pid)).where(these))
+
+    assert call(gate(engine), error=error, meanwhile=cut_all) == error.reason
+    assert call(gate(engine)) == f"no call: {then}"
+    other.dispose()
+
+
 class TestLastSuccess:
     def standing(self, engine: Engine, wire: Wire = "intercom") -> gates.Standing:
         key = gates.key_of(wire, TOKEN)
