@@ -13,11 +13,12 @@ import responses
 import sqlalchemy as sa
 from flask import Flask
 from sqlalchemy.engine import Engine
+from sqlalchemy.exc import OperationalError
 
 from canvas_app import http_outcomes, store
 from canvas_app.engine import partition_key
 from canvas_app.errors import LaterError
-from canvas_app.interviews import emptied, forward, jobs, measures
+from canvas_app.interviews import emptied, forward, jobs, measures, once
 from canvas_app.interviews.ask import partition
 from canvas_app.interviews.outcomes import Outcome
 from canvas_app.interviews.tables import deliveries
@@ -226,6 +227,29 @@ def test_a_write_that_never_had_its_turn_at_the_gate_was_not_made(
     monkeypatch.setattr(world.services.intercom, "update_contact", no_turn)
     receive(world)
     assert (world.interview().state, world.interview().reason) == ("analysed", "gate_full")
+    receive(world, respondent_email=None)
+    assert (world.interview().state, world.interview().reason) == ("not_written", "anonymous")
+
+
+def test_a_write_that_was_surely_refused_was_not_made_also_where_the_database_was_away_then(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world.set_interview(conversation_id=None)
+    world.outside.upsert("PUT", PUT, status=422, json={})
+    world.outside.upsert("POST", f"{INTERCOM}/tags", status=422, json={})
+    was_not_made, away = once.was_not_made, [True]
+
+    def take_back(*args: Any) -> None:
+        if away:
+            away.pop()
+            raise OperationalError("DELETE", {}, Exception("gone"))
+        was_not_made(*args)
+
+    monkeypatch.setattr(once, "was_not_made", take_back)
+    monkeypatch.setattr("canvas_app.store.time.sleep", lambda _seconds: None)
+    receive(world)
+    assert not away
+    assert len(attributes(world)) == 1, "it is not asked once more what the answer was"
     receive(world, respondent_email=None)
     assert (world.interview().state, world.interview().reason) == ("not_written", "anonymous")
 
