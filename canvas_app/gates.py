@@ -14,7 +14,6 @@ import logging
 import math
 import threading
 import time
-from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -91,17 +90,8 @@ class _Asked:
     """A call that wants to be let through, and what it was told."""
 
     operation: str
-    passage: Passage | None = None
-    error: Exception | None = None
-
-    @property
-    def is_answered(self) -> bool:
-        return self.passage is not None or self.error is not None
-
-    def answer(self) -> Passage:
-        if self.passage is None:
-            raise self.error or AssertionError("a call was not answered")
-        return self.passage
+    # Not before the transaction that has found it is committed.
+    answer: Passage | Exception | None = None
 
 
 @functools.lru_cache(maxsize=256)
@@ -222,8 +212,10 @@ class DatabaseGate:
         self._sleep = sleep
         self._told = told
         self._noted_at = -math.inf
-        self._turnstile = threading.Lock()
-        self._waiting: deque[_Asked] = deque()
+        # Held for a moment only, and never for a transaction: whoever was answered waits for nobody else's.
+        self._turnstile = threading.Condition()
+        self._is_taking = False
+        self._waiting: list[_Asked] = []
 
     @contextmanager
     def passage(self, operation: str) -> Iterator[None]:
@@ -262,30 +254,44 @@ class DatabaseGate:
         next one: a turn costs a whole transaction, and the calls of many jobs come at once.
         """
         asked = _Asked(operation)
-        self._waiting.append(asked)
         with self._turnstile:
-            if not asked.is_answered:
-                self._take_together()
-        return asked.answer()
+            self._waiting.append(asked)
+            self._turnstile.wait_for(lambda: asked.answer is not None or not self._is_taking)
+            together: list[_Asked] = []
+            if asked.answer is None:
+                self._is_taking = True
+                together, self._waiting = self._waiting, together
+        if together:
+            try:
+                self._take_together(together)
+            finally:
+                with self._turnstile:
+                    # Where this thread was ended in between, the next one answers the others.
+                    self._waiting[:0] = (one for one in together if one.answer is None and one is not asked)
+                    self._is_taking = False
+                    self._turnstile.notify_all()
+        if isinstance(asked.answer, Passage):
+            return asked.answer
+        raise asked.answer or AssertionError("a call was not answered")
 
-    def _take_together(self) -> None:
-        """Answer all that have asked so far, in their order, in one transaction."""
-        together: list[_Asked] = []
-        while self._waiting:
-            together.append(self._waiting.popleft())
+    def _take_together(self, together: list[_Asked]) -> None:
+        """Answer all of these, in their order, in one transaction."""
+        answers: list[Passage | Exception] = []
         try:
             with store.writing(self._engine) as connection:
                 due_at, blocked_until = before = self._lock(connection)
                 for asked in together:
                     try:
-                        asked.passage, due_at = self._take(connection, asked.operation, due_at, blocked_until)
+                        passage, due_at = self._take(connection, asked.operation, due_at, blocked_until)
+                        answers.append(passage)
                     except WireError as refused:
-                        asked.error = refused
+                        answers.append(refused)
                 if due_at != before[0]:
                     connection.execute(_CHANGE, {"gate": self._key, "due_at": due_at})
         except Exception as error:  # noqa: BLE001 - each of them is told, and tries again
-            for asked in together:
-                asked.passage, asked.error = None, error
+            answers = [error] * len(together)
+        for asked, answer in zip(together, answers, strict=True):
+            asked.answer = answer
 
     def _take(
         self, connection: Connection, operation: str, due_at: datetime, blocked_until: datetime | None
@@ -336,16 +342,19 @@ class DatabaseGate:
     def _report(self, operation: str, error: WireError | None, passage: Passage) -> None:
         """Take note of a call's answer. Raises nothing: the call was made, and its outcome stands."""
         try:
-            if isinstance(error, CredentialsError):
-                self._refused(operation, error, passage)
-            elif isinstance(error, LaterError) and error.status == 429:
-                self._block(error.retry_after)
-            elif _accepted(error):
-                if passage.probes:
-                    self._resume(passage.probes)
-                self._note_success()
+            store.once_more(self._take_note, operation, error, passage)
         except Exception as fault:  # noqa: BLE001 - a lost outcome would be worse than whatever was in the way
             log.failure(logger, "gate_not_told", fault, wire=self._wire, operation=operation)
+
+    def _take_note(self, operation: str, error: WireError | None, passage: Passage) -> None:
+        if isinstance(error, CredentialsError):
+            self._refused(operation, error, passage)
+        elif isinstance(error, LaterError) and error.status == 429:
+            self._block(error.retry_after)
+        elif _accepted(error):
+            if passage.probes:
+                self._resume(passage.probes)
+            self._note_success()
 
     def _block(self, retry_after: float | None) -> None:
         seconds = min(max(retry_after if retry_after is not None else REST_SECONDS, 1.0), LONGEST_RETRY_AFTER)

@@ -359,6 +359,17 @@ def patiently(function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
             pause = min(pause * 2, 5.0)
 
 
+def once_more(function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+    """Call something that may be repeated, and a second time where the connection that it got had been cut:
+    one that was used a moment ago is not asked first. An outage is not waited out."""
+    try:
+        return function(*args, **kwargs)
+    except DBAPIError as error:
+        if not error.connection_invalidated:
+            raise
+    return function(*args, **kwargs)
+
+
 def is_away(error: SQLAlchemyError) -> bool:
     """Whether an error says that the database is away, too busy or takes no writes, and not that we erred."""
     if isinstance(error, InternalError):

@@ -7,7 +7,7 @@ import secrets
 import threading
 import uuid
 from collections import deque
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
@@ -145,13 +145,29 @@ class KojiState:
             interview.answers, interview.rating = list(answers), rating
             interview.anonymous = interview.anonymous or anonymous
             interview.status, interview.completed_at = "completed", _now()
-            who = self.identity(interview)
-            results = self.results(interview)
-        base = {"interview_id": interview.id, "study_id": interview.study.id, **who}
-        base["completed_at"] = interview.completed_at
-        events = (("interview.completed", base), ("interview.analysis_ready", {**base, **results}))
-        batch = [_webhook(interview, event, data) for event, data in events]
+            batch = [self._webhook(interview, event) for event in ("completed", "analysis_ready")]
         self.deliverer.send(batch, after=self.analysis_takes)
+
+    def correct(self, interview_id: str, *, sentiment: str) -> None:
+        """Analyse an answered interview anew, with another outcome; ValueError if it is not answered."""
+        with self.lock:
+            interview = self.interviews[interview_id]
+            if interview.analysis is None:
+                raise ValueError("this interview is not answered")
+            interview.analysis = replace(interview.analysis, sentiment=sentiment)
+            batch = [self._webhook(interview, "analysis_ready")]
+        self.deliverer.send(batch, after=self.analysis_takes)
+
+    def _webhook(self, interview: Interview, event: str) -> Delivery:
+        """Return what Koji sends about an interview as it stands now."""
+        data = {"interview_id": interview.id, "study_id": interview.study.id, **self.identity(interview)}
+        data["completed_at"] = interview.completed_at
+        if event == "analysis_ready":
+            data |= self.results(interview)
+        named = f"interview.{event}"
+        document = {"event": named, "delivery_id": str(uuid.uuid4()), "timestamp": interview.completed_at}
+        raw = json.dumps({**document, "data": data}, ensure_ascii=False).encode()
+        return Delivery(named, interview.id, raw, interview.study.webhook_secret)
 
     def identity(self, interview: Interview) -> dict[str, Any]:
         """Return who answered, as webhooks and the API tell it.
@@ -214,12 +230,6 @@ def dump(state: KojiState) -> dict[str, Any]:
             "deliveries": [item.document() for item in state.deliverer.deliveries],
             "calls": [json.loads(json.dumps(item.document())) for item in state.calls],
         }
-
-
-def _webhook(interview: Interview, event: str, data: dict[str, Any]) -> Delivery:
-    document = {"event": event, "delivery_id": str(uuid.uuid4()), "timestamp": data["completed_at"]}
-    raw = json.dumps({**document, "data": data}, ensure_ascii=False).encode()
-    return Delivery(event, interview.id, raw, interview.study.webhook_secret)
 
 
 def _now() -> str:

@@ -247,7 +247,7 @@ def test_calls_that_ask_while_turns_are_taken_take_theirs_together_in_one_transa
         return writing(engine)
 
     monkeypatch.setattr(store, "writing", slowly)
-    through._turnstile.acquire()
+    through._is_taking = True
     passages: list[Passage] = []
     refused: list[str] = []
 
@@ -264,7 +264,9 @@ def test_calls_that_ask_while_turns_are_taken_take_theirs_together_in_one_transa
         while len(through._waiting) < 8:
             threading.Event().wait(0.001)
         all_have_asked.set()
-        through._turnstile.release()
+        with through._turnstile:
+            through._is_taking = False
+            through._turnstile.notify_all()
 
     at_once(9, let_them_ask)
     assert len(transactions) == 1
@@ -272,6 +274,72 @@ def test_calls_that_ask_while_turns_are_taken_take_theirs_together_in_one_transa
     assert refused == ["gate_full"] * 3
     assert most_in_a_window([passage.at for passage in passages], 0.5) == 3
     assert sorted(round(passage.wait) for passage in passages) == [0, 0, 0, 1, 2]
+
+
+def test_a_call_that_was_let_through_waits_for_no_other_calls_transaction(
+    engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    through, writing = gate(engine), store.writing
+    all_let_through, begun = threading.Event(), threading.Event()
+    transactions: list[int] = []
+    let_through: list[bool] = []
+
+    def slowly(engine: Engine) -> Any:
+        transactions.append(1)
+        begun.set()
+        if len(transactions) == 1:
+            while len(through._waiting) < 2:
+                threading.Event().wait(0.001)
+        if len(transactions) == 3:
+            # That of whoever of the two asks once more at once.
+            let_through.append(all_let_through.wait(5))
+        return writing(engine)
+
+    monkeypatch.setattr(store, "writing", slowly)
+    through_once: list[int] = []
+
+    def ask(number: int) -> None:
+        if number:
+            assert begun.wait(30)
+        through.take(READ)
+        if number:
+            through_once.append(number)
+            if len(through_once) == 2:
+                all_let_through.set()
+            through.take(READ)
+
+    at_once(3, ask)
+    assert let_through == [True]
+
+
+def test_a_thread_that_is_ended_while_it_takes_turns_leaves_the_others_to_the_next_one(
+    engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    through, writing = gate(engine), store.writing
+    transactions: list[int] = []
+
+    def slowly(engine: Engine) -> Any:
+        transactions.append(1)
+        if len(transactions) == 1:
+            while len(through._waiting) < 2:
+                threading.Event().wait(0.001)
+        if len(transactions) == 2:
+            raise SystemExit
+        return writing(engine)
+
+    monkeypatch.setattr(store, "writing", slowly)
+    ended: list[str] = []
+
+    def ask(_number: int) -> None:
+        try:
+            through.take(READ)
+        except SystemExit:
+            ended.append("ended")
+        else:
+            ended.append("let through")
+
+    at_once(3, ask)
+    assert sorted(ended) == ["ended", "let through", "let through"]
 
 
 def test_of_calls_that_ask_together_one_tries_what_is_paused(
@@ -584,6 +652,36 @@ def test_a_database_that_goes_away_during_the_call_does_not_change_what_came_of_
     monkeypatch.setattr(through, "take", take_and_lose_the_database)
     assert call(through, error=error) == (error.reason if error else "made")
     assert [line["event"] for line in log_lines()] == ["gate_not_told"]
+
+
+@pytest.mark.parametrize(
+    ("error", "then"),
+    [
+        (token_refused, "intercom_token_refused"),
+        (LaterError(reason="rate_limited", status=429), "gate_blocked"),
+    ],
+    ids=["401", "429"],
+)
+@pytest.mark.parametrize(
+    "database_url", [pytest.param("postgresql", marks=pytest.mark.postgres)], indirect=True
+)
+def test_what_a_vendor_says_is_known_also_where_the_connection_was_cut_during_the_call(
+    engine: Engine, settings: Settings, error: WireError, then: str
+) -> None:
+    """A worker does not ask a connection that it has just used whether it still stands."""
+    other = store.make_engine(settings.database_url, pool_size=1)
+
+    def cut_all() -> None:
+        backends = sa.table("pg_stat_activity", sa.column("pid"), sa.column("datname"))
+        these = sa.and_(
+            backends.c.datname == sa.func.current_database(), backends.c.pid != sa.func.pg_backend_pid()
+        )
+        with other.connect() as connection:
+            connection.execute(sa.select(sa.func.pg_terminate_backend(backends.c.pid)).where(these))
+
+    assert call(gate(engine), error=error, meanwhile=cut_all) == error.reason
+    assert call(gate(engine)) == f"no call: {then}"
+    other.dispose()
 
 
 class TestLastSuccess:

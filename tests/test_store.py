@@ -223,6 +223,21 @@ def test_an_idle_connection_whose_server_has_cut_it_is_replaced_unseen(
         one.dispose()
 
 
+@pytest.mark.parametrize(("is_cut", "times"), [(True, 2), (False, 1)])
+def test_what_may_be_repeated_is_made_once_more_where_its_connection_was_cut(
+    is_cut: bool, times: int
+) -> None:
+    asked: list[int] = []
+
+    def ask() -> None:
+        asked.append(1)
+        raise OperationalError("SELECT", {}, Exception("gone"), connection_invalidated=is_cut)
+
+    with pytest.raises(OperationalError):
+        store.once_more(ask)
+    assert len(asked) == times
+
+
 def test_now_is_the_databases_clock(engine: Engine) -> None:
     with store.writing(engine) as connection:
         first = store.now(connection)

@@ -13,7 +13,7 @@ from datetime import datetime, timedelta
 from typing import Any, Final
 
 import sqlalchemy as sa
-from sqlalchemy.engine import Connection
+from sqlalchemy.engine import Connection, Engine
 
 from canvas_app import log, notices, store
 from canvas_app.errors import UnknownOutcomeError, WireError
@@ -72,10 +72,14 @@ def tell(services: Services) -> int:
         problem = error.reason
     except WireError as error:
         problem, taken_back = error.reason, True
-    with store.writing(services.engine) as connection:
-        if taken_back:
-            _take_back(connection, claims)
-        alert_address.write_outcome(connection, problem, greeted=address.greeted or not taken_back)
+    # Patiently: were the whole step repeated after an outage, the claims would be taken for another's.
+    store.patiently(
+        _write_outcome,
+        services.engine,
+        problem,
+        claims if taken_back else [],
+        greeted=address.greeted or not taken_back,
+    )
     if problem is not None:
         log.event(logger, logging.WARNING, "alerts_not_told", reason=problem, tried_again=taken_back)
     return 0 if taken_back else len(claims)
@@ -155,6 +159,12 @@ def _claim(connection: Connection) -> list[_Claim]:
             claims.append(_Claim(row.key, row.title, row.remedy, column, getattr(row, column)))
             connection.execute(sa.update(alerts).where(columns.key == row.key).values({column: now}))
     return claims
+
+
+def _write_outcome(engine: Engine, problem: str | None, given_back: list[_Claim], *, greeted: bool) -> None:
+    with store.writing(engine) as connection:
+        _take_back(connection, given_back)
+        alert_address.write_outcome(connection, problem, greeted=greeted)
 
 
 def _take_back(connection: Connection, claims: Iterable[_Claim]) -> None:

@@ -1,7 +1,6 @@
 """The way back: what a delivery means for its interview, and whether there is more to wait for.
 
-Each function is one step of a durable attempt and may be repeated. Writing to Intercom is
-:mod:`canvas_app.interviews.write_back`.
+Taking in and settling may each be repeated. Writing to Intercom is :mod:`canvas_app.interviews.write_back`.
 """
 
 from __future__ import annotations
@@ -14,7 +13,7 @@ from typing import Literal, NotRequired, TypedDict
 
 from sqlalchemy.engine import Connection
 
-from canvas_app import log, store
+from canvas_app import http_outcomes, log, store
 from canvas_app.errors import NotConfigured, PermanentError, WireError
 from canvas_app.interviews import deliveries, ledger, measures, once, options, outcomes, rules, studies
 from canvas_app.interviews.ask import enqueue_clear_link, partition
@@ -100,7 +99,7 @@ def settle(services: Services, delivery_id: str, attempt: int, taken: TakenIn, o
             return
         if kind in ("later", "credentials", "unknown"):
             pause = outcome["after"]
-            if taken["verdict"] == "write" and outcomes.is_held(outcome):
+            if taken["verdict"] == "write" and _is_held(connection, delivery_id, outcome, now):
                 pause = rules.held_pause(outcome["after"], chance=services.chance())
             elif taken["verdict"] == "write":
                 tries = deliveries.count(connection, delivery_id, "tries")
@@ -147,6 +146,13 @@ def settle(services: Services, delivery_id: str, attempt: int, taken: TakenIn, o
         outcome=kind,
         reason=reason,
     )
+
+
+def _is_held(connection: Connection, delivery_id: str, outcome: Outcome, now: datetime) -> bool:
+    """Whether an attempt to write costs none of the delivery's tries."""
+    if outcome["reason"] == http_outcomes.TOO_SLOW:
+        return now - deliveries.heard_at(connection, delivery_id) < rules.SLOW_AT_MOST
+    return outcomes.is_held(outcome)
 
 
 def interview_of(

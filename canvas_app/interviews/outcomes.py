@@ -53,7 +53,7 @@ def stop(reason: str) -> Outcome:
 def is_held(outcome: Outcome) -> bool:
     """Whether it waits for a person to mend a setting, or for its turn at the gate of a wire or here.
 
-    That costs next to nothing and says nothing about what is to be done, so it is never given up for it.
+    That says nothing about what is to be done, so that it costs no try.
     """
     return outcome["kind"] == "credentials" or outcome["reason"] in http_outcomes.PUT_OFF
 

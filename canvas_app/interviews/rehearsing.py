@@ -74,7 +74,7 @@ def play(
 
 
 def settle(services: Services, rehearsal_id: str, outcome: Outcome) -> None:
-    """A step: let it be over, also where nothing was found out. May be repeated."""
+    """Let it be over, also where nothing was found out. May be repeated."""
     if outcome["kind"] not in ("done", "stop"):
         with store.writing(services.engine) as connection:
             rehearsed.fail(connection, rehearsal_id, outcome["reason"])

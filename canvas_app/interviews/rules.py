@@ -30,6 +30,9 @@ _UNKNOWN_PAUSES = (5.0, 30.0, 300.0)
 # setting after that. Neither is ever given up for it.
 _TURN_PAUSE = 30.0
 _MENDING_PAUSE = 600.0
+# A call that this machine is too slow for comes back as one that waits at a gate. Not for ever: each time it
+# makes work, and nobody but the log would tell of it.
+SLOW_AT_MOST = timedelta(days=1)
 
 # When Koji is asked about an interview that stays quiet: this long after it was sent, in seconds. Koji may
 # give up on a webhook after three tries, and how soon is not documented. After the last, once a day.

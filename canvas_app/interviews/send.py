@@ -1,6 +1,6 @@
 """The way out: start the interview at Koji, post the personal link, write down how it went.
 
-Each function is one step of a durable attempt and may be repeated: what it did before, the ledger tells.
+Each function is part of a durable attempt and may be repeated: what it did before, the ledger tells.
 """
 
 from __future__ import annotations

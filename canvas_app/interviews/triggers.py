@@ -1,6 +1,6 @@
 """The job that reacts to what happens in Intercom: it asks for the facts, and lets each rule decide.
 
-Each function is one step of a durable attempt and may be repeated: what was decided before stays.
+Each function is part of a durable attempt and may be repeated: what was decided before stays.
 """
 
 from __future__ import annotations

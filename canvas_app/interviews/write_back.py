@@ -98,13 +98,13 @@ def write_attributes(services: Services, interview_id: str) -> Outcome:
         outdated = _outdated(before, chosen) - set(named)
         try:
             contact_attributes.put(services.intercom, contact_id, named, wanted_attributes(chosen))
-            for name in sorted(outdated):
-                contact_attributes.empty(services.intercom, contact_id, name)
         except (PermanentError, CredentialsError, LaterError) as error:
             surely_not = not isinstance(error, LaterError) or error.reason in http_outcomes.PUT_OFF
             if first and surely_not:
-                once.was_not_made(services.engine, interview_id, "attributes")
+                store.patiently(once.was_not_made, services.engine, interview_id, "attributes")
             raise
+        for name in sorted(outdated):
+            contact_attributes.empty(services.intercom, contact_id, name)
         if outdated:
             _forget_names(services, {**before, interview_id: {**own, **names}}, outdated)
         return True

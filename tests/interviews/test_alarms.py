@@ -11,6 +11,7 @@ from typing import Any, cast
 import httpx
 import pytest
 import sqlalchemy as sa
+from sqlalchemy.exc import OperationalError
 
 from canvas_app import notices, store
 from canvas_app.interviews import alarms, alert_address, alert_facts
@@ -207,6 +208,29 @@ class TestTelling:
         assert (shown.host, shown.problem, shown.lost) == ("hooks.example.com", "not_found", False)
         assert shown.posted_at is not None
         assert "planted-secret" not in str(rows)
+
+    @pytest.mark.parametrize(("status", "again"), [(404, 1), (200, 0)])
+    def test_what_came_of_a_message_is_known_also_where_the_database_was_away_then(
+        self, told: Clock, monkeypatch: pytest.MonkeyPatch, status: int, again: int
+    ) -> None:
+        world, writing, away = told.world, store.writing, iter([False, True, False])
+
+        def writing_sometimes(engine: Any) -> Any:
+            if next(away, False):
+                raise OperationalError("UPDATE", {}, Exception("gone"))
+            return writing(engine)
+
+        told.takes(status)
+        told.now = [DEAD]
+        alarms.look(world.services)
+        with monkeypatch.context() as patched:
+            patched.setattr("canvas_app.store.time.sleep", lambda _seconds: None)
+            patched.setattr(store, "writing", writing_sometimes)
+            store.patiently(alarms.tell, world.services)
+        assert len(told.told()) == 1
+        told.takes(200)
+        told.tick(DEAD)
+        assert len(told.told()) == again
 
     def test_a_process_that_dies_while_it_posts_does_not_post_twice(
         self, told: Clock, monkeypatch: pytest.MonkeyPatch

@@ -13,11 +13,12 @@ import responses
 import sqlalchemy as sa
 from flask import Flask
 from sqlalchemy.engine import Engine
+from sqlalchemy.exc import OperationalError
 
 from canvas_app import http_outcomes, store
 from canvas_app.engine import partition_key
 from canvas_app.errors import LaterError
-from canvas_app.interviews import emptied, forward, jobs, measures
+from canvas_app.interviews import emptied, forward, jobs, measures, once
 from canvas_app.interviews.ask import partition
 from canvas_app.interviews.outcomes import Outcome
 from canvas_app.interviews.tables import deliveries
@@ -228,6 +229,53 @@ def test_a_write_that_never_had_its_turn_at_the_gate_was_not_made(
     assert (world.interview().state, world.interview().reason) == ("analysed", "gate_full")
     receive(world, respondent_email=None)
     assert (world.interview().state, world.interview().reason) == ("not_written", "anonymous")
+
+
+def test_a_write_that_was_surely_refused_was_not_made_also_where_the_database_was_away_then(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world.set_interview(conversation_id=None)
+    world.outside.upsert("PUT", PUT, status=422, json={})
+    world.outside.upsert("POST", f"{INTERCOM}/tags", status=422, json={})
+    was_not_made, away = once.was_not_made, [True]
+
+    def take_back(*args: Any) -> None:
+        if away:
+            away.pop()
+            raise OperationalError("DELETE", {}, Exception("gone"))
+        was_not_made(*args)
+
+    monkeypatch.setattr(once, "was_not_made", take_back)
+    monkeypatch.setattr("canvas_app.store.time.sleep", lambda _seconds: None)
+    receive(world)
+    assert not away
+    assert len(attributes(world)) == 1, "it is not asked once more what the answer was"
+    receive(world, respondent_email=None)
+    assert (world.interview().state, world.interview().reason) == ("not_written", "anonymous")
+
+
+def test_a_note_that_this_machine_is_too_slow_for_costs_no_try_for_a_day_and_then_ends_as_any_other(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def too_late(*_args: Any, **_options: Any) -> None:
+        raise http_outcomes.too_slow()
+
+    monkeypatch.setattr(world.services.intercom, "note", too_late)
+    receive(world)
+    pauses = []
+    for _ in range(15):
+        [(_name, pause)] = world.pending()
+        pauses.append(pause)
+        world.run_jobs(delayed=True)
+    assert all(30 <= pause <= 37 for pause in pauses)
+    assert (world.interview().state, world.interview().reason) == ("analysed", "too_slow")
+    world.let_time_pass(days=1)
+    tries = 0
+    while world.pending() and tries < 20:
+        world.run_jobs(delayed=True)
+        tries += 1
+    assert (world.interview().state, world.interview().reason) == ("failed", "too_slow")
+    assert tries == 11
 
 
 # What is missing is asked for

@@ -218,6 +218,11 @@ class Stage:
         assert self.sandbox.deliverer.wait_idle()
         return interview_id
 
+    def correct(self, koji_id: str, **found: str) -> None:
+        """Koji analyses an answer anew and finds something else in it, see ``KojiState.correct``."""
+        self.koji.correct(koji_id, **found)
+        assert self.sandbox.deliverer.wait_idle()
+
     # What came of it
 
     def interviews(self) -> list[Any]:

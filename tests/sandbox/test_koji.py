@@ -119,6 +119,22 @@ def test_a_person_answers_on_the_page(koji_api: httpx.Client, sandbox: Sandbox, 
     assert httpx.get(f"{sandbox.koji_url}/interview/unknown", trust_env=False).status_code == 404
 
 
+def test_an_answer_that_is_analysed_anew_is_told_with_another_webhook(
+    koji_api: httpx.Client, sandbox: Sandbox, fake_app: FakeApp
+) -> None:
+    interview_id, koji = started(koji_api), sandbox.state.koji
+    with pytest.raises(ValueError, match="not answered"):
+        koji.correct(interview_id, sentiment="positive")
+    koji.answer(interview_id, answers=ANSWERS, sentiment="negative")
+    assert sandbox.deliverer.wait_idle()
+    koji.correct(interview_id, sentiment="positive")
+    assert sandbox.deliverer.wait_idle()
+    _completed, first, second = bodies(fake_app)
+    assert first["delivery_id"] != second["delivery_id"]
+    assert second["event"] == "interview.analysis_ready"
+    assert second["data"] == {**first["data"], "sentiment": "positive"}
+
+
 def test_webhooks_are_signed_and_echo_what_was_sent(
     koji_api: httpx.Client, sandbox: Sandbox, fake_app: FakeApp
 ) -> None:

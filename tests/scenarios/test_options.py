@@ -114,6 +114,29 @@ class TestNames:
         assert world.interview().attribute_names is not None
         assert "last_interview_url" not in (world.interview().attribute_names or {})
 
+    @pytest.mark.parametrize("status", [403, 422])
+    def test_what_was_written_stays_known_where_emptying_is_refused(self, world: World, status: int) -> None:
+        """Nobody may say that nothing was written, also if the result turns out to be anonymous."""
+        sent_and_ready(world)
+        world.set_interview(conversation_id=None)
+        world.outside.upsert("PUT", PUT, status=422, json={})
+        world.outside.upsert("POST", f"{INTERCOM}/tags", status=422, json={})
+        receive(world)
+        assert world.interview().state == "failed"
+        choose(world, attributes={"url": "Interview transcript"})
+
+        def answer(request: Any) -> tuple[int, dict[str, str], str]:
+            refused = b"last_interview_url" in request.body
+            return (status if refused else 200), {}, f'{{"type": "contact", "id": "{CONTACT}"}}'
+
+        world.outside.remove("PUT", PUT)
+        world.outside.add_callback("PUT", PUT, callback=answer)
+        receive(world, sentiment="positive")
+        assert "Interview transcript" in attributes(world)[1]
+        assert world.interview().state != "written_back"
+        receive(world, respondent_email=None)
+        assert (world.interview().state, world.interview().reason) == ("failed", "anonymous_after_writing")
+
     def test_a_name_that_is_used_for_something_else_now_is_not_emptied(self, world: World) -> None:
         sent_and_ready(world)
         receive(world)

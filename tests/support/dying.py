@@ -43,8 +43,12 @@ WRITES: dict[str, tuple[type, str]] = {
     "note": (IntercomClient, "note"),
     "conversation_tag": (IntercomClient, "tag_conversation"),
     "contact_tag": (IntercomClient, "tag_contact"),
+    "conversation_untag": (IntercomClient, "untag_conversation"),
+    "contact_untag": (IntercomClient, "untag_contact"),
 }
-AROUND_A_WRITE = ("before_call", "after_call", "before_recording", "after_recording", "after_step")
+AROUND_A_CALL = ("before_call", "after_call")
+AROUND_RECORDING = ("before_recording", "after_recording")
+AROUND_A_WRITE = (*AROUND_A_CALL, *AROUND_RECORDING)
 AROUND_SETTLING = ("before_settling", "after_settling", "after_settling_step")
 _FIRST_STEPS = ("start", "take_in")
 
