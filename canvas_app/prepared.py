@@ -7,7 +7,8 @@ as long as the database does to answer. That is worth its while where a query is
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any, Final
 
 import sqlalchemy as sa
@@ -19,9 +20,47 @@ from canvas_app import store
 
 # Whoever has waited this long, in seconds, for a connection that then broke waits for no second one.
 _SOON: Final = 0.5
-
-
 _DRIVERS: Final = {"sqlite": "sqlite+pysqlite://", "postgresql": "postgresql+psycopg://"}
+
+
+@contextmanager
+def at_once(engine: Engine, *, ask_first: bool = False) -> Iterator[PoolProxiedConnection]:
+    """The driver's own connection, for a look at the database; nothing is written with it.
+
+    It is not asked first whether it still stands, unless ``ask_first``: whoever looks has to look again where
+    the error's ``connection_invalidated`` says that it did not. On PostgreSQL it is in no transaction. What
+    the driver raises is raised as SQLAlchemy does.
+    """
+    is_postgresql = engine.dialect.name == "postgresql"
+    driver: Any = None
+    try:
+        connection = store.raw_connection(engine, ask_first=ask_first)
+        driver = connection.driver_connection
+        if is_postgresql:
+            driver.autocommit = True
+        try:
+            yield connection
+        finally:
+            if is_postgresql and driver.closed:
+                connection.invalidate()
+            elif is_postgresql:
+                driver.autocommit = False
+            connection.close()
+    except engine.dialect.loaded_dbapi.Error as error:
+        raise _told(engine, error, is_broken=bool(is_postgresql and driver and driver.closed)) from error
+
+
+def _told(engine: Engine, error: Exception, *, is_broken: bool) -> BaseException:
+    """A driver's error as SQLAlchemy tells it. ``is_broken``: of a connection that stands no more."""
+    return store.unwritable(error) or DBAPIError.instance(
+        None,
+        None,
+        error,
+        engine.dialect.loaded_dbapi.Error,
+        hide_parameters=True,
+        connection_invalidated=is_broken,
+        dialect=engine.dialect,
+    )
 
 
 class Prepared:
@@ -54,12 +93,12 @@ class Prepared:
         """
         begun = time.monotonic()
         try:
-            with store.at_once(engine) as connection:
+            with at_once(engine) as connection:
                 found = self._asked(connection, values)
         except DBAPIError as error:
             if not error.connection_invalidated or time.monotonic() - begun > _SOON:
                 raise
-            with store.at_once(engine, ask_first=True) as connection:
+            with at_once(engine, ask_first=True) as connection:
                 found = self._asked(connection, values)
         return [self._read_row(row) for row in found]
 

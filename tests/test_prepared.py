@@ -18,7 +18,7 @@ from sqlalchemy.engine import Engine
 from sqlalchemy.exc import OperationalError, ProgrammingError, SQLAlchemyError
 
 from canvas_app import store
-from canvas_app.prepared import Prepared
+from canvas_app.prepared import Prepared, at_once
 from canvas_app.store import UtcDateTime
 from tests.support.world import full_settings
 
@@ -163,7 +163,7 @@ def test_whoever_has_waited_for_a_frozen_server_waits_no_second_time(
 
 
 def test_it_is_no_transaction(web: Engine) -> None:
-    with store.at_once(web) as connection:
+    with at_once(web) as connection:
         driver: Any = connection.driver_connection
         driver.execute("SELECT 1")
         assert driver.info.transaction_status == TransactionStatus.IDLE
