@@ -11,7 +11,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, Final
 
+import psycopg
 import sqlalchemy as sa
+from psycopg.pq import TransactionStatus
 from sqlalchemy.engine import Engine, make_url
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.pool import PoolProxiedConnection
@@ -36,18 +38,27 @@ def at_once(engine: Engine, *, ask_first: bool = False) -> Iterator[PoolProxiedC
     try:
         connection = store.raw_connection(engine, ask_first=ask_first)
         driver = connection.driver_connection
-        if is_postgresql:
-            driver.autocommit = True
         try:
+            if is_postgresql:
+                driver.autocommit = True
             yield connection
         finally:
-            if is_postgresql and driver.closed:
-                connection.invalidate()
-            elif is_postgresql:
-                driver.autocommit = False
+            if is_postgresql:
+                _leave(engine, connection, driver)
             connection.close()
     except engine.dialect.loaded_dbapi.Error as error:
         raise _told(engine, error, is_broken=bool(is_postgresql and driver and driver.closed)) from error
+
+
+def _leave(engine: Engine, connection: PoolProxiedConnection, driver: psycopg.Connection[Any]) -> None:
+    """Let the next one find the connection as it was, and nobody one that broke or is still at something."""
+    if driver.closed:
+        # As SQLAlchemy does where it finds one of its own broken: all others are opened anew that are as old.
+        engine.pool._invalidate(connection)  # noqa: SLF001 - it has no public name for this
+    elif driver.pgconn.transaction_status == TransactionStatus.IDLE:
+        driver.autocommit = False
+    else:
+        connection.invalidate()
 
 
 def _told(engine: Engine, error: Exception, *, is_broken: bool) -> BaseException:

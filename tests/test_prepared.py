@@ -146,6 +146,46 @@ def test_a_connection_that_was_cut_is_replaced_without_a_word(web: Engine, postg
     assert pid(web) != before
 
 
+def test_a_connection_that_the_driver_has_given_up_is_replaced_without_a_word(web: Engine) -> None:
+    before = pid(web)
+    with at_once(web) as connection:
+        driver: Any = connection.driver_connection
+    driver.close()
+    assert pid(web) != before
+
+
+def test_a_connection_that_was_left_in_the_middle_of_something_is_nobody_elses(web: Engine) -> None:
+    before = pid(web)
+    with at_once(web) as connection:
+        driver: Any = connection.driver_connection
+        driver.pgconn.send_query(b"SELECT 1")
+    assert pid(web) != before
+
+
+def test_once_a_connection_was_found_broken_no_other_that_is_as_old_is_relied_upon(
+    postgres_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(store._LimitedConnection, "limit", 0.7)
+    engine = store.make_engine(full_settings(postgres_url).database_url, pool_size=2, somebody_waits=True)
+    with at_once(engine), at_once(engine):
+        pass
+    with at_once(engine):
+        frozen = {pid(engine)}
+    frozen.add(pid(engine))
+    try:
+        assert len(frozen) == 2
+        for one in frozen:
+            os.kill(one, signal.SIGSTOP)
+        with pytest.raises(OperationalError):
+            pid(engine)
+        with at_once(engine):
+            assert pid(engine) not in frozen
+    finally:
+        for one in frozen:
+            os.kill(one, signal.SIGCONT)
+        engine.dispose()
+
+
 def test_whoever_has_waited_for_a_frozen_server_waits_no_second_time(
     web: Engine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
