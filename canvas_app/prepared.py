@@ -82,14 +82,17 @@ class Prepared:
         compiled = query.compile(dialect=dialect)
         self.text: Final = str(compiled)
         # Of those that no caller gives.
-        self._given: Final = dict(compiled.params)
+        self._given: Final = {
+            name: compiled.params[name] for bound, name in compiled.bind_names.items() if not bound.required
+        }
         # In what order the values go along; None where they go by their names.
         self._order: Final = compiled.positiontup
-        self._write: Final = [
-            (name, write)
-            for name, bound in compiled.binds.items()
+        # By name, since a query may hold the same one more than once.
+        self._write: Final = {
+            name: write
+            for bound, name in compiled.bind_names.items()
             if (write := bound.type.dialect_impl(dialect).bind_processor(dialect)) is not None
-        ]
+        }
         self._read: Final = [
             (index, read)
             for index, column in enumerate(query.selected_columns)
@@ -117,7 +120,7 @@ class Prepared:
         self, connection: PoolProxiedConnection, values: Mapping[str, object]
     ) -> Sequence[Sequence[Any]]:
         given = {**self._given, **values}
-        for name, write in self._write:
+        for name, write in self._write.items():
             given[name] = write(given[name])
         cursor = connection.cursor()
         cursor.execute(self.text, given if self._order is None else [given[name] for name in self._order])

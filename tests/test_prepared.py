@@ -88,6 +88,24 @@ def test_values_go_along_as_their_types_write_them(engine: Engine) -> None:
     assert Prepared(query, engine.dialect.name).rows(engine, {"at": AT, "is_on": False}) == [[1]]
 
 
+def test_a_value_of_the_query_itself_goes_along_as_its_type_writes_it(engine: Engine) -> None:
+    insert(engine, id=1, at=AT, name="a%?:b")
+    query = sa.select(things.c.id).where(things.c.at == AT, things.c.name == "a%?:b")
+    assert Prepared(query, engine.dialect.name).rows(engine, {}) == [[1]]
+    earlier = sa.select(things.c.id).where(things.c.at < AT, things.c.name != sa.literal_column("'%?'"))
+    at, same = (sa.bindparam("at", type_=UtcDateTime()) for _ in range(2))
+    twice = sa.select(things.c.id).where(things.c.at >= at, things.c.at <= same)
+    assert Prepared(twice, engine.dialect.name).rows(engine, {"at": AT}) == [[1]]
+    assert Prepared(earlier, engine.dialect.name).rows(engine, {}) == []
+
+
+def test_a_value_that_was_forgotten_is_missed_and_not_taken_for_none(engine: Engine) -> None:
+    insert(engine, id=1, name="x")
+    query = sa.select(things.c.id).where(things.c.name.is_distinct_from(sa.bindparam("name")))
+    with pytest.raises((KeyError, ProgrammingError)):
+        Prepared(query, engine.dialect.name).rows(engine, {})
+
+
 def test_leaves_the_connection_good_for_a_transaction(engine: Engine) -> None:
     prepared = Prepared(NAMED, engine.dialect.name)
     for number in range(12):
