@@ -1,7 +1,7 @@
 """The database: one small engine per process, for SQLite and for PostgreSQL alike.
 
 The engine is shared with the durable engine (DBOS), so that a ledger row and its job are written in one
-transaction, and so that one web and one worker together stay within eight connections.
+transaction, and so that one web and one worker together stay within eight connections to PostgreSQL.
 """
 
 from __future__ import annotations
