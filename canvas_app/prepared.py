@@ -20,7 +20,7 @@ from sqlalchemy.pool import PoolProxiedConnection
 
 from canvas_app import store
 
-# Whoever has waited this long, in seconds, for a connection that then broke waits for no second one.
+# Whoever has waited this long, in seconds, until a connection turned out to be broken asks no second one.
 _SOON: Final = 0.5
 _DRIVERS: Final = {"sqlite": "sqlite+pysqlite://", "postgresql": "postgresql+psycopg://"}
 
@@ -108,6 +108,8 @@ class Prepared:
         begun = time.monotonic()
         try:
             with at_once(engine) as connection:
+                # Not since it waited for its turn, which says nothing about the database.
+                begun = time.monotonic()
                 found = self._asked(connection, values)
         except DBAPIError as error:
             if not error.connection_invalidated or time.monotonic() - begun > _SOON:

@@ -9,6 +9,7 @@ import sqlite3
 import time
 from collections.abc import Iterator
 from datetime import UTC, datetime
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -16,6 +17,7 @@ import sqlalchemy as sa
 from psycopg.pq import TransactionStatus
 from sqlalchemy.engine import Engine
 from sqlalchemy.exc import OperationalError, ProgrammingError, SQLAlchemyError
+from sqlalchemy.pool import PoolProxiedConnection
 
 from canvas_app import store
 from canvas_app.prepared import Prepared, at_once
@@ -54,6 +56,14 @@ def web(postgres_url: str) -> Iterator[Engine]:
 def pid(engine: Engine) -> int:
     found: int = Prepared(PID, "postgresql").rows(engine, {"name": "x"})[0][0]
     return found
+
+
+def cut(pid: int, postgres_url: str) -> None:
+    """End a connection at its server."""
+    other = store.make_engine(full_settings(postgres_url).database_url, pool_size=1)
+    with store.writing(other) as connection:
+        connection.execute(sa.select(sa.func.pg_terminate_backend(pid)))
+    other.dispose()
 
 
 def insert(engine: Engine, **values: Any) -> None:
@@ -157,10 +167,7 @@ def test_a_disk_that_cannot_be_read_is_told_with_its_reason(
 
 def test_a_connection_that_was_cut_is_replaced_without_a_word(web: Engine, postgres_url: str) -> None:
     before = pid(web)
-    other = store.make_engine(full_settings(postgres_url).database_url, pool_size=1)
-    with store.writing(other) as connection:
-        connection.execute(sa.select(sa.func.pg_terminate_backend(before)))
-    other.dispose()
+    cut(before, postgres_url)
     assert pid(web) != before
 
 
@@ -218,6 +225,23 @@ def test_whoever_has_waited_for_a_frozen_server_waits_no_second_time(
         assert pid(web) != frozen
     finally:
         os.kill(frozen, signal.SIGCONT)
+
+
+def test_waiting_for_ones_turn_is_no_reason_to_ask_only_once(
+    web: Engine, postgres_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = pid(web)
+    cut(before, postgres_url)
+    now = [0.0]
+    take = store.raw_connection
+
+    def late(engine: Engine, *, ask_first: bool) -> PoolProxiedConnection:
+        now[0] += 2
+        return take(engine, ask_first=ask_first)
+
+    monkeypatch.setattr("canvas_app.prepared.time", SimpleNamespace(monotonic=lambda: now[0]))
+    monkeypatch.setattr(store, "raw_connection", late)
+    assert pid(web) != before
 
 
 def test_it_is_no_transaction(web: Engine) -> None:
