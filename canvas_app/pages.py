@@ -15,7 +15,7 @@ from canvas_app import health, log, store, web
 from canvas_app.canvas import texts
 from canvas_app.errors import TooManyRefused
 from canvas_app.interviews import hours, ledger, links, workspace
-from canvas_app.interviews.ledger import Interview
+from canvas_app.interviews.ledger_rows import Interview
 from canvas_app.interviews.states import HAS_RESULT, LINK_STATES
 from canvas_app.koji import links as koji_links
 

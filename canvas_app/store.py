@@ -1,7 +1,7 @@
 """The database: one small engine per process, for SQLite and for PostgreSQL alike.
 
 The engine is shared with the durable engine (DBOS), so that a ledger row and its job are written in one
-transaction, and so that one web and one worker together stay within eight connections.
+transaction, and so that one web and one worker together stay within eight connections to PostgreSQL.
 """
 
 from __future__ import annotations
@@ -26,7 +26,6 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import Connection, Engine, make_url
 from sqlalchemy.engine.interfaces import DBAPIConnection
 from sqlalchemy.exc import (
-    DBAPIError,
     InterfaceError,
     InternalError,
     InvalidatePoolError,
@@ -206,7 +205,8 @@ def _look_whether_it_lives(
     """Ask a connection of the pool whether its server is still there, as SQLAlchemy's ping does for each use.
 
     Not one that is new, or that was used less than ``unasked_seconds`` ago: a worker under load would ask as
-    often as it does anything, and it repeats what has met an outage. Nor one that :func:`at_once` takes.
+    often as it does anything, and it repeats what has met an outage. Nor one of :func:`raw_connection` taken
+    in a hurry.
     """
     idle = time.perf_counter() - record.info.get(_IN_TOUCH, math.inf)
     if idle < unasked_seconds or getattr(_hurry, "is_on", False):
@@ -218,34 +218,8 @@ def _look_whether_it_lives(
         raise InvalidatePoolError from error
 
 
-@contextmanager
-def at_once(engine: Engine, *, ask_first: bool = False) -> Iterator[PoolProxiedConnection]:
-    """The driver's own connection, for a look at the database; nothing is written with it.
-
-    It is not asked first whether it still stands, unless ``ask_first``: whoever looks has to look again where
-    the error's ``connection_invalidated`` says that it did not. On PostgreSQL it is in no transaction. What
-    the driver raises is raised as SQLAlchemy does.
-    """
-    is_postgresql = engine.dialect.name == "postgresql"
-    driver: Any = None
-    try:
-        connection = _taken(engine, ask_first=ask_first)
-        driver = connection.driver_connection
-        if is_postgresql:
-            driver.autocommit = True
-        try:
-            yield connection
-        finally:
-            if is_postgresql and driver.closed:
-                connection.invalidate()
-            elif is_postgresql:
-                driver.autocommit = False
-            connection.close()
-    except engine.dialect.loaded_dbapi.Error as error:
-        raise _told(engine, error, is_broken=bool(is_postgresql and driver and driver.closed)) from error
-
-
-def _taken(engine: Engine, *, ask_first: bool) -> PoolProxiedConnection:
+def raw_connection(engine: Engine, *, ask_first: bool) -> PoolProxiedConnection:
+    """The driver's own connection, of the pool; without ``ask_first`` in a hurry, and not asked."""
     _hurry.is_on = not ask_first
     try:
         return engine.raw_connection()
@@ -281,28 +255,16 @@ def _prepare_sqlite(connection: sqlite3.Connection, _record: object, *, patience
 
 
 def _tell_unwritable(context: sa.engine.ExceptionContext) -> None:
-    unwritable = _unwritable(context.original_exception)
-    if unwritable is not None:
-        raise unwritable from context.original_exception
+    problem = unwritable(context.original_exception)
+    if problem is not None:
+        raise problem from context.original_exception
 
 
-def _unwritable(error: BaseException) -> DatabaseUnwritable | None:
+def unwritable(error: BaseException) -> DatabaseUnwritable | None:
+    """What a driver's error tells of the disk; None where it is about something else."""
     # The extended codes hold the primary one in their lowest byte.
     reason = _UNWRITABLE.get(getattr(error, "sqlite_errorcode", 0) & 0xFF)
     return None if reason is None else DatabaseUnwritable(reason=reason)
-
-
-def _told(engine: Engine, error: Exception, *, is_broken: bool) -> BaseException:
-    """A driver's error as SQLAlchemy tells it. ``is_broken``: of a connection that stands no more."""
-    return _unwritable(error) or DBAPIError.instance(
-        None,
-        None,
-        error,
-        engine.dialect.loaded_dbapi.Error,
-        hide_parameters=True,
-        connection_invalidated=is_broken,
-        dialect=engine.dialect,
-    )
 
 
 def is_full(engine: Engine) -> bool:

@@ -81,9 +81,13 @@ def _clean_logging() -> Iterator[None]:
     """Logging is the process's; a test that configures it leaves it as it was."""
     root = logging.getLogger()
     handlers, level = root.handlers[:], root.level
+    looks = ("logThreads", "logProcesses", "logMultiprocessing", "logAsyncioTasks")
+    looked = {name: getattr(logging, name) for name in looks if hasattr(logging, name)}
     yield
     root.handlers[:] = handlers
     root.setLevel(level)
+    for name, value in looked.items():
+        setattr(logging, name, value)
     log.request_id.set(None)
 
 

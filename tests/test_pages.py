@@ -17,7 +17,7 @@ from werkzeug.test import TestResponse
 
 from canvas_app import create_app, leases, store
 from canvas_app.interviews import links
-from canvas_app.interviews.ledger import Interview
+from canvas_app.interviews.ledger_rows import Interview
 from canvas_app.interviews.tables import interviews, outside_writes, workspaces
 from canvas_app.settings import Settings
 from tests.support.postgres import free_port

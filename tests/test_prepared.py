@@ -9,6 +9,7 @@ import sqlite3
 import time
 from collections.abc import Iterator
 from datetime import UTC, datetime
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -16,9 +17,10 @@ import sqlalchemy as sa
 from psycopg.pq import TransactionStatus
 from sqlalchemy.engine import Engine
 from sqlalchemy.exc import OperationalError, ProgrammingError, SQLAlchemyError
+from sqlalchemy.pool import PoolProxiedConnection
 
 from canvas_app import store
-from canvas_app.prepared import Prepared
+from canvas_app.prepared import Prepared, at_once
 from canvas_app.store import UtcDateTime
 from tests.support.world import full_settings
 
@@ -56,6 +58,14 @@ def pid(engine: Engine) -> int:
     return found
 
 
+def cut(pid: int, postgres_url: str) -> None:
+    """End a connection at its server."""
+    other = store.make_engine(full_settings(postgres_url).database_url, pool_size=1)
+    with store.writing(other) as connection:
+        connection.execute(sa.select(sa.func.pg_terminate_backend(pid)))
+    other.dispose()
+
+
 def insert(engine: Engine, **values: Any) -> None:
     with store.writing(engine) as connection:
         connection.execute(sa.insert(things).values(**values))
@@ -86,6 +96,24 @@ def test_values_go_along_as_their_types_write_them(engine: Engine) -> None:
         things.c.is_on == sa.bindparam("is_on", type_=sa.Boolean()),
     )
     assert Prepared(query, engine.dialect.name).rows(engine, {"at": AT, "is_on": False}) == [[1]]
+
+
+def test_a_value_of_the_query_itself_goes_along_as_its_type_writes_it(engine: Engine) -> None:
+    insert(engine, id=1, at=AT, name="a%?:b")
+    query = sa.select(things.c.id).where(things.c.at == AT, things.c.name == "a%?:b")
+    assert Prepared(query, engine.dialect.name).rows(engine, {}) == [[1]]
+    earlier = sa.select(things.c.id).where(things.c.at < AT, things.c.name != sa.literal_column("'%?'"))
+    at, same = (sa.bindparam("at", type_=UtcDateTime()) for _ in range(2))
+    twice = sa.select(things.c.id).where(things.c.at >= at, things.c.at <= same)
+    assert Prepared(twice, engine.dialect.name).rows(engine, {"at": AT}) == [[1]]
+    assert Prepared(earlier, engine.dialect.name).rows(engine, {}) == []
+
+
+def test_a_value_that_was_forgotten_is_missed_and_not_taken_for_none(engine: Engine) -> None:
+    insert(engine, id=1, name="x")
+    query = sa.select(things.c.id).where(things.c.name.is_distinct_from(sa.bindparam("name")))
+    with pytest.raises((KeyError, ProgrammingError)):
+        Prepared(query, engine.dialect.name).rows(engine, {})
 
 
 def test_leaves_the_connection_good_for_a_transaction(engine: Engine) -> None:
@@ -139,11 +167,48 @@ def test_a_disk_that_cannot_be_read_is_told_with_its_reason(
 
 def test_a_connection_that_was_cut_is_replaced_without_a_word(web: Engine, postgres_url: str) -> None:
     before = pid(web)
-    other = store.make_engine(full_settings(postgres_url).database_url, pool_size=1)
-    with store.writing(other) as connection:
-        connection.execute(sa.select(sa.func.pg_terminate_backend(before)))
-    other.dispose()
+    cut(before, postgres_url)
     assert pid(web) != before
+
+
+def test_a_connection_that_the_driver_has_given_up_is_replaced_without_a_word(web: Engine) -> None:
+    before = pid(web)
+    with at_once(web) as connection:
+        driver: Any = connection.driver_connection
+    driver.close()
+    assert pid(web) != before
+
+
+def test_a_connection_that_was_left_in_the_middle_of_something_is_nobody_elses(web: Engine) -> None:
+    before = pid(web)
+    with at_once(web) as connection:
+        driver: Any = connection.driver_connection
+        driver.pgconn.send_query(b"SELECT 1")
+    assert pid(web) != before
+
+
+def test_once_a_connection_was_found_broken_no_other_that_is_as_old_is_relied_upon(
+    postgres_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(store._LimitedConnection, "limit", 0.7)
+    engine = store.make_engine(full_settings(postgres_url).database_url, pool_size=2, somebody_waits=True)
+    with at_once(engine), at_once(engine):
+        pass
+    with at_once(engine):
+        frozen = {pid(engine)}
+    frozen.add(pid(engine))
+    try:
+        assert len(frozen) == 2
+        for one in frozen:
+            os.kill(one, signal.SIGSTOP)
+        with pytest.raises(OperationalError):
+            pid(engine)
+        with at_once(engine):
+            assert pid(engine) not in frozen
+    finally:
+        for one in frozen:
+            os.kill(one, signal.SIGCONT)
+        engine.dispose()
 
 
 def test_whoever_has_waited_for_a_frozen_server_waits_no_second_time(
@@ -162,8 +227,25 @@ def test_whoever_has_waited_for_a_frozen_server_waits_no_second_time(
         os.kill(frozen, signal.SIGCONT)
 
 
+def test_waiting_for_ones_turn_is_no_reason_to_ask_only_once(
+    web: Engine, postgres_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = pid(web)
+    cut(before, postgres_url)
+    now = [0.0]
+    take = store.raw_connection
+
+    def late(engine: Engine, *, ask_first: bool) -> PoolProxiedConnection:
+        now[0] += 2
+        return take(engine, ask_first=ask_first)
+
+    monkeypatch.setattr("canvas_app.prepared.time", SimpleNamespace(monotonic=lambda: now[0]))
+    monkeypatch.setattr(store, "raw_connection", late)
+    assert pid(web) != before
+
+
 def test_it_is_no_transaction(web: Engine) -> None:
-    with store.at_once(web) as connection:
+    with at_once(web) as connection:
         driver: Any = connection.driver_connection
         driver.execute("SELECT 1")
         assert driver.info.transaction_status == TransactionStatus.IDLE

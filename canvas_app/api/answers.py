@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Final
 
 from canvas_app.interviews import ledger, links
-from canvas_app.interviews.ledger import Interview
+from canvas_app.interviews.ledger_rows import Interview
 from canvas_app.interviews.states import LINK_STATES, State
 from canvas_app.settings import Settings
 

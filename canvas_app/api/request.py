@@ -17,7 +17,7 @@ from flask import request as http
 from werkzeug.exceptions import RequestEntityTooLarge
 
 from canvas_app.errors import BodyRefused, BodyTooLarge, FieldsRefused
-from canvas_app.interviews.ledger import Deliver
+from canvas_app.interviews.ledger_rows import Deliver
 from canvas_app.interviews.requested import Requested
 from canvas_app.settings import DEFAULT_STUDY
 

@@ -16,7 +16,7 @@ from canvas_app.canvas.request import CanvasRequest
 from canvas_app.console import access
 from canvas_app.interviews import card_facts, frequency, hours, ledger, rules, studies, words
 from canvas_app.interviews.card_facts import CardFacts
-from canvas_app.interviews.ledger import AnInterview, Interview, Shown
+from canvas_app.interviews.ledger_rows import AnInterview, Interview, Shown
 from canvas_app.interviews.operators import Teammate
 from canvas_app.interviews.seen import Person
 from canvas_app.interviews.states import HAS_RESULT, OPEN_STATES, REPLACEABLE_STATES

@@ -20,7 +20,7 @@ from itsdangerous.encoding import base64_encode
 
 from canvas_app import hmacs
 from canvas_app.canvas.request import CanvasRequest
-from canvas_app.interviews.ledger import Shown
+from canvas_app.interviews.ledger_rows import Shown
 from canvas_app.interviews.seen import Person, Seen
 
 GOOD_FOR_SECONDS = 24 * 60 * 60

@@ -25,7 +25,7 @@ from canvas_app.canvas.card_states import (
     StudyChoice,
 )
 from canvas_app.interviews import frequency, wording
-from canvas_app.interviews.ledger import Interview, Shown, result_of
+from canvas_app.interviews.ledger_rows import Interview, Shown, result_of
 from canvas_app.interviews.states import OPEN_STATES
 from canvas_app.interviews.words import Words
 from canvas_app.koji import links as koji_links

@@ -18,7 +18,8 @@ from canvas_app.canvas.offers import Offered
 from canvas_app.canvas.request import CanvasRequest
 from canvas_app.interviews import frequency, ledger, repair, studies, wording, words
 from canvas_app.interviews.ask import Asked, ask
-from canvas_app.interviews.ledger import Ask, Shown
+from canvas_app.interviews.ledger import Ask
+from canvas_app.interviews.ledger_rows import Shown
 from canvas_app.interviews.seen import Person, Seen, seen
 from canvas_app.interviews.states import OPEN_STATES, SENDING_STATES
 from canvas_app.plaintext import one_line

@@ -16,7 +16,7 @@ from wtforms import SelectChoice
 from canvas_app import web
 from canvas_app.console import access
 from canvas_app.interviews import workspace
-from canvas_app.interviews.ledger import Interview
+from canvas_app.interviews.ledger_rows import Interview
 from canvas_app.interviews.search import Place
 from canvas_app.interviews.seen import Seen
 

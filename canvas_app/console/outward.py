@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from typing import Final
 
-from canvas_app.interviews.ledger import Interview, result_of
+from canvas_app.interviews.ledger_rows import Interview, result_of
 from canvas_app.koji import links as koji_links
 from canvas_app.settings import Settings
 

@@ -9,7 +9,7 @@ from typing import Final, Literal
 from canvas_app.console import shown
 from canvas_app.interviews import wording
 from canvas_app.interviews.inbound import Listed
-from canvas_app.interviews.ledger import Interview, result_of
+from canvas_app.interviews.ledger_rows import Interview, result_of
 from canvas_app.interviews.operators import Entry
 from canvas_app.interviews.story import Decided, Story, Write
 

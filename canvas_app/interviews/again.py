@@ -15,7 +15,8 @@ from sqlalchemy.engine import Connection, Engine
 from canvas_app.engine import Jobs
 from canvas_app.interviews import frequency, ledger, studies, wording
 from canvas_app.interviews.ask import CONSOLE, Asked, Record, ask
-from canvas_app.interviews.ledger import Ask, Interview
+from canvas_app.interviews.ledger import Ask
+from canvas_app.interviews.ledger_rows import Interview
 from canvas_app.interviews.operators import Teammate
 from canvas_app.interviews.seen import Person, Seen, seen, unchanged
 from canvas_app.interviews.states import OPEN_STATES, State

@@ -13,7 +13,8 @@ from sqlalchemy.engine import Connection, Engine
 from canvas_app import store
 from canvas_app.engine import Jobs
 from canvas_app.interviews import decisions, frequency, ledger, links, options, studies
-from canvas_app.interviews.ledger import Ask, Interview
+from canvas_app.interviews.ledger import Ask
+from canvas_app.interviews.ledger_rows import Interview
 from canvas_app.interviews.seen import Person, Seen, unchanged
 from canvas_app.interviews.states import REPLACEABLE_STATES
 from canvas_app.interviews.tables import interviews

@@ -12,8 +12,8 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Engine
 
 from canvas_app import gates, store
-from canvas_app.interviews import ledger, options, studies
-from canvas_app.interviews.ledger import Shown
+from canvas_app.interviews import ledger_rows, options, studies
+from canvas_app.interviews.ledger_rows import Shown
 from canvas_app.interviews.options import Options
 from canvas_app.interviews.states import ENDED_WITHOUT_ANSWER
 from canvas_app.interviews.tables import interviews, studies as studies_table, workers, workspaces
@@ -126,7 +126,7 @@ def _query(kind: str, gates_told: int) -> Prepared:
         interviews.c.created_at == newest_in_this.scalar_subquery(),
     )
     shown = (
-        ledger.shown.where(theirs)
+        ledger_rows.shown.where(theirs)
         .order_by(sa.case((here, 0), (skipped, 2), else_=1), interviews.c.created_at.desc())
         .limit(1)
         .subquery("shown")

@@ -16,7 +16,7 @@ from canvas_app.engine import Jobs
 from canvas_app.errors import NotConfigured, PermanentError, WireError
 from canvas_app.interviews import ledger, outcomes, rules, workspace
 from canvas_app.interviews.ask import BY_HAND, partition
-from canvas_app.interviews.ledger import Interview
+from canvas_app.interviews.ledger_rows import Interview
 from canvas_app.interviews.outcomes import Outcome
 from canvas_app.interviews.services import Services
 from canvas_app.interviews.states import STATES

@@ -17,7 +17,8 @@ from canvas_app.errors import ContactMerged, LaterError, PermanentError
 from canvas_app.intercom.models import Contact
 from canvas_app.interviews import decisions, erase, frequency, ledger, options, outcomes
 from canvas_app.interviews.ask import expire
-from canvas_app.interviews.ledger import Ask, Interview
+from canvas_app.interviews.ledger import Ask
+from canvas_app.interviews.ledger_rows import Interview
 from canvas_app.interviews.outcomes import Outcome
 from canvas_app.interviews.seen import Person
 from canvas_app.interviews.services import Services

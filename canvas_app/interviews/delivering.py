@@ -26,7 +26,7 @@ from canvas_app.interviews import (
     workspace,
 )
 from canvas_app.interviews.contact_attributes import LINK, LINK_READY_AT, LINK_URL
-from canvas_app.interviews.ledger import Interview
+from canvas_app.interviews.ledger_rows import Interview
 from canvas_app.interviews.outcomes import Outcome
 from canvas_app.interviews.services import Services
 from canvas_app.interviews.states import STATES

@@ -15,7 +15,7 @@ from canvas_app.errors import ContactMerged, NotConfigured, PermanentError, Wire
 from canvas_app.intercom.notifications import Event
 from canvas_app.interviews import erase, ledger, outcomes, workspace
 from canvas_app.interviews.ask import partition
-from canvas_app.interviews.ledger import Interview
+from canvas_app.interviews.ledger_rows import Interview
 from canvas_app.interviews.outcomes import Outcome
 from canvas_app.interviews.services import Services
 from canvas_app.interviews.tables import decisions, imported_links, interviews

@@ -18,7 +18,7 @@ from canvas_app.errors import NotConfigured, PermanentError, WireError
 from canvas_app.interviews import deliveries, ledger, measures, once, options, outcomes, rules, studies
 from canvas_app.interviews.ask import enqueue_clear_link, partition
 from canvas_app.interviews.deliveries import Delivery
-from canvas_app.interviews.ledger import Interview, result_of
+from canvas_app.interviews.ledger_rows import Interview, result_of
 from canvas_app.interviews.outcomes import Outcome
 from canvas_app.interviews.services import Services
 from canvas_app.interviews.states import AWAITING_RESULT, HAS_RESULT

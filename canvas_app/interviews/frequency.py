@@ -8,7 +8,7 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from canvas_app.interviews import ledger, rules
-from canvas_app.interviews.ledger import Interview
+from canvas_app.interviews.ledger_rows import Interview
 from canvas_app.interviews.seen import Person
 from canvas_app.interviews.states import MAY_HAVE_REACHED_CUSTOMER
 from canvas_app.interviews.tables import interviews

@@ -13,7 +13,7 @@ from sqlalchemy.engine import Connection
 
 from canvas_app import store
 from canvas_app.interviews import ledger
-from canvas_app.interviews.ledger import Interview
+from canvas_app.interviews.ledger_rows import Interview
 from canvas_app.interviews.tables import imported_links, interviews, outside_writes
 
 # "known": it was imported before; "another": it was, but for somebody else.

@@ -14,10 +14,18 @@ from sqlalchemy.engine import Connection
 from canvas_app import log, store
 from canvas_app.engine import has_no_job_like
 from canvas_app.errors import ContactMerged, NotConfigured, PermanentError, WireError
-from canvas_app.interviews import contact_attributes, delivering, ledger, outcomes, rules, workspace
+from canvas_app.interviews import (
+    contact_attributes,
+    delivering,
+    ledger,
+    ledger_rows,
+    outcomes,
+    rules,
+    workspace,
+)
 from canvas_app.interviews.ask import enqueue_clear_link
 from canvas_app.interviews.contact_attributes import LINK_READY_AT, LINK_URL
-from canvas_app.interviews.ledger import Interview
+from canvas_app.interviews.ledger_rows import Interview
 from canvas_app.interviews.outcomes import Outcome
 from canvas_app.interviews.services import Services
 from canvas_app.interviews.states import LINK_STATES, STATES
@@ -152,8 +160,10 @@ def _dead(connection: Connection, interview: Interview, contact_id: str) -> list
         interviews.c.link_attribute_at.is_not(None),
         interviews.c.state.not_in(LINK_STATES),
     )
-    rows = connection.execute(ledger.selected.where(sa.or_(ended, interviews.c.id == interview.id))).all()
-    return [ledger.of_row(row) for row in rows]
+    rows = connection.execute(
+        ledger_rows.selected.where(sa.or_(ended, interviews.c.id == interview.id))
+    ).all()
+    return [ledger_rows.of_row(row) for row in rows]
 
 
 def _newer_link_exists(connection: Connection, interview: Interview) -> bool:

@@ -35,7 +35,7 @@ from canvas_app.interviews import (
     studies,
     workspace,
 )
-from canvas_app.interviews.ledger import Interview
+from canvas_app.interviews.ledger_rows import Interview
 from canvas_app.interviews.outcomes import Outcome
 from canvas_app.interviews.people import Known
 from canvas_app.interviews.rulebook import Facts, No, Rule

@@ -18,7 +18,7 @@ from canvas_app.engine import Jobs, has_no_job
 from canvas_app.errors import CredentialsError, LaterError, PermanentError
 from canvas_app.http_outcomes import PUT_OFF
 from canvas_app.interviews import ask, deliveries, forward, ledger, rules, send, studies
-from canvas_app.interviews.ledger import Interview, result_of
+from canvas_app.interviews.ledger_rows import Interview, result_of
 from canvas_app.interviews.seen import Note, no_note
 from canvas_app.interviews.services import Services
 from canvas_app.interviews.states import EXPIRING_STATES, State

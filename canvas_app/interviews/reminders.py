@@ -29,7 +29,7 @@ from canvas_app.interviews import (
     workspace,
 )
 from canvas_app.interviews.ask import partition
-from canvas_app.interviews.ledger import Interview
+from canvas_app.interviews.ledger_rows import Interview
 from canvas_app.interviews.outcomes import Outcome
 from canvas_app.interviews.seen import Note, Person, Seen, no_note, unchanged
 from canvas_app.interviews.services import Services

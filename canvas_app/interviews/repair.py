@@ -15,7 +15,7 @@ from canvas_app import store
 from canvas_app.engine import Jobs
 from canvas_app.interviews import ledger, once
 from canvas_app.interviews.ask import enqueue_clear_link, enqueue_send
-from canvas_app.interviews.ledger import Interview
+from canvas_app.interviews.ledger_rows import Interview
 from canvas_app.interviews.seen import Note, Person, Seen, no_note, unchanged
 from canvas_app.interviews.states import REPLACEABLE_STATES, State
 from canvas_app.settings import Settings

@@ -14,7 +14,7 @@ from sqlalchemy.engine import Engine
 from canvas_app import store
 from canvas_app.engine import Jobs
 from canvas_app.interviews import deliveries, ledger, reconcile
-from canvas_app.interviews.ledger import Interview, result_of
+from canvas_app.interviews.ledger_rows import Interview, result_of
 from canvas_app.interviews.seen import Note, Seen, no_note, seen
 from canvas_app.interviews.tables import deliveries as deliveries_table
 

@@ -20,7 +20,8 @@ from canvas_app.engine import Jobs
 from canvas_app.errors import NotConfigured, SecretLost
 from canvas_app.interviews import contacts, ledger, links, studies
 from canvas_app.interviews.ask import ask_within
-from canvas_app.interviews.ledger import Ask, Deliver, Interview
+from canvas_app.interviews.ledger import Ask
+from canvas_app.interviews.ledger_rows import Deliver, Interview
 from canvas_app.interviews.tables import api_requests
 from canvas_app.settings import DEFAULT_STUDY, Settings
 

@@ -15,8 +15,8 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection, Engine
 
 from canvas_app import store
-from canvas_app.interviews import ledger
-from canvas_app.interviews.ledger import Interview
+from canvas_app.interviews import ledger_rows
+from canvas_app.interviews.ledger_rows import Interview
 from canvas_app.interviews.states import State
 from canvas_app.interviews.tables import interviews
 
@@ -72,9 +72,9 @@ def page(
         # Found first: joined with their rows, the database might rather read all of those.
         ids = _named(connection, workspace_id, which.text, conditions).limit(most + 1)
         conditions = [columns.id.in_(list(connection.execute(ids).scalars()))]
-    query = ledger.selected.where(*conditions)
+    query = ledger_rows.selected.where(*conditions)
     query = query.order_by(columns.created_at.desc(), columns.id.desc()).limit(most + 1)
-    rows = tuple(ledger.of_row(row) for row in connection.execute(query))
+    rows = tuple(ledger_rows.of_row(row) for row in connection.execute(query))
     if len(rows) <= most:
         return Page(rows, None)
     last = rows[most - 1]

@@ -9,7 +9,7 @@ from datetime import datetime
 from sqlalchemy.engine import Connection
 
 from canvas_app.interviews import ledger
-from canvas_app.interviews.ledger import Interview, Shown
+from canvas_app.interviews.ledger_rows import Interview, Shown
 
 # Writes down who has acted, in the transaction in which it is done, and only where something is done.
 Note = Callable[[Connection], None]

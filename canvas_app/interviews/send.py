@@ -30,7 +30,7 @@ from canvas_app.interviews import (
     workspace,
 )
 from canvas_app.interviews.ask import BY_HAND, enqueue_clear_link, enqueue_send
-from canvas_app.interviews.ledger import Deliver, Interview
+from canvas_app.interviews.ledger_rows import Deliver, Interview
 from canvas_app.interviews.outcomes import Outcome
 from canvas_app.interviews.services import Services
 from canvas_app.interviews.states import SENDING_STATES, State

@@ -17,7 +17,7 @@ from canvas_app.engine import due
 from canvas_app.interviews import ask, inbound, ledger, operators, studies
 from canvas_app.interviews.decisions import Verdict
 from canvas_app.interviews.inbound import Listed
-from canvas_app.interviews.ledger import Interview
+from canvas_app.interviews.ledger_rows import Interview
 from canvas_app.interviews.operators import Entry
 from canvas_app.interviews.states import SENDING_STATES
 from canvas_app.interviews.tables import decisions, deliveries, interviews, outside_writes, rules

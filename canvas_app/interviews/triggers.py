@@ -37,7 +37,8 @@ from canvas_app.interviews import (
 )
 from canvas_app.interviews.decisions import Occasion
 from canvas_app.interviews.emptied import NOBODY
-from canvas_app.interviews.ledger import Ask, Interview
+from canvas_app.interviews.ledger import Ask
+from canvas_app.interviews.ledger_rows import Interview
 from canvas_app.interviews.outcomes import Outcome
 from canvas_app.interviews.people import Known
 from canvas_app.interviews.rulebook import Facts, No, Rule, RuleEvent

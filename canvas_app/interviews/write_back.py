@@ -27,6 +27,7 @@ from canvas_app.interviews import (
     delivering,
     erase,
     ledger,
+    ledger_rows,
     once,
     options,
     outcomes,
@@ -36,7 +37,7 @@ from canvas_app.interviews import (
     workspace,
     written,
 )
-from canvas_app.interviews.ledger import Interview, result_of
+from canvas_app.interviews.ledger_rows import Interview, result_of
 from canvas_app.interviews.options import Field, Options
 from canvas_app.interviews.outcomes import Outcome
 from canvas_app.interviews.services import Services
@@ -66,7 +67,7 @@ CONVERSATION_GONE = "conversation_gone"
 REMARKS = frozenset({NOTE_UNKNOWN, CONVERSATION_GONE})
 
 # Put together once: each of the three writes asks for them.
-_WITH_OPTIONS: Final = ledger.selected.add_columns(
+_WITH_OPTIONS: Final = ledger_rows.selected.add_columns(
     options.selected(options.WRITE_BACK).scalar_subquery().label("chosen")
 ).where(interviews.c.id == sa.bindparam("id_"))
 
@@ -260,7 +261,7 @@ def _load(services: Services, interview_id: str) -> tuple[Interview | None, Opti
     with store.reading(services.engine) as connection:
         row = connection.execute(_WITH_OPTIONS, {"id_": interview_id}).first()
         ours = workspace.fresh(connection, services)
-    interview = ledger.of_values(row[:-1]) if row else None
+    interview = ledger_rows.of_values(row[:-1]) if row else None
     chosen = options.of(row.chosen if row else None, services.settings)
     # An interview that is written back is written again when its result is delivered anew and more complete;
     # not one whose personal data was removed, which is about nobody.

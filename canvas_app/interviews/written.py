@@ -13,7 +13,7 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from canvas_app.interviews import options, themes
-from canvas_app.interviews.ledger import Interview
+from canvas_app.interviews.ledger_rows import Interview
 from canvas_app.interviews.options import ATTRIBUTE_NAMES
 from canvas_app.interviews.tables import interviews
 from canvas_app.settings import Settings

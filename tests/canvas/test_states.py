@@ -22,7 +22,7 @@ from canvas_app.canvas.card_states import (
     StudyChoice,
 )
 from canvas_app.interviews import words
-from canvas_app.interviews.ledger import Interview
+from canvas_app.interviews.ledger_rows import Interview
 from canvas_app.interviews.states import STATES
 from canvas_app.interviews.words import Words
 from canvas_app.settings import Settings, Study

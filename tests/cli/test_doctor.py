@@ -15,7 +15,7 @@ import sqlalchemy as sa
 from canvas_app import leases, store
 from canvas_app.engine import Jobs
 from canvas_app.interviews import ledger, links, options, studies
-from canvas_app.interviews.ledger import Interview
+from canvas_app.interviews.ledger_rows import Interview
 from canvas_app.interviews.states import STATES
 from canvas_app.interviews.tables import deliveries, imported_links
 from canvas_app.settings import Settings, Study

@@ -9,7 +9,8 @@ from sqlalchemy.engine import Engine
 
 from canvas_app import store
 from canvas_app.interviews import ledger
-from canvas_app.interviews.ledger import Ask, Interview
+from canvas_app.interviews.ledger import Ask
+from canvas_app.interviews.ledger_rows import Interview
 
 NOW = datetime(2026, 11, 22, 12, 0, tzinfo=UTC)
 

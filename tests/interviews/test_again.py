@@ -9,7 +9,7 @@ import pytest
 
 from canvas_app import store
 from canvas_app.interviews import again, planning
-from canvas_app.interviews.ledger import Interview
+from canvas_app.interviews.ledger_rows import Interview
 from canvas_app.interviews.operators import Teammate
 from canvas_app.interviews.seen import Seen, seen
 from canvas_app.interviews.states import STATES, State

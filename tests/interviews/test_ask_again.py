@@ -11,7 +11,7 @@ import sqlalchemy as sa
 from canvas_app import store
 from canvas_app.engine import Jobs
 from canvas_app.interviews.ask import Asked, ask
-from canvas_app.interviews.ledger import Interview
+from canvas_app.interviews.ledger_rows import Interview
 from canvas_app.interviews.seen import seen
 from canvas_app.interviews.states import STATES, State
 from canvas_app.interviews.tables import interviews

@@ -9,7 +9,7 @@ import pytest
 
 from canvas_app.interviews import jobs, rules
 from canvas_app.interviews.ask import ask
-from canvas_app.interviews.ledger import Interview
+from canvas_app.interviews.ledger_rows import Interview
 from tests.interviews.asks import make_ask
 from tests.support.events import intercom_has_contact
 from tests.support.world import CONVERSATION, INTERCOM, OWN_ADMIN, World

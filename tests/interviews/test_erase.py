@@ -11,7 +11,7 @@ from sqlalchemy.engine import Engine
 
 from canvas_app import store
 from canvas_app.engine import Jobs, partition_key
-from canvas_app.interviews import erase, ledger
+from canvas_app.interviews import erase, ledger_rows
 from canvas_app.interviews.ask import ask, partition
 from canvas_app.interviews.states import STATES, UNFINISHED_STATES, State
 from canvas_app.interviews.tables import (
@@ -170,7 +170,7 @@ def fill(world: World) -> list[str]:
     return ["planted", str(PLANTED["conversation_id"]), *tokens]
 
 
-def world_ask(world: World, **changes: Any) -> ledger.Interview:
+def world_ask(world: World, **changes: Any) -> ledger_rows.Interview:
     request = make_ask(**{"workspace_id": WORKSPACE, "origin": "api", **PLANTED} | changes)
     return ask(world.engine, world.services.jobs, world.settings, request).interview
 

@@ -10,7 +10,7 @@ from sqlalchemy.engine import Engine
 
 from canvas_app import store
 from canvas_app.interviews import frequency
-from canvas_app.interviews.ledger import Interview
+from canvas_app.interviews.ledger_rows import Interview
 from canvas_app.interviews.seen import Person
 from canvas_app.interviews.states import STATES
 from tests.interviews.asks import NOW, write

@@ -12,7 +12,8 @@ from sqlalchemy.exc import OperationalError
 
 from canvas_app import store
 from canvas_app.interviews import ledger
-from canvas_app.interviews.ledger import Ask, Interview
+from canvas_app.interviews.ledger import Ask
+from canvas_app.interviews.ledger_rows import Interview
 from canvas_app.interviews.states import OPEN_STATES, STATES
 from canvas_app.interviews.tables import interviews
 from canvas_app.koji.results import KojiResult

@@ -9,7 +9,7 @@ import pytest
 
 from canvas_app import store
 from canvas_app.interviews import ask, ledger, link_clearing, outcomes
-from canvas_app.interviews.ledger import Interview
+from canvas_app.interviews.ledger_rows import Interview
 from canvas_app.interviews.states import LINK_STATES, STATES, State
 from tests.interviews.asks import read
 from tests.interviews.test_delivering import put, unknown

@@ -13,7 +13,7 @@ import sqlalchemy as sa
 
 from canvas_app import gates, store
 from canvas_app.interviews import deliveries, forward, ledger, once, probing, purge, reconcile
-from canvas_app.interviews.ledger import Interview
+from canvas_app.interviews.ledger_rows import Interview
 from canvas_app.interviews.tables import deliveries as deliveries_table, interviews
 from canvas_app.koji.events import KojiEvent
 from canvas_app.koji.results import KojiResult

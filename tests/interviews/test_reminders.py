@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from canvas_app.interviews import reminders
-from canvas_app.interviews.ledger import Interview
+from canvas_app.interviews.ledger_rows import Interview
 from canvas_app.interviews.seen import Person, seen
 from canvas_app.interviews.states import STATES
 from tests.interviews.asks import read, write

@@ -14,7 +14,7 @@ from canvas_app import store
 from canvas_app.engine import Jobs
 from canvas_app.interviews import once, repair
 from canvas_app.interviews.ask import ask
-from canvas_app.interviews.ledger import Interview
+from canvas_app.interviews.ledger_rows import Interview
 from canvas_app.interviews.seen import Person, Seen, seen
 from canvas_app.interviews.states import STATES, State
 from canvas_app.interviews.tables import outside_writes

@@ -19,7 +19,7 @@ from canvas_app import store
 from canvas_app.canvas.texts import moment
 from canvas_app.errors import UnknownOutcomeError
 from canvas_app.interviews import once
-from canvas_app.interviews.ledger import Interview
+from canvas_app.interviews.ledger_rows import Interview
 from canvas_app.interviews.tables import interviews, outside_writes
 from canvas_app.settings import Settings
 from tests.api.caller import connected

@@ -20,7 +20,7 @@ from werkzeug.test import TestResponse
 from canvas_app import gates, store
 from canvas_app.intercom import signatures as intercom_signatures
 from canvas_app.interviews import jobs, ledger, studies
-from canvas_app.interviews.ledger import Interview
+from canvas_app.interviews.ledger_rows import Interview
 from canvas_app.interviews.services import Services
 from canvas_app.interviews.tables import deliveries, interviews, outside_writes
 from canvas_app.koji import signatures as koji_signatures

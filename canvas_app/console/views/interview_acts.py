@@ -32,7 +32,7 @@ from canvas_app.interviews import (
     wording,
     words,
 )
-from canvas_app.interviews.ledger import Interview
+from canvas_app.interviews.ledger_rows import Interview
 from canvas_app.interviews.seen import Note, Person, Seen
 from canvas_app.interviews.states import REPLACEABLE_STATES
 from canvas_app.settings import Settings

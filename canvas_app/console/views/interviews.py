@@ -20,7 +20,7 @@ from canvas_app.console import access, asked, outward, shown, timeline
 from canvas_app.console.door import blueprint, page, show
 from canvas_app.console.views import interview_acts
 from canvas_app.interviews import ledger, search, story, studies, wording
-from canvas_app.interviews.ledger import Interview, result_of
+from canvas_app.interviews.ledger_rows import Interview, result_of
 from canvas_app.interviews.search import Filter
 from canvas_app.interviews.states import STATES, State
 from canvas_app.plaintext import one_line
