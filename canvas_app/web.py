@@ -68,6 +68,7 @@ def prepare(app: Flask, web: Web) -> None:
     app.url_map.merge_slashes = False
     app.before_request(_begin)
     app.after_request(_end)
+    app.teardown_request(_is_over)
     app.register_error_handler(Refused, _refused)
     app.register_error_handler(NotConfigured, _not_configured)
     app.register_error_handler(SQLAlchemyError, _database_away)
@@ -167,6 +168,11 @@ def _end(response: BaseResponse) -> BaseResponse:
         ms=round(seconds * 1000, 1),
     )
     return response
+
+
+def _is_over(_error: BaseException | None) -> None:
+    # What this thread says next may be about no request, or about one that is not read yet.
+    log.request_id.set(None)
 
 
 def _refused(refusal: Refused) -> Response:

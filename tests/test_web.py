@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import re
 from collections.abc import Callable
 from typing import Any
@@ -11,7 +12,7 @@ from flask import Flask
 from flask.testing import FlaskClient
 from werkzeug.test import EnvironBuilder, run_wsgi_app
 
-from canvas_app import create_app, store
+from canvas_app import create_app, log, store
 from canvas_app.errors import Refused
 from canvas_app.interviews.tables import metadata, refusals
 from canvas_app.settings import Settings
@@ -270,6 +271,13 @@ class TestRequestId:
         assert re.fullmatch("[0-9a-f]{32}", first)
         assert first != second
         assert [line["request_id"] for line in log_lines() if line["event"] == "request"] == [first, second]
+
+    def test_is_on_no_line_after_its_request(self, client: FlaskClient, log_lines: LogLines) -> None:
+        client.get("/healthz", headers={"X-Request-Id": "3f2a-4711-abc"})
+        # As gunicorn says of bytes that are no request, in a thread that has answered one before.
+        log.event(logging.getLogger("gunicorn.error"), logging.WARNING, "not_a_request")
+        [line] = [line for line in log_lines() if line["event"] == "not_a_request"]
+        assert "request_id" not in line
 
 
 class TestEveryAnswer:
