@@ -22,13 +22,13 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from canvas_app import engine as durable, gates, health, http_outcomes, leases, log, migrate, store
 from canvas_app.engine import Jobs, Schedule
-from canvas_app.gates import DatabaseGate
 from canvas_app.intercom.client import IntercomClient
 from canvas_app.interviews import alert_address, jobs, measures, studies
 from canvas_app.interviews.measures import Tally
 from canvas_app.interviews.services import Services
 from canvas_app.interviews.tables import SCHEMA_VERSION
 from canvas_app.koji.client import KojiClient
+from canvas_app.passages import DatabaseGate
 from canvas_app.rates import Rate
 from canvas_app.settings import Settings
 

@@ -12,6 +12,7 @@ from sqlalchemy.engine import Engine
 from canvas_app import create_app, gates, health, leases, store
 from canvas_app.errors import CredentialsError
 from canvas_app.interviews.tables import workers
+from canvas_app.passages import DatabaseGate
 from canvas_app.settings import Settings
 from tests.support.postgres import PostgresServer, free_port
 from tests.support.world import World, full_settings
@@ -181,7 +182,7 @@ def test_the_addresses_to_paste_are_routes_of_the_app(sqlite_url: str) -> None:
 
 def _refuse(engine: Engine, wire: gates.Wire, operation: str, reason: str, status: int) -> None:
     token = {"intercom": "intercom-token", "koji": "pk_live_key"}[wire]
-    gate = gates.DatabaseGate(engine, wire, token, gates.RATES[wire])
+    gate = DatabaseGate(engine, wire, token, gates.RATES[wire])
     with pytest.raises(CredentialsError), gate.passage(operation):
         raise CredentialsError(reason=reason, status=status)
 
@@ -209,7 +210,7 @@ def test_a_refusal_of_a_studys_own_key_names_the_study_and_how_its_key_is_change
 ) -> None:
     world = sqlite_world
     world.add_study("exit")
-    gate = gates.DatabaseGate(world.engine, "koji", "pk_exit", gates.RATES["koji"])
+    gate = DatabaseGate(world.engine, "koji", "pk_exit", gates.RATES["koji"])
     with pytest.raises(CredentialsError), gate.passage("GET /api/v1/interviews/{id}"):
         raise CredentialsError(reason="koji_token_refused", status=401)
     [pause] = health.pauses(world.engine, world.settings, health.parts(world.engine))

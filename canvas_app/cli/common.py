@@ -17,8 +17,8 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from canvas_app import gates, health, http_outcomes, migrate, store
 from canvas_app.errors import CredentialsError, LaterError, NotConfigured, WireError
-from canvas_app.gates import DatabaseGate
 from canvas_app.intercom.directory import IntercomDirectory
+from canvas_app.passages import DatabaseGate
 from canvas_app.settings import Settings, documented_fields
 
 if TYPE_CHECKING:

@@ -111,7 +111,7 @@ def write_attributes(services: Services, interview_id: str) -> Outcome:
         return True
 
     try:
-        workspace.must_match(ours or workspace.read(services), interview.workspace_id)
+        _own_workspace(services, interview, ours)
         if not _following_merges(services, interview, put_unless_newer):
             return outcomes.done("newer_exists")
     except (WireError, NotConfigured) as error:
@@ -142,7 +142,7 @@ def write_note(services: Services, interview_id: str) -> Outcome:
         parts=chosen.note,
     )
     try:
-        admin_id = _author(services, interview, ours)
+        admin_id = _own_workspace(services, interview, ours).admin_id
     except (WireError, NotConfigured) as error:
         return outcomes.of_error(error)
 
@@ -201,7 +201,7 @@ def _write_tags(services: Services, interview_id: str) -> Outcome:
     failed: Outcome | None = None
     remembered = False
     try:
-        admin_id = _author(services, interview, ours)
+        admin_id = _own_workspace(services, interview, ours).admin_id
         found = services.tag_ids.of(names, services.intercom.ensure_tag)
         tags, remembered = found.names, found.remembered
         # The contact carries the newest interview's tags, as it carries the newest one's attributes.
@@ -270,12 +270,12 @@ def _load(services: Services, interview_id: str) -> tuple[Interview | None, Opti
     return (interview if interview.purged_at is None else None), chosen, ours
 
 
-def _author(services: Services, interview: Interview, ours: Workspace | None) -> str:
-    """The admin who writes. Raises PermanentError when the token is of another workspace by now: there, the
-    ids of this interview may be somebody else's."""
+def _own_workspace(services: Services, interview: Interview, ours: Workspace | None) -> Workspace:
+    """The token's workspace, with the admin who writes. Raises PermanentError when it is not the interview's
+    any more: in another one, the ids of this interview may be somebody else's."""
     ours = ours or workspace.read(services)
     workspace.must_match(ours, interview.workspace_id)
-    return ours.admin_id
+    return ours
 
 
 def _transcript_url(services: Services, interview: Interview) -> str | None:

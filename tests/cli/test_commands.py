@@ -14,6 +14,7 @@ from sqlalchemy.exc import OperationalError
 from canvas_app import cli, gates, leases, migrate, store
 from canvas_app.errors import CredentialsError
 from canvas_app.interviews.tables import SCHEMA_VERSION, theme_tags
+from canvas_app.passages import DatabaseGate
 from canvas_app.settings import documented_fields
 from tests.cli.conftest import run
 from tests.support.postgres import free_port
@@ -59,7 +60,7 @@ class TestDoctor:
     ) -> None:
         set_all(environment)
         engine = store.make_engine(sqlite_url, pool_size=1)
-        gate = gates.DatabaseGate(engine, "koji", "planted-secret", gates.RATES["koji"])
+        gate = DatabaseGate(engine, "koji", "planted-secret", gates.RATES["koji"])
         with pytest.raises(CredentialsError), gate.passage("GET /me"):
             raise CredentialsError(reason="koji_token_refused", status=401)
         engine.dispose()
@@ -248,7 +249,7 @@ def test_no_bare_code_of_the_log_stands_between_what_a_command_says(
     with pytest.raises(SystemExit):
         cli.main()
     capsys.readouterr()
-    logging.getLogger("canvas_app.gates").warning("wire_paused")
+    logging.getLogger("canvas_app.passages").warning("wire_paused")
     assert capsys.readouterr().err == ""
 
 

@@ -14,11 +14,11 @@ from sqlalchemy.engine import Engine
 
 from canvas_app import leases, notices, store
 from canvas_app.errors import CredentialsError
-from canvas_app.gates import DatabaseGate
 from canvas_app.interviews import alarms, alert_address, alert_facts, options, provisions
 from canvas_app.interviews.alerts import Alert
 from canvas_app.interviews.operators import Teammate
 from canvas_app.interviews.tables import audit, interviews
+from canvas_app.passages import DatabaseGate
 from canvas_app.settings import Settings
 from tests.console.conftest import Person, person, words
 from tests.interviews.results import receive, sent_and_ready

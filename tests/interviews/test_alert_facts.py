@@ -11,10 +11,10 @@ import sqlalchemy as sa
 from bench.filled import fill
 from canvas_app import store
 from canvas_app.errors import CredentialsError
-from canvas_app.gates import DatabaseGate
 from canvas_app.interviews import alert_facts, ledger, limits, rulestore, workspace
 from canvas_app.interviews.rulebook import Limits, Rule
 from canvas_app.interviews.tables import deliveries, interviews, refusals
+from canvas_app.passages import DatabaseGate
 from tests.support.plans import watched
 from tests.support.rates import WIDE_OPEN
 from tests.support.world import WORKSPACE, World

@@ -9,9 +9,10 @@ import sqlalchemy as sa
 
 from canvas_app import gates, store
 from canvas_app.errors import CredentialsError
-from canvas_app.gates import EVERYTHING, DatabaseGate
+from canvas_app.gates import EVERYTHING
 from canvas_app.interviews import probing, workspace
 from canvas_app.interviews.tables import pauses, workspaces
+from canvas_app.passages import DatabaseGate
 from tests.support.rates import WIDE_OPEN
 from tests.support.world import INTERCOM, KOJI, KOJI_ID, World
 

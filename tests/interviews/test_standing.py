@@ -10,10 +10,10 @@ import sqlalchemy as sa
 from bench.filled import fill
 from canvas_app import store
 from canvas_app.errors import CredentialsError
-from canvas_app.gates import DatabaseGate
 from canvas_app.interviews import alert_address, operators, standing, studies, workspace
 from canvas_app.interviews.standing import Standing
 from canvas_app.interviews.tables import deliveries
+from canvas_app.passages import DatabaseGate
 from tests.support.plans import watched
 from tests.support.rates import WIDE_OPEN
 from tests.support.world import WORKSPACE, World

@@ -277,7 +277,7 @@ def test_a_message_that_was_posted_is_sent_whatever_keeps_the_gate_from_being_to
     def gone(*_arguments: object) -> None:
         raise OperationalError("DELETE", {}, Exception("the database is away"))
 
-    monkeypatch.setattr("canvas_app.gates.DatabaseGate._resume", gone)
+    monkeypatch.setattr("canvas_app.passages.DatabaseGate._resume", gone)
     log_lines()
     world.run_jobs(delayed=True)
     assert "gate_not_told" in [line["event"] for line in log_lines()]
