@@ -9,7 +9,6 @@ from __future__ import annotations
 import functools
 import logging
 import os
-import signal
 import threading
 import time
 from collections.abc import Callable, Mapping
@@ -17,10 +16,11 @@ from typing import Any
 
 import httpx
 from dbos import DBOS
+from dbos._error import DBOSException
 from sqlalchemy.engine import Engine
 from sqlalchemy.exc import SQLAlchemyError
 
-from canvas_app import engine as durable, gates, health, http_outcomes, leases, log, migrate, store
+from canvas_app import ending, engine as durable, gates, health, http_outcomes, leases, log, migrate, store
 from canvas_app.engine import Jobs, Schedule
 from canvas_app.intercom.client import IntercomClient
 from canvas_app.interviews import alert_address, jobs, measures, studies
@@ -41,6 +41,9 @@ _LOST_LEASE = 75
 # The last step of every job that has an end to be written down.
 _SETTLING = "settle"
 
+# Set when the worker ends: a job that is still running has a few seconds.
+_draining = threading.Event()
+
 # When the clock ticks. A day's purge is made up for, since a machine may be off at that hour every night.
 SCHEDULES = {
     "reconcile": Schedule("*/5 * * * *", made_up_for=False),
@@ -52,9 +55,7 @@ SCHEDULES = {
 
 def run(settings: Settings) -> int:
     """Work until SIGTERM or SIGINT. Returns the process's exit status."""
-    stopping = threading.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: stopping.set())
+    stopping = ending.listen(gone_within=_GONE_WITHIN_SECONDS)
     engine = store.make_engine(settings.database_url, pool_size=store.WORKER_POOL)
     executor_id = _begin(engine, stopping)
     if executor_id is None:
@@ -228,7 +229,14 @@ def _step(name: str, function: Callable[..., Any], *args: Any) -> Any:
     """
     if name == _SETTLING:
         return store.patiently(function, *args)
-    return DBOS.run_step({"name": name}, store.patiently, function, *args)
+    try:
+        return DBOS.run_step({"name": name}, store.patiently, function, *args)
+    except DBOSException:
+        if _draining.is_set():
+            # There was no time left for this job, and the engine was taken away beneath it. That is no fault
+            # that its attempt could be settled with: whoever takes it up goes on from its last step.
+            threading.Event().wait()
+        raise
 
 
 def _begin(engine: Engine, stopping: threading.Event) -> str | None:
@@ -296,13 +304,12 @@ def _adopt(engine: Engine) -> None:
 
 
 def _stop(engine: Engine, executor_id: str, status: int, tally: Tally) -> None:
-    """Finish what is running, give the lease back, and be gone in time even if something hangs."""
-    watchdog = threading.Timer(_GONE_WITHIN_SECONDS, os._exit, args=(status,))
-    watchdog.daemon = True
-    watchdog.start()
+    """Finish what is running, and give the lease back."""
     if status == _LOST_LEASE:
         # Somebody else runs our work already: not one more step.
         os._exit(status)
+    _draining.set()
+    log.event(logger, logging.INFO, "worker_draining", executor=executor_id)
     DBOS.destroy(workflow_completion_timeout_sec=_DRAIN_SECONDS)
     try:
         leases.end(engine, executor_id)

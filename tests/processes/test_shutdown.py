@@ -5,13 +5,16 @@ from __future__ import annotations
 import subprocess
 import threading
 import time
+from datetime import timedelta
 
 import pytest
+import sqlalchemy as sa
 
-from canvas_app import leases
+from canvas_app import leases, store
+from canvas_app.interviews.tables import workers
 from sandbox.inbox import Shown
 from tests.processes.stage import PATIENCE, Stage, until, words
-from tests.support.databases import on_sqlite
+from tests.support.databases import on_postgresql, on_sqlite
 
 # Processes that end by themselves tell what was reached in them.
 pytestmark = [pytest.mark.slow, pytest.mark.parametrize("stage", [{"measured": True}], indirect=True)]
@@ -55,6 +58,53 @@ def test_a_worker_whose_call_is_not_answered_is_gone_all_the_same(stage: Stage) 
     stage.until_card(talk, "Interview sent")
     stage.until_nothing_is_left_to_do()
     assert len(stage.intercom.comments(talk.conversation.id)) == 1
+
+
+@on_postgresql
+def test_a_call_that_is_answered_too_late_for_a_worker_is_no_fault_of_its_job(stage: Stage) -> None:
+    worker, talk = stage.start_worker(quick=False), stage.customer()
+    stage.wait_until_healthy()
+    # After the six seconds that a job has.
+    fault = stage.spoil("intercom", "POST", ".*/reply", "latency", delay=7.8)
+    tap = stage.tap_aside(talk)
+    assert fault.reached.wait(PATIENCE)
+    worker.terminate()
+    until("it drains", lambda: stage.logged(1, "worker_draining"))
+    with store.writing(stage.engine) as connection:
+        # So that it is still there when the answer comes, since it cannot give its lease back.
+        connection.execute(sa.select(workers).with_for_update()).all()
+        assert worker.wait(GONE_WITHIN) == 0
+    stage.workers.remove(worker)
+    tap.join()
+    assert stage.logged(1, "job_failed") == []
+    assert stage.logged(1, "send_attempt") == []
+    stage.start_worker()
+    stage.until_card(talk, "Interview sent")
+    stage.until_nothing_is_left_to_do()
+    assert len(stage.intercom.comments(talk.conversation.id)) == 1
+    assert len(stage.intercom.calls_to("POST", "/reply")) == 1
+
+
+@on_sqlite
+def test_a_worker_that_waits_for_the_database_is_gone_all_the_same(stage: Stage) -> None:
+    worker = stage.start_worker()
+    stage.wait_until_healthy()
+    held = stage.engine.connect()
+    held.exec_driver_sql("BEGIN IMMEDIATE")
+    try:
+        # It renews its lease three times a second, and now waits for the lock to do so.
+        until("its lease is not renewed", lambda: _silent_for(stage) > timedelta(seconds=1))
+        end(worker)
+    finally:
+        held.close()
+    stage.workers.remove(worker)
+
+
+def _silent_for(stage: Stage) -> timedelta:
+    with store.reading(stage.engine) as connection:
+        renewed_at = connection.execute(sa.select(sa.func.max(workers.c.renewed_at))).scalar_one()
+        silent: timedelta = store.now(connection) - renewed_at
+    return silent
 
 
 @on_sqlite
