@@ -125,7 +125,7 @@ def play(
             # What was lost is found by a tick, for which no job waits meanwhile.
             ledger.wait_for({one.talk.contact.id for one in played if one.koji_id}, patience)
         until("no job is left", lambda: not left(stage), within=patience)
-        # The last of the troubles may have begun a web that does not answer yet, and the audit looks at cards.
+        # The last of the troubles may have begun a web that does not answer yet. The audit looks at cards.
         stage.wait_until_healthy()
     return Run(plan, stage, played, platform, troubles, time.monotonic() - begun)
 
