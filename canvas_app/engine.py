@@ -191,6 +191,18 @@ def due(connection: Connection, job_ids: Collection[str]) -> dict[str, datetime 
     }
 
 
+def put_back(connection: Connection, claims: Collection[str]) -> int:
+    """Make the jobs of these claims wait in their queues again, as the engine's recovery does; how many.
+
+    A claim is named by its token, which a job has for as long as it runs under this very claim.
+    """
+    jobs = _table(connection)
+    # In the words of the engine's partial index, so that its finished jobs are not looked at.
+    held = sa.and_(sa.text("status = 'PENDING'"), jobs.c.owner_xid.in_(list(claims)))
+    waits = sa.update(jobs).where(held).values(status="ENQUEUED", owner_xid=None, started_at_epoch_ms=None)
+    return connection.execute(waits).rowcount
+
+
 @dataclass(frozen=True, slots=True)
 class Waiting:
     """Of a queue, or of all: jobs whose turn has come, those that are to wait, and those that run; and since
@@ -249,6 +261,8 @@ def _table(connection: Connection) -> sa.TableClause:
         "queue_partition_key",
         "created_at",
         "delay_until_epoch_ms",
+        "owner_xid",
+        "started_at_epoch_ms",
     )
     schema = "dbos" if connection.dialect.name == "postgresql" else None
     return sa.table("workflow_status", *map(sa.column, columns), schema=schema)

@@ -21,6 +21,7 @@ from sqlalchemy.engine import Engine
 from sqlalchemy.exc import SQLAlchemyError
 
 from canvas_app import ending, engine as durable, gates, health, http_outcomes, leases, log, migrate, store
+from canvas_app.claims import Claims
 from canvas_app.engine import Jobs, Schedule
 from canvas_app.intercom.client import IntercomClient
 from canvas_app.interviews import alert_address, jobs, measures, studies
@@ -67,6 +68,8 @@ def run(settings: Settings) -> int:
     DBOS(config=durable.worker_config(engine, executor_id))
     log.adopt("dbos")
     durable.go_by_the_databases_clock()
+    claims = Claims()
+    claims.watch()
     DBOS.launch()
     durable.register_queues()
     durable.register_schedules(SCHEDULES, ticks)
@@ -74,7 +77,7 @@ def run(settings: Settings) -> int:
     missing = ",".join(health.missing_names(engine, settings))
     log.event(logger, logging.INFO, "worker_started", executor=executor_id, missing=missing)
     try:
-        status = _keep_lease(engine, executor_id, stopping)
+        status = _keep_lease(engine, executor_id, stopping, claims)
     except Exception as error:  # noqa: BLE001 - the engine's threads would go on without a lease that is renewed
         log.failure(logger, "lease_not_kept", error, executor=executor_id)
         status = _LOST_LEASE
@@ -263,8 +266,8 @@ def _begin(engine: Engine, stopping: threading.Event) -> str | None:
     return None
 
 
-def _keep_lease(engine: Engine, executor_id: str, stopping: threading.Event) -> int:
-    """Renew the lease until told to stop, and take up what others have abandoned meanwhile."""
+def _keep_lease(engine: Engine, executor_id: str, stopping: threading.Event, claims: Claims) -> int:
+    """Renew the lease until told to stop. Take up meanwhile what others have abandoned, or we have lost."""
     in_touch_since = renewed = time.monotonic()
     while True:
         try:
@@ -280,6 +283,7 @@ def _keep_lease(engine: Engine, executor_id: str, stopping: threading.Event) -> 
                 for silent in leases.end_silent(engine):
                     log.event(logger, logging.WARNING, "worker_silent", executor=silent)
             _adopt(engine)
+            _put_back(engine, claims)
         except SQLAlchemyError as error:
             if not store.is_away(error):
                 raise
@@ -301,6 +305,12 @@ def _adopt(engine: Engine) -> None:
         # tried for ever.
         DBOS._recover_pending_workflows(sorted(abandoned))  # noqa: SLF001
         log.event(logger, logging.WARNING, "work_adopted", executors=len(abandoned))
+
+
+def _put_back(engine: Engine, claims: Claims) -> None:
+    """Put work back into its queue that the database gave to us without our hearing of it."""
+    if count := claims.put_back(engine):
+        log.event(logger, logging.WARNING, "claim_put_back", jobs=count, reason="answer_lost")
 
 
 def _stop(engine: Engine, executor_id: str, status: int, tally: Tally) -> None:

@@ -29,11 +29,14 @@ from sqlalchemy.exc import (
 )
 
 from canvas_app import engine as durable_engine, http_outcomes, leases, migrate, store, worker
+from canvas_app.claims import Claims
 from canvas_app.engine import Jobs
 from canvas_app.errors import NotConfigured
 from canvas_app.interviews import studies
 from canvas_app.interviews.tables import workers
 from canvas_app.settings import PROJECT_ROOT, Settings, Study
+from tests.support.databases import on_postgresql
+from tests.support.unheard_commit import UnheardCommit
 from tests.support.world import full_settings
 
 Keep = Callable[[str, "Turns"], int]
@@ -287,6 +290,32 @@ class TestProcess:
         jobs.close()
         engine.dispose()
 
+    @on_postgresql
+    def test_whose_claim_is_kept_without_its_hearing_of_it_starts_the_job_all_the_same(
+        self, start: StartWorker, engine: Engine
+    ) -> None:
+        # Its connection breaks after the commit: it lives and holds the job, and does not know of it.
+        jobs = Jobs(engine)
+        claim = (b"recovery_attempts=(", b"queue_partition_key IS NOT NULL")
+        with UnheardCommit(engine.url.port or 0, *claim) as unheard:
+            url = engine.url.set(port=unheard.port)
+            living = start("-c", QUICK, DATABASE_URL=url.render_as_string(hide_password=False))
+            executor_id = living.wait_for("worker_started")["executor"]
+            with store.writing(engine) as connection:
+                for job_id in ("first", "second"):
+                    jobs.enqueue(connection, "read_workspace", job_id=job_id, partition="workspace")
+            assert unheard.happened.wait(15), living.text
+            assert eventually(lambda: status_of(jobs, "second") == "SUCCESS"), (
+                status_of(jobs, "first"),
+                living.text,
+            )
+            assert status_of(jobs, "first") == "SUCCESS"
+            assert leases.living(engine) == {executor_id}
+            assert living.wait_for("claim_put_back")["jobs"] == 1
+            living.process.terminate()
+            assert living.ends() == 0
+        jobs.close()
+
     def test_with_malformed_settings_does_not_start_and_lists_them(self, start: StartWorker) -> None:
         worker = start(MIN_QUALITY="planted", INTERCOM_REGION="planted")
         assert worker.ends() == 78
@@ -350,7 +379,7 @@ class TestKeepingTheLease:
     def keep(self, engine: Engine, monkeypatch: pytest.MonkeyPatch) -> Callable[[str, Turns], int]:
         def keep(executor_id: str, turns: Turns) -> int:
             monkeypatch.setattr("canvas_app.worker.time.monotonic", lambda: turns.now)
-            return worker._keep_lease(engine, executor_id, cast(threading.Event, turns))
+            return worker._keep_lease(engine, executor_id, cast(threading.Event, turns), Claims())
 
         return keep
 
