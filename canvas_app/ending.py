@@ -25,8 +25,8 @@ def listen(*, gone_within: float) -> threading.Event:
     waking.setblocking(False)
     signal.set_wakeup_fd(waking.fileno(), warn_on_full_buffer=False)
     for number in _SIGNALS:
-        # Without a handler of its own, a signal would end the process there and then.
-        signal.signal(number, lambda *_: stopping.set())
+        # Without a handler, a signal would end the process there and then. It is the thread that heeds it.
+        signal.signal(number, lambda *_: None)
 
     def watch(woken: socket.socket, _kept_open: socket.socket) -> None:
         while woken.recv(1)[0] not in _SIGNALS:

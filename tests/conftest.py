@@ -23,6 +23,7 @@ from canvas_app import create_app, log, migrate, store
 from canvas_app.settings import Settings
 from tests.support import quick_databases
 from tests.support.clean_copies import CleanCopies
+from tests.support.databases import BOTH
 from tests.support.postgres import PostgresServer
 from tests.support.world import World, full_settings
 
@@ -99,7 +100,7 @@ def migrated_sqlite(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-@pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.postgres)])
+@pytest.fixture(params=BOTH)
 def database_url(request: pytest.FixtureRequest, migrated_sqlite: Path, tmp_path: Path) -> str:
     """The address of a migrated and empty database: each test that asks for it runs on both kinds."""
     if request.param == "sqlite":

@@ -19,6 +19,7 @@ from canvas_app import VERSION, create_app, gates, leases, metrics, store
 from canvas_app.interviews import measures
 from canvas_app.interviews.tables import alerts, workspaces
 from canvas_app.settings import PROJECT_ROOT, Settings
+from tests.support.databases import BOTH
 from tests.support.plans import watched
 from tests.support.said import statements
 from tests.support.world import KOJI, WORKSPACE, World, full_settings
@@ -241,7 +242,7 @@ class Filled:
     settings: Settings
 
 
-@pytest.fixture(scope="module", params=["sqlite", pytest.param("postgresql", marks=pytest.mark.postgres)])
+@pytest.fixture(scope="module", params=BOTH)
 def filled(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Filled]:
     server: Any = None
     if request.param == "sqlite":

@@ -22,10 +22,11 @@ from canvas_app.interviews import ledger, rulestore
 from canvas_app.interviews.states import STATES
 from canvas_app.interviews.tables import SCHEMA_VERSION, metadata
 from canvas_app.settings import PROJECT_ROOT, Settings
+from tests.support.databases import BOTH
 from tests.support.world import full_settings
 
 
-@pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.postgres)])
+@pytest.fixture(params=BOTH)
 def empty(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Engine]:
     """A database without any table."""
     url = f"sqlite:///{tmp_path}/empty.db"

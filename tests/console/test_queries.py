@@ -18,6 +18,7 @@ from canvas_app.interviews.operators import Teammate
 from canvas_app.interviews.tables import decisions, interviews, workspaces
 from canvas_app.settings import Settings, Study
 from tests.console.conftest import sign_in
+from tests.support.databases import BOTH
 from tests.support.plans import LARGE, watched
 from tests.support.postgres import PostgresServer
 from tests.support.world import PUBLIC_URL, REP, WORKSPACE, full_settings
@@ -97,7 +98,7 @@ class Filled:
     names: dict[str, str]
 
 
-@pytest.fixture(scope="module", params=["sqlite", pytest.param("postgresql", marks=pytest.mark.postgres)])
+@pytest.fixture(scope="module", params=BOTH)
 def filled(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Filled]:
     template = request.getfixturevalue(
         "migrated_sqlite" if request.param == "sqlite" else "migrated_postgres"

@@ -22,6 +22,7 @@ from canvas_app.koji import signatures
 from canvas_app.settings import Settings
 from tests.processes.stage import BROWSER, Stage, Talk, until, words
 from tests.processes.test_planned import DELAY, plan, row_of, state_of
+from tests.support.databases import BOTH
 from tests.support.postgres import PostgresServer
 
 pytestmark = pytest.mark.slow
@@ -31,7 +32,7 @@ AWAY_SECONDS = 10.0
 Outage = Callable[[], AbstractContextManager[None]]
 
 
-@pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.postgres)])
+@pytest.fixture(params=BOTH)
 def scene(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[tuple[Stage, Outage]]:
     """Web, a worker and stand-ins over a database of their own, and what takes that away for a while."""
     if request.param == "sqlite":

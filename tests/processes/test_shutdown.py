@@ -12,8 +12,9 @@ import sqlalchemy as sa
 
 from canvas_app import leases, store
 from canvas_app.interviews.tables import workers
+from sandbox.faults import Fault, Kind
 from sandbox.inbox import Shown
-from tests.processes.stage import PATIENCE, Stage, until, words
+from tests.processes.stage import PATIENCE, Stage, Talk, Worker, until, words
 from tests.support.databases import on_postgresql, on_sqlite
 
 # Processes that end by themselves tell what was reached in them.
@@ -23,11 +24,7 @@ GONE_WITHIN = 10.0
 
 
 def test_a_worker_told_to_stop_finishes_the_message_under_way(stage: Stage) -> None:
-    worker, talk = stage.start_worker(quick=False), stage.customer()
-    stage.wait_until_healthy()
-    fault = stage.spoil("intercom", "POST", ".*/reply", "latency", delay=2.0)
-    tap = stage.tap_aside(talk)
-    assert fault.reached.wait(PATIENCE)
+    worker, talk, _, tap = with_a_message_under_way(stage, "latency", delay=2.0)
     end(worker)
     stage.workers.remove(worker)
     tap.join()
@@ -45,11 +42,7 @@ def test_a_worker_told_to_stop_finishes_the_message_under_way(stage: Stage) -> N
 
 @on_sqlite
 def test_a_worker_whose_call_is_not_answered_is_gone_all_the_same(stage: Stage) -> None:
-    worker, talk = stage.start_worker(quick=False), stage.customer()
-    stage.wait_until_healthy()
-    fault = stage.spoil("intercom", "POST", ".*/reply", "hang_after")
-    tap = stage.tap_aside(talk)
-    assert fault.reached.wait(PATIENCE)
+    worker, talk, fault, tap = with_a_message_under_way(stage, "hang_after")
     end(worker)
     stage.workers.remove(worker)
     fault.release.set()
@@ -62,12 +55,8 @@ def test_a_worker_whose_call_is_not_answered_is_gone_all_the_same(stage: Stage) 
 
 @on_postgresql
 def test_a_call_that_is_answered_too_late_for_a_worker_is_no_fault_of_its_job(stage: Stage) -> None:
-    worker, talk = stage.start_worker(quick=False), stage.customer()
-    stage.wait_until_healthy()
-    # After the six seconds that a job has.
-    fault = stage.spoil("intercom", "POST", ".*/reply", "latency", delay=7.8)
-    tap = stage.tap_aside(talk)
-    assert fault.reached.wait(PATIENCE)
+    # It is answered after the six seconds that a job has.
+    worker, talk, _, tap = with_a_message_under_way(stage, "latency", delay=7.8)
     worker.terminate()
     until("it drains", lambda: stage.logged(1, "worker_draining"))
     with store.writing(stage.engine) as connection:
@@ -119,6 +108,18 @@ def test_a_web_told_to_stop_answers_the_tap_under_way(stage: Stage) -> None:
     end(stage.app.processes.pop("web"))
     tap.join()
     assert "Sending" in words(shown[0])
+
+
+def with_a_message_under_way(
+    stage: Stage, kind: Kind, **options: float
+) -> tuple[Worker, Talk, Fault, threading.Thread]:
+    """A worker of the product's own waits, whose call to post the message meets this fault."""
+    worker, talk = stage.start_worker(quick=False), stage.customer()
+    stage.wait_until_healthy()
+    fault = stage.spoil("intercom", "POST", ".*/reply", kind, **options)
+    tap = stage.tap_aside(talk)
+    assert fault.reached.wait(PATIENCE)
+    return worker, talk, fault, tap
 
 
 def end(process: subprocess.Popen[bytes]) -> None:

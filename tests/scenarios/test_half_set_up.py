@@ -19,6 +19,7 @@ from canvas_app import create_app, leases, store
 from canvas_app.engine import Jobs
 from canvas_app.settings import Settings
 from canvas_app.worker import make_services
+from tests.support.databases import BOTH
 from tests.support.doors import DOORS, Door
 from tests.support.world import KOJI_LINK, World, component, full_settings, texts
 
@@ -164,7 +165,7 @@ def test_a_web_without_a_worker_takes_a_tap_and_says_who_is_missing(world: World
 class TestWithoutTables:
     """The web was started before ``release``."""
 
-    @pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.postgres)])
+    @pytest.fixture(params=BOTH)
     def client(self, request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[FlaskClient]:
         url = f"sqlite:///{tmp_path}/empty.db"
         if request.param == "postgresql":
