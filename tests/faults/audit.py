@@ -31,6 +31,7 @@ import signal
 from collections import Counter
 from datetime import datetime
 from html import unescape
+from pathlib import Path
 from typing import Any
 
 import sqlalchemy as sa
@@ -38,6 +39,7 @@ import sqlalchemy as sa
 from canvas_app import store
 from canvas_app.interviews.tables import deliveries, interviews, outside_writes
 from sandbox import seed
+from sandbox.processes import ROOT
 from sandbox.state import Call
 from tests.faults.driver import LINE, Played, Run, left
 from tests.processes.stage import LEASE_LOST, words
@@ -83,7 +85,7 @@ def _happened(run: Run) -> str:
     counts |= {name: number for trouble in run.troubles for name, number in trouble.counts.items()}
     counts |= {"SIGTERMs": len(platform.drained), "leases lost": platform.lost_leases}
     told = ", ".join(f"{number} {name}" for name, number in counts.items() if number) or "nothing else"
-    slowest = max((seconds for _, seconds, _ in platform.drained), default=None)
+    slowest = max((ended.seconds for ended in platform.drained), default=None)
     return told if slowest is None else f"{told}, the slowest gone after {slowest:.1f} s"
 
 
@@ -236,18 +238,29 @@ def _logs(run: Run) -> list[str]:
     for log in sorted(run.stage.logs.glob("*.log")):
         text = log.read_text(errors="replace")
         problems += [f"{log.name} holds {what}" for what, value in planted.items() if value in text]
-        problems += [f"{log.name}: {line[:600]}" for line in text.splitlines() if wrong.search(line)]
+        problems += [f"{_told(run, log)}: {line[:600]}" for line in text.splitlines() if wrong.search(line)]
     return problems
+
+
+def _told(run: Run, log: Path) -> str:
+    """A log's name, and whether a process of another release wrote it."""
+    started = run.stage.started.get(log.stem)
+    return log.name + ("" if started is None else _of_another_release(started.root))
+
+
+def _of_another_release(root: Path) -> str:
+    return "" if root == ROOT else " of another release"
 
 
 def _processes(run: Run) -> list[str]:
     killed, wanted = run.platform.killed, Counter(kill.what for kill in run.plan.kills)
     problems = [] if killed == wanted else [f"killed {dict(killed)}, not {dict(wanted)}"]
     problems += [
-        f"a {what} told to end was gone after {seconds:.1f} s, with {status}"
-        for what, seconds, status in run.platform.drained
+        f"{ended.name}{_of_another_release(ended.root)}, told to end, was gone after {ended.seconds:.1f} s,"
+        f" with {ended.status}"
+        for ended in run.platform.drained
         # One that was told while it was still being loaded ends as any program does.
-        if seconds > GONE_WITHIN or status not in (0, LEASE_LOST, -signal.SIGTERM)
+        if ended.seconds > GONE_WITHIN or ended.status not in (0, LEASE_LOST, -signal.SIGTERM)
     ]
     return problems + [f"a job is left: {job}" for job in left(run.stage)]
 

@@ -8,6 +8,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from pathlib import Path
 
 from tests.faults.plan import WORKERS, Kill
@@ -15,6 +16,20 @@ from tests.processes.stage import LEASE_LOST, Stage, Worker
 
 PATIENCE_AFTER_SIGTERM = 15.0
 """Seconds after which a process that was told to end is killed; ten are promised."""
+
+
+@dataclass(frozen=True)
+class Ended:
+    """A process that was told to end."""
+
+    what: str
+    name: str
+    """The one of its log, without the ending."""
+    root: Path
+    """Where the code is that it ran."""
+    seconds: float
+    """How long it took."""
+    status: int
 
 
 class Platform:
@@ -30,8 +45,7 @@ class Platform:
         self.lock = threading.RLock()
         self.killed: Counter[str] = Counter()
         self.lost_leases = 0
-        self.drained: list[tuple[str, float, int]] = []
-        """Of each process that was told to end: what it was, the seconds that it took, its exit status."""
+        self.drained: list[Ended] = []
         self._due = list(kills)
         self._start = start or (lambda _number: stage.start_worker())
         self._by_number: dict[int, int] = {}
@@ -51,14 +65,14 @@ class Platform:
     @property
     def web_was_away(self) -> bool:
         """Whether there was a moment in which no web could answer."""
-        gone = {what for what, _, _ in self.drained}
+        gone = {ended.what for ended in self.drained}
         return bool(self.killed["web"] or self.killed["both"] or "web" in gone)
 
     def restart_web(self, root: Path | None = None) -> None:
         """Tell the web to end, and start another one, of the code in ``root``."""
         with self.lock:
             app = self.stage.app
-            self._drain("web", app.processes.pop("web"))
+            self._drain("web", app.processes.pop("web"), "web", app.root)
             app.root = root or app.root
             app.start("web")
 
@@ -73,12 +87,16 @@ class Platform:
                 self._begin(self._by_number[old.pid])
         # Outside of the lock: others go on meanwhile, as they do where there are many machines.
         with ThreadPoolExecutor() as pool:
-            list(pool.map(lambda old: self._drain("worker", old), former))
+            list(pool.map(self._drain_worker, former))
 
     def _begin(self, number: int) -> None:
         self._by_number[self._start(number).pid] = number
 
-    def _drain(self, what: str, process: subprocess.Popen[bytes]) -> None:
+    def _drain_worker(self, worker: Worker) -> None:
+        [(name, started)] = [one for one in self.stage.started.items() if one[1].pid == worker.pid]
+        self._drain("worker", worker, name, started.root)
+
+    def _drain(self, what: str, process: subprocess.Popen[bytes], name: str, root: Path) -> None:
         begun = time.monotonic()
         process.terminate()
         try:
@@ -86,7 +104,7 @@ class Platform:
         except subprocess.TimeoutExpired:
             process.kill()
             status = process.wait()
-        self.drained.append((what, time.monotonic() - begun, status))
+        self.drained.append(Ended(what, name, root, time.monotonic() - begun, status))
 
     def _run(self) -> None:
         while not self._stop.wait(0.01):

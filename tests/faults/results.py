@@ -86,7 +86,7 @@ def report(scenario: str, run: Run) -> Report:
         calls=len(calls),
         spoiled=sum(call.fault is not None for call in calls),
         states=dict(Counter(row.state for row in run.stage.interviews())),
-        slowest_sigterm=max((seconds for _, seconds, _ in drained), default=None),
+        slowest_sigterm=max((ended.seconds for ended in drained), default=None),
         seconds=run.seconds,
         audit_seconds=audit_seconds,
         problems=tuple(problems),

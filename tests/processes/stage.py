@@ -62,6 +62,14 @@ class Talk:
     contact: Contact
 
 
+@dataclass(frozen=True)
+class Started:
+    """A worker that was started: its process, and where the code is that it runs."""
+
+    pid: int
+    root: Path
+
+
 class Stage:
     """Web, workers and stand-ins over one migrated database. A context manager; it starts the web alone.
 
@@ -87,6 +95,7 @@ class Stage:
             for name in [name for name in self.app.environment if name.startswith("COVERAGE_")]:
                 del self.app.environment[name]
         self.workers: list[Worker] = []
+        self.started: dict[str, Started] = {}
         self.engine = store.make_engine(database_url, pool_size=2)
         self._jobs = Jobs(self.engine)
 
@@ -128,6 +137,7 @@ class Stage:
                 start_new_session=True,
             )
         self.workers.append(worker)
+        self.started[f"worker-{number}"] = Started(worker.pid, self.app.root)
         return worker
 
     def _death(self, points: Sequence[Point]) -> dict[str, str]:
