@@ -26,7 +26,14 @@ from canvas_app.interviews.decisions import turn
 from canvas_app.interviews.emptied import about_nobody, nothing_personal
 from canvas_app.interviews.services import Services
 from canvas_app.interviews.states import OPEN_STATES, State
-from canvas_app.interviews.tables import api_requests, decisions, deliveries, imported_links, interviews
+from canvas_app.interviews.tables import (
+    api_requests,
+    decisions,
+    deliveries,
+    imported_links,
+    interviews,
+    unindexed,
+)
 
 ERASED: Final = "erased"
 MERGED_AWAY: Final = "merged_away"
@@ -267,7 +274,7 @@ def _in_states(
         .where(
             interviews.c.workspace_id == workspace_id,
             interviews.c.contact_id.in_(contacts),
-            interviews.c.state.in_(states),
+            unindexed(interviews.c.state).in_(states),
         )
         .with_for_update()
     ).all()

@@ -11,7 +11,7 @@ from canvas_app.interviews import ledger, rules
 from canvas_app.interviews.ledger_rows import Interview
 from canvas_app.interviews.seen import Person
 from canvas_app.interviews.states import MAY_HAVE_REACHED_CUSTOMER
-from canvas_app.interviews.tables import interviews
+from canvas_app.interviews.tables import interviews, unindexed
 
 # What has failed after it was sent, because its result could not be written, has asked all the same.
 REACHED = sa.or_(
@@ -61,7 +61,7 @@ def answered_since(connection: Connection, interview: Interview) -> bool:
         columns.workspace_id == interview.workspace_id,
         columns.contact_id == interview.contact_id,
         columns.id != interview.id,
-        columns.completed_at > interview.created_at,
+        unindexed(columns.completed_at) > interview.created_at,
     )
     return connection.execute(query.limit(1)).first() is not None
 

@@ -20,7 +20,7 @@ from canvas_app.interviews.states import (
     OPEN_STATES,
     State,
 )
-from canvas_app.interviews.tables import interviews, unfinished
+from canvas_app.interviews.tables import interviews, unfinished, unindexed
 from canvas_app.koji.results import KojiResult
 
 # What a contact's id begins with while only their address is known. Intercom's ids hold no colon.
@@ -308,16 +308,16 @@ def expire(
     """
     since = sa.func.coalesce(interviews.c.sent_at, interviews.c.state_since)
     conditions: list[sa.ColumnExpressionArgument[bool]] = [
-        interviews.c.state.in_(EXPIRING_STATES),
         since < now - timedelta(days=open_days),
     ]
     if ask is None:
         # Koji is to be asked one last time; what it could not be asked for a whole day is not waited for.
         long_over = since < now - timedelta(days=open_days) - LAST_CHECK_WITHIN
-        conditions += [unfinished, sa.or_(interviews.c.check_at.is_(None), long_over)]
+        conditions += [interviews.c.state.in_(EXPIRING_STATES), unfinished]
+        conditions += [sa.or_(interviews.c.check_at.is_(None), long_over)]
     else:
         theirs = interviews.c.workspace_id == ask.workspace_id, interviews.c.contact_id == ask.contact_id
-        conditions += theirs
+        conditions += [*theirs, unindexed(interviews.c.state).in_(EXPIRING_STATES)]
     query = selected.where(*conditions).order_by(interviews.c.state_since).limit(most)
     # What somebody else is changing at this moment is no matter of the clock's; its own turn comes again.
     rows = connection.execute(query.with_for_update(skip_locked=ask is None)).all()

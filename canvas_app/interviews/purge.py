@@ -26,6 +26,7 @@ from canvas_app.interviews.tables import (
     imported_links,
     interviews,
     not_emptied,
+    unindexed,
     unpurged,
 )
 
@@ -121,7 +122,7 @@ def _purge_interviews(services: Services) -> int:
 
 def _may_be_purged(services: Services, connection: Connection) -> sa.ColumnElement[bool]:
     on_its_way = sa.select(sa.literal(1)).where(
-        deliveries.c.interview_id == interviews.c.id, deliveries.c.state == "stored"
+        deliveries.c.interview_id == interviews.c.id, unindexed(deliveries.c.state) == "stored"
     )
     return sa.and_(
         unpurged,

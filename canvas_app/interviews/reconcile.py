@@ -22,7 +22,13 @@ from canvas_app.interviews.ledger_rows import Interview, result_of
 from canvas_app.interviews.seen import Note, no_note
 from canvas_app.interviews.services import Services
 from canvas_app.interviews.states import EXPIRING_STATES, State
-from canvas_app.interviews.tables import deliveries as deliveries_table, interviews, stored, unfinished
+from canvas_app.interviews.tables import (
+    deliveries as deliveries_table,
+    interviews,
+    stored,
+    unfinished,
+    unindexed,
+)
 from canvas_app.koji.events import KojiEvent
 from canvas_app.koji.results import KojiResult
 
@@ -175,7 +181,7 @@ def lead_on(services: Services) -> int:
     in OPEN_DAYS it is not waited for any longer. One that is analysed is written back once more.
     """
     waiting = sa.select(sa.literal(1)).where(
-        deliveries_table.c.interview_id == interviews.c.id, deliveries_table.c.state == "stored"
+        deliveries_table.c.interview_id == interviews.c.id, unindexed(deliveries_table.c.state) == "stored"
     )
     with store.reading(services.engine) as connection:
         over_since = store.now(connection) - timedelta(days=services.settings.open_days)

@@ -16,7 +16,7 @@ from canvas_app.engine import Jobs
 from canvas_app.interviews import deliveries, ledger, reconcile
 from canvas_app.interviews.ledger_rows import Interview, result_of
 from canvas_app.interviews.seen import Note, Seen, no_note, seen
-from canvas_app.interviews.tables import deliveries as deliveries_table
+from canvas_app.interviews.tables import deliveries as deliveries_table, unindexed
 
 # What came of it, or why nothing did.
 Replayed = Literal[
@@ -101,7 +101,8 @@ def _interview(engine: Engine, jobs: Jobs, interview: Interview, note: Note) -> 
     with store.reading(engine) as connection:
         waiting = connection.execute(
             sa.select(deliveries_table.c.id).where(
-                deliveries_table.c.interview_id == interview.id, deliveries_table.c.state == "stored"
+                deliveries_table.c.interview_id == interview.id,
+                unindexed(deliveries_table.c.state) == "stored",
             )
         ).first()
     if waiting is not None:

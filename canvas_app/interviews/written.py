@@ -15,7 +15,7 @@ from sqlalchemy.engine import Connection
 from canvas_app.interviews import options, themes
 from canvas_app.interviews.ledger_rows import Interview
 from canvas_app.interviews.options import ATTRIBUTE_NAMES
-from canvas_app.interviews.tables import interviews
+from canvas_app.interviews.tables import interviews, unindexed
 from canvas_app.settings import Settings
 
 # Put together once: every result asks for them.
@@ -23,7 +23,9 @@ _COLUMNS: Final = interviews.c
 _HERE: Final = _COLUMNS.workspace_id == sa.bindparam("workspace")
 _THEIRS: Final = _COLUMNS.contact_id == sa.bindparam("contact")
 _OTHER: Final = sa.and_(_HERE, _THEIRS, _COLUMNS.id != sa.bindparam("this"))
-_NEWER: Final = sa.select(sa.literal(1)).where(_OTHER, _COLUMNS.result_at > sa.bindparam("moment")).limit(1)
+_NEWER: Final = (
+    sa.select(sa.literal(1)).where(_OTHER, unindexed(_COLUMNS.result_at) > sa.bindparam("moment")).limit(1)
+)
 _NEWER_RESULT: Final = _NEWER.where(_COLUMNS.attributes_written_at.is_not(None))
 _NEWER_TAGS: Final = _NEWER.where(
     sa.or_(_COLUMNS.attributes_written_at.is_not(None), _COLUMNS.contact_tags.is_not(None))
@@ -31,10 +33,13 @@ _NEWER_TAGS: Final = _NEWER.where(
 _EARLIER_TAGS: Final = sa.select(_COLUMNS.id, _COLUMNS.contact_tags).where(
     _OTHER, _COLUMNS.contact_tags.is_not(None)
 )
-_ATTRIBUTE_NAMES: Final = sa.select(_COLUMNS.id, _COLUMNS.attribute_names).where(
-    _HERE,
-    sa.or_(_THEIRS, _COLUMNS.id == sa.bindparam("this")),
-    sa.or_(_COLUMNS.attribute_names.is_not(None), _COLUMNS.attributes_written_at.is_not(None)),
+_HAS_NAMES: Final = sa.or_(_COLUMNS.attribute_names.is_not(None), _COLUMNS.attributes_written_at.is_not(None))
+# One by its id and the others by their contact, each by an index of its own: with "or" it would be neither.
+_ATTRIBUTE_NAMES: Final = sa.union_all(
+    *(
+        sa.select(_COLUMNS.id, _COLUMNS.attribute_names).where(which, _HAS_NAMES)
+        for which in (_OTHER, sa.and_(_HERE, _COLUMNS.id == sa.bindparam("this")))
+    )
 )
 
 

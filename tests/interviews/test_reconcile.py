@@ -120,6 +120,8 @@ def test_the_clock_never_reads_the_whole_ledger(sqlite_world: World) -> None:
             assert "USING INDEX ix_" in outer, (statement, plan)
             # Many have no id of Koji's: all that were purged.
             assert "ix_interviews_koji_interview_id" not in outer or "koji_interview_id = " in statement
+            # Whether a delivery waits for an interview is asked of its own, not of all that wait.
+            assert not any(row.detail.endswith("ix_deliveries_by_state (state=?)") for row in plan), statement
 
 
 # Those that were not answered in time

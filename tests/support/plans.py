@@ -24,6 +24,11 @@ _SMALL: Final = frozenset(
         "uq_interviews_planned",
     }
 )
+# What is the same in few rows: what belongs to one of these is looked up by it.
+_NARROW: Final = re.compile(
+    r"\b(id|contact_id|conversation_id|interview_id|link_token|koji_interview_id|dedupe_key|request_key"
+    r"|external_id|rowid)=\?"
+)
 # The steps of PostgreSQL's that want all rows below them before they give away the first one.
 _TAKE_ALL: Final = frozenset({"Sort", "Aggregate", "Hash", "Materialize", "SetOp", "WindowAgg"})
 
@@ -47,6 +52,12 @@ class Plans:
         tells = _whole_postgresql if engine.dialect.name == "postgresql" else _whole_sqlite
         plans = zip(self.queries, self.texts(engine), strict=True)
         return [f"{query}\n{plan}" for (query, _), plan in plans if tells(query, plan, large)]
+
+    def wide_searches(self, engine: Engine, *, large: tuple[str, ...] = LARGE) -> list[str]:
+        """On SQLite, the queries with their plans that look at more of a large table than at what belongs to
+        one contact, conversation or interview: at all of a workspace, of a study, in a state."""
+        plans = zip(self.queries, self.texts(engine), strict=True)
+        return [f"{query}\n{plan}" for (query, _), plan in plans if _is_wide(plan, large)]
 
 
 @contextmanager
@@ -82,6 +93,14 @@ def _whole_sqlite(statement: str, plan: str, large: tuple[str, ...]) -> bool:
             continue
         walks = found[2] is not None and "LIMIT" in statement.upper() and "USE TEMP B-TREE" not in plan
         if not walks:
+            return True
+    return False
+
+
+def _is_wide(plan: str, large: tuple[str, ...]) -> bool:
+    for line in plan.splitlines():
+        found = re.match(r"(?:SCAN|SEARCH) (\w+)(?: USING (?:COVERING )?INDEX (\w+))?", line)
+        if found and found[1] in large and found[2] not in _SMALL and not _NARROW.search(line):
             return True
     return False
 
