@@ -13,7 +13,7 @@ import sqlite3
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
@@ -37,7 +37,7 @@ from sqlalchemy.exc import (
 from sqlalchemy.pool import ConnectionPoolEntry, PoolProxiedConnection
 from sqlalchemy.types import TypeDecorator
 
-from canvas_app import log
+from canvas_app import log, writers
 from canvas_app.errors import KojiForIntercomError
 
 if TYPE_CHECKING:
@@ -84,6 +84,8 @@ _UNACKNOWLEDGED_MILLISECONDS = 5_000
 _UNASKED_SECONDS = 1.0
 # Of a connection's own notes: when it was used last. One that is new has no such note.
 _IN_TOUCH = "in_touch"
+# And in which line its writers stand, on SQLite.
+_LINE = "line"
 # Whether this thread takes a connection that it does not ask first.
 _hurry = threading.local()
 # How much longer than the server a client waits for a statement's end, so that the server is asked first.
@@ -162,7 +164,9 @@ def make_engine(
             with suppress(OSError):
                 Path(url.database).parent.mkdir(parents=True, exist_ok=True)
         engine = sa.create_engine(url, **options)
-        sa.event.listen(engine, "connect", partial(_prepare_sqlite, patience=patience))
+        # Where nobody waits for a worker's thread, a line of them was slower than none.
+        line = writers.Line(patience) if somebody_waits else None
+        sa.event.listen(engine, "connect", partial(_prepare_sqlite, patience=patience, line=line))
         sa.event.listen(engine, "handle_error", _tell_unwritable)
         return engine
     engine = sa.create_engine(
@@ -242,7 +246,10 @@ def _prepare_postgresql(connection: psycopg.Connection[Any], _record: object, *,
     connection.commit()
 
 
-def _prepare_sqlite(connection: sqlite3.Connection, _record: object, *, patience: float) -> None:
+def _prepare_sqlite(
+    connection: sqlite3.Connection, record: ConnectionPoolEntry, *, patience: float, line: writers.Line | None
+) -> None:
+    record.info[_LINE] = line
     # Writers take the lock at once: a transaction that begins by reading and then writes could otherwise
     # find the database changed beneath it. https://www.sqlite.org/lang_transaction.html
     connection.isolation_level = "IMMEDIATE"
@@ -289,11 +296,24 @@ def _unixepoch(modifier: str) -> float:
 @contextmanager
 def writing(engine: Engine) -> Iterator[Connection]:
     """One transaction that writes; committed at the end, rolled back when an exception leaves it."""
-    with engine.connect() as connection, connection.begin():
+    with engine.connect() as connection, _turn_of(connection), connection.begin():
         if engine.dialect.name == "sqlite":
             # The driver begins a transaction at the first write only; what is read before must belong to it.
-            connection.exec_driver_sql("BEGIN IMMEDIATE")
+            _begin_immediate(connection)
         yield connection
+
+
+def _turn_of(connection: Connection) -> AbstractContextManager[None]:
+    line: writers.Line | None = connection.info.get(_LINE)
+    return nullcontext() if line is None else line.turn()
+
+
+def _begin_immediate(connection: Connection) -> None:
+    line: writers.Line | None = connection.info.get(_LINE)
+    if line is None:
+        connection.exec_driver_sql(writers.BEGIN)
+    else:
+        line.begin(connection)
 
 
 @contextmanager
