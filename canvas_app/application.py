@@ -9,6 +9,7 @@ from flask import Flask
 from canvas_app import cli, log, metrics, pages, store, web
 from canvas_app.api import views as api_views
 from canvas_app.canvas import views as canvas_views
+from canvas_app.canvas.in_turn import InTurn
 from canvas_app.console import door as console, views as console_views
 from canvas_app.engine import Jobs
 from canvas_app.settings import PROJECT_ROOT, Settings
@@ -42,6 +43,8 @@ def make_application(settings: Settings | None) -> Flask:
         here.tally.keep_by_itself(engine)
     for door in (pages, canvas_views, koji_webhooks, intercom_webhooks, api_views, metrics):
         app.register_blueprint(door.blueprint)
+    # Around all of Flask, which is the larger part of what a card takes.
+    app.wsgi_app = InTurn(app.wsgi_app, "/canvas/initialize")  # type: ignore[method-assign]
     console.prepare(app, settings)
     # The pages that it has come with their modules.
     app.register_blueprint(console_views.blueprint)
