@@ -43,8 +43,10 @@ def make_application(settings: Settings | None) -> Flask:
         here.tally.keep_by_itself(engine)
     for door in (pages, canvas_views, koji_webhooks, intercom_webhooks, api_views, metrics):
         app.register_blueprint(door.blueprint)
-    # Around all of Flask, which is the larger part of what a card takes.
-    app.wsgi_app = InTurn(app.wsgi_app, "/canvas/initialize")  # type: ignore[method-assign]
+    if settings.uses_sqlite:
+        # Around all of Flask, which is the larger part of what a card takes. A server that is elsewhere would
+        # be waited for in turn as well.
+        app.wsgi_app = InTurn(app.wsgi_app, "/canvas/initialize")  # type: ignore[method-assign]
     console.prepare(app, settings)
     # The pages that it has come with their modules.
     app.register_blueprint(console_views.blueprint)

@@ -13,7 +13,7 @@ import sqlite3
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
+from contextlib import contextmanager, nullcontext, suppress
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
@@ -164,7 +164,7 @@ def make_engine(
             with suppress(OSError):
                 Path(url.database).parent.mkdir(parents=True, exist_ok=True)
         engine = sa.create_engine(url, **options)
-        # Where nobody waits for a worker's thread, a line of them was slower than none.
+        # Nobody waits for a worker's threads, and a line of theirs was slower than none.
         line = writers.Line(patience) if somebody_waits else None
         sa.event.listen(engine, "connect", partial(_prepare_sqlite, patience=patience, line=line))
         sa.event.listen(engine, "handle_error", _tell_unwritable)
@@ -296,24 +296,15 @@ def _unixepoch(modifier: str) -> float:
 @contextmanager
 def writing(engine: Engine) -> Iterator[Connection]:
     """One transaction that writes; committed at the end, rolled back when an exception leaves it."""
-    with engine.connect() as connection, _turn_of(connection), connection.begin():
-        if engine.dialect.name == "sqlite":
-            # The driver begins a transaction at the first write only; what is read before must belong to it.
-            _begin_immediate(connection)
-        yield connection
-
-
-def _turn_of(connection: Connection) -> AbstractContextManager[None]:
-    line: writers.Line | None = connection.info.get(_LINE)
-    return nullcontext() if line is None else line.turn()
-
-
-def _begin_immediate(connection: Connection) -> None:
-    line: writers.Line | None = connection.info.get(_LINE)
-    if line is None:
-        connection.exec_driver_sql(writers.BEGIN)
-    else:
-        line.begin(connection)
+    with engine.connect() as connection:
+        line: writers.Line | None = connection.info.get(_LINE)
+        with nullcontext() if line is None else line.turn() as turn, connection.begin():
+            # SQLite's driver begins it at the first write only; what is read before must belong to it.
+            if turn is not None:
+                turn.begin(connection)
+            elif engine.dialect.name == "sqlite":
+                connection.exec_driver_sql(writers.BEGIN)
+            yield connection
 
 
 @contextmanager

@@ -13,6 +13,7 @@ import time
 from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Final
 
 from sqlalchemy.engine import Connection
@@ -24,62 +25,82 @@ _LOOK_AGAIN_SECONDS: Final = 0.002
 
 
 class Line:
-    """Threads have their turns in the order in which they came. ``patience``: the seconds that one waits."""
+    """Threads have their turns in the order in which they came.
+
+    ``patience``: the seconds that one waits for its turn and for SQLite's lock together.
+    """
 
     def __init__(self, patience: float) -> None:
-        self.patience = patience
+        self._patience = patience
         self._guard = threading.Lock()
-        self._has_turn = False
+        self._is_taken = False
         self._waiting: deque[threading.Event] = deque()
 
     @contextmanager
-    def turn(self) -> Iterator[None]:
+    def turn(self) -> Iterator[Turn]:
         """Wait for a turn, and have it. Raises SQLAlchemy's TimeoutError: the database is too busy."""
-        self._wait()
+        until = time.monotonic() + self._patience
+        self._wait(until)
         try:
-            yield
+            yield Turn(until, self._patience)
         finally:
             self._pass_on()
 
-    def begin(self, connection: Connection) -> None:
-        """Take SQLite's lock. Raises OperationalError where another process holds it for too long."""
-        begun = time.monotonic()
-        connection.exec_driver_sql("PRAGMA busy_timeout=0")
-        try:
-            while not self._begins(connection, last=time.monotonic() - begun > self.patience):
-                time.sleep(_LOOK_AGAIN_SECONDS)
-        finally:
-            connection.exec_driver_sql(f"PRAGMA busy_timeout={round(1000 * self.patience)}")
-
-    def _begins(self, connection: Connection, *, last: bool) -> bool:
-        try:
-            connection.exec_driver_sql(BEGIN)
-        except OperationalError as error:
-            is_busy = getattr(error.orig, "sqlite_errorcode", 0) & 0xFF == sqlite3.SQLITE_BUSY
-            if last or not is_busy:
-                raise
-            return False
-        return True
-
-    def _wait(self) -> None:
+    def _wait(self, until: float) -> None:
         with self._guard:
-            if not self._has_turn:
-                self._has_turn = True
+            if not self._is_taken:
+                self._is_taken = True
                 return
             mine = threading.Event()
             self._waiting.append(mine)
-        if mine.wait(self.patience):
-            return
+        try:
+            came = mine.wait(until - time.monotonic())
+        except BaseException:
+            if not self._leaves(mine):
+                self._pass_on()
+            raise
+        if not came and self._leaves(mine):
+            raise PoolTimeout("No turn to write has come.")
+
+    def _leaves(self, mine: threading.Event) -> bool:
+        """Out of the line; False where the turn has come in this very moment."""
         with self._guard:
-            # It may have come in the very moment in which the patience was over.
             if mine.is_set():
-                return
+                return False
             self._waiting.remove(mine)
-        raise PoolTimeout("No turn to write has come.")
+            return True
 
     def _pass_on(self) -> None:
         with self._guard:
             if self._waiting:
                 self._waiting.popleft().set()
             else:
-                self._has_turn = False
+                self._is_taken = False
+
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """One that has come. ``until`` is when its ``patience`` of seconds is over, by the monotonic clock."""
+
+    until: float
+    patience: float
+
+    def begin(self, connection: Connection) -> None:
+        """Take SQLite's lock. Raises OperationalError where another process holds it for too long."""
+        connection.exec_driver_sql("PRAGMA busy_timeout=0")
+        try:
+            while not self._begins(connection):
+                time.sleep(_LOOK_AGAIN_SECONDS)
+        finally:
+            connection.exec_driver_sql(f"PRAGMA busy_timeout={round(1000 * self.patience)}")
+
+    def _begins(self, connection: Connection) -> bool:
+        is_last = time.monotonic() >= self.until
+        try:
+            connection.exec_driver_sql(BEGIN)
+        except OperationalError as error:
+            is_busy = getattr(error.orig, "sqlite_errorcode", 0) & 0xFF == sqlite3.SQLITE_BUSY
+            if is_last or not is_busy:
+                raise
+            return False
+        return True

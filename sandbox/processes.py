@@ -52,7 +52,8 @@ class App:
 
     ``settings`` are the application's settings (``Sandbox.env``), ``logs`` is a folder for ``release.log``,
     ``web.log`` and ``worker.log``. ``root`` is where the application's code is: what is started
-    next is of the version there. As a context manager it starts everything and stops it again.
+    next is of the version there, and ``roots`` tells of which one each was. As a context manager it starts
+    everything and stops it again.
     """
 
     def __init__(self, settings: Mapping[str, str], *, port: int, logs: Path) -> None:
@@ -60,6 +61,7 @@ class App:
         self.logs = logs
         self.root = ROOT
         self.processes: dict[Name, subprocess.Popen[bytes]] = {}
+        self.roots: dict[Name, Path] = {}
         passed_on = {
             name: value
             for name, value in os.environ.items()
@@ -142,6 +144,7 @@ class App:
                 start_new_session=True,
             )
         self.processes[name] = process
+        self.roots[name] = self.root
         return process
 
     def wait_until_healthy(self, timeout: float = 60.0) -> None:

@@ -14,6 +14,7 @@ import sqlalchemy as sa
 from flask.testing import FlaskClient
 
 from canvas_app import create_app, store
+from canvas_app.canvas.in_turn import InTurn
 from canvas_app.errors import SettingsError
 from canvas_app.settings import PROJECT_ROOT, Settings, documented_fields
 from tests.support.postgres import free_port
@@ -96,6 +97,15 @@ def test_no_request_waits_long_for_a_statement(migrated_postgres_copy: str) -> N
     engine = create_app(full_settings(migrated_postgres_copy)).extensions["koji_for_intercom"].engine
     with store.reading(engine) as connection:
         assert connection.execute(sa.text("SHOW statement_timeout")).scalar_one() == "3s"
+
+
+def test_cards_have_turns_where_the_database_is_a_file(sqlite_url: str, migrated_postgres_copy: str) -> None:
+    on_sqlite, on_postgresql = (
+        create_app(full_settings(url)) for url in (sqlite_url, migrated_postgres_copy)
+    )
+    assert isinstance(on_sqlite.wsgi_app, InTurn)
+    # A server may be far away: what one card waits for it, others use.
+    assert not isinstance(on_postgresql.wsgi_app, InTurn)
 
 
 def test_malformed_settings_keep_the_app_from_starting(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -3,6 +3,7 @@ from __future__ import annotations
 import json
 import logging
 import re
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -16,6 +17,7 @@ from canvas_app import create_app, log, store
 from canvas_app.errors import Refused
 from canvas_app.interviews.tables import metadata, refusals
 from canvas_app.settings import Settings
+from canvas_app.web import ARRIVED
 from tests.support.doors import ATTEMPTS, DOORS, PLANTED, Attempt, Door
 from tests.support.postgres import free_port
 from tests.support.world import World, full_settings
@@ -297,6 +299,12 @@ class TestEveryAnswer:
         ]
         assert all(line["ms"] >= 0 for line in lines)
         assert "planted" not in json.dumps(lines)
+
+    def test_is_timed_from_when_it_came(self, client: FlaskClient, log_lines: LogLines) -> None:
+        came = time.monotonic() - 60
+        client.get("/healthz", environ_overrides={ARRIVED: came})
+        [line] = [line for line in log_lines() if line["event"] == "request"]
+        assert 60_000 <= line["ms"] < 120_000
 
 
 def test_the_routes_are_the_documented_ones(app: Flask) -> None:

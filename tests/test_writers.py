@@ -1,9 +1,11 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import sqlalchemy as sa
@@ -23,9 +25,18 @@ def stands(line: Line, number: int) -> Callable[[], bool]:
     return lambda: len(line._waiting) == number
 
 
+def sleeps(monkeypatch: pytest.MonkeyPatch, sleep: Callable[[float], object]) -> None:
+    monkeypatch.setattr(writers, "time", SimpleNamespace(monotonic=time.monotonic, sleep=sleep))
+
+
+def never(_seconds: float) -> None:
+    raise AssertionError("this is not waited for")
+
+
 class TestTurns:
     def test_come_in_the_order_of_arrival(self) -> None:
-        line, had = Line(10), []
+        line = Line(10)
+        had: list[int] = []
 
         def have(number: int) -> None:
             with line.turn():
@@ -38,24 +49,42 @@ class TestTurns:
         assert had == list(range(8))
 
     def test_are_had_by_one_at_a_time(self) -> None:
-        line, inside, most = Line(10), [], []
+        line = Line(10)
+        inside: list[int] = []
+        most: list[int] = []
 
         def have(number: int) -> None:
-            for _ in range(200):
+            for _ in range(100):
                 with line.turn():
                     inside.append(number)
+                    # Let another thread go on, as a call to the database does.
+                    time.sleep(0)
                     most.append(len(inside))
                     inside.pop()
 
         with ThreadPoolExecutor(4) as pool:
             list(pool.map(have, range(4)))
         assert set(most) == {1}
-        assert len(most) == 800
+        assert len(most) == 400
 
     def test_are_passed_on_by_whoever_breaks_off(self) -> None:
         line = Line(0)
         with pytest.raises(Interrupted), line.turn():
             raise Interrupted
+        with line.turn():
+            pass
+
+    def test_are_passed_on_by_whoever_is_stopped_while_waiting(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        line = Line(10)
+
+        class Stopped(threading.Event):
+            def wait(self, timeout: float | None = None) -> bool:
+                raise KeyboardInterrupt
+
+        monkeypatch.setattr(writers, "threading", SimpleNamespace(Event=Stopped))
+        with line.turn(), pytest.raises(KeyboardInterrupt), line.turn():
+            pass
+        assert stands(line, 0)()
         with line.turn():
             pass
 
@@ -84,11 +113,18 @@ class TestOnSqlite:
     def web(self, file: str, patience: float) -> Engine:
         return store.make_engine(file, pool_size=2, patience=patience, somebody_waits=True)
 
-    def test_the_lock_is_taken_when_another_process_leaves_it(self, file: str, other: Engine) -> None:
-        began, web = threading.Event(), self.web(file, 10)
+    def test_the_lock_is_taken_when_another_process_leaves_it(
+        self, file: str, other: Engine, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        refused, web = threading.Event(), self.web(file, 10)
+
+        def sleep(seconds: float) -> None:
+            refused.set()
+            time.sleep(seconds)
+
+        sleeps(monkeypatch, sleep)
 
         def write() -> None:
-            began.set()
             with store.writing(web) as connection:
                 connection.exec_driver_sql("INSERT INTO notes VALUES (2)")
 
@@ -97,8 +133,7 @@ class TestOnSqlite:
                 connection.exec_driver_sql("CREATE TABLE notes (id INTEGER)")
                 connection.exec_driver_sql("INSERT INTO notes VALUES (1)")
                 written = pool.submit(write)
-                assert began.wait(10)
-                assert not written.done()
+                assert refused.wait(10)
             written.result(10)
         with store.reading(other) as connection:
             assert list(connection.exec_driver_sql("SELECT id FROM notes").scalars()) == [1, 2]
@@ -116,12 +151,26 @@ class TestOnSqlite:
         with store.writing(web) as connection:
             assert connection.scalar(sa.select(sa.literal(1))) == 1
 
-    def test_what_is_no_lock_is_told_at_once(self, file: str) -> None:
-        line = Line(10)
-        with self.web(file, 10).connect() as connection:
+    def test_the_patience_is_for_the_turn_and_the_lock_together(
+        self, file: str, other: Engine, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        sleeps(monkeypatch, never)
+        line = Line(0)
+        with (
+            store.writing(other),
+            self.web(file, 10).connect() as connection,
+            line.turn() as turn,
+            pytest.raises(OperationalError, match="locked"),
+        ):
+            # It was over before the lock was looked at.
+            turn.begin(connection)
+
+    def test_what_is_no_lock_is_told_at_once(self, file: str, monkeypatch: pytest.MonkeyPatch) -> None:
+        sleeps(monkeypatch, never)
+        with self.web(file, 10).connect() as connection, Line(10).turn() as turn:
             connection.exec_driver_sql(writers.BEGIN)
             with pytest.raises(OperationalError, match="within a transaction"):
-                line.begin(connection)
+                turn.begin(connection)
 
     @pytest.mark.parametrize("is_busy", [False, True])
     def test_other_statements_wait_for_as_long_as_before(

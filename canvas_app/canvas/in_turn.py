@@ -2,20 +2,23 @@
 
 Python runs one thread at a time. A thread lets another one go on, often on another core, at each call to the
 database, the log and the system's random numbers, and finds its caches cold when it returns: between others a
-card costs twice what it costs alone. It only reads, and waits for nothing but one query.
+card costs twice what it costs alone. On SQLite it waits for nothing: it asks one query, of a file.
 """
 
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Final
+
+from canvas_app.web import ARRIVED
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
 
-# Seconds after which a card is drawn beside the one before it, which must be waiting for something: a slow
-# database, or a body that comes slowly. Drawing takes a fiftieth of that.
+# Seconds after which a card is drawn without a turn: one before it may be waiting for a slow disk, or for a
+# body that comes slowly. Drawing takes a fiftieth of that.
 PATIENCE: Final = 0.05
 
 
@@ -31,6 +34,7 @@ class InTurn:
         """As in https://peps.python.org/pep-3333/"""
         if environ.get("PATH_INFO") != self._path:
             return self._application(environ, start_response)
+        environ[ARRIVED] = time.monotonic()
         has_turn = self._lock.acquire(timeout=PATIENCE)
         try:
             return self._application(environ, start_response)

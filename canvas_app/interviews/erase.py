@@ -32,8 +32,8 @@ from canvas_app.interviews.tables import (
     deliveries,
     imported_links,
     interviews,
-    unindexed,
 )
+from canvas_app.interviews.unindexed import unindexed
 
 ERASED: Final = "erased"
 MERGED_AWAY: Final = "merged_away"

@@ -11,7 +11,8 @@ from canvas_app.interviews import ledger, rules
 from canvas_app.interviews.ledger_rows import Interview
 from canvas_app.interviews.seen import Person
 from canvas_app.interviews.states import MAY_HAVE_REACHED_CUSTOMER
-from canvas_app.interviews.tables import interviews, unindexed
+from canvas_app.interviews.tables import interviews
+from canvas_app.interviews.unindexed import unindexed
 
 # What has failed after it was sent, because its result could not be written, has asked all the same.
 REACHED = sa.or_(

@@ -20,7 +20,8 @@ from canvas_app.interviews.states import (
     OPEN_STATES,
     State,
 )
-from canvas_app.interviews.tables import interviews, unfinished, unindexed
+from canvas_app.interviews.tables import interviews, unfinished
+from canvas_app.interviews.unindexed import unindexed
 from canvas_app.koji.results import KojiResult
 
 # What a contact's id begins with while only their address is known. Intercom's ids hold no colon.
@@ -153,7 +154,7 @@ def planned_one(connection: Connection, workspace_id: str, contact_id: str) -> I
         connection,
         interviews.c.workspace_id == workspace_id,
         interviews.c.contact_id == contact_id,
-        interviews.c.state == "planned",
+        unindexed(interviews.c.state) == "planned",
     )
 
 
@@ -163,7 +164,7 @@ def open_one(connection: Connection, workspace_id: str, contact_id: str) -> Inte
         connection,
         interviews.c.workspace_id == workspace_id,
         interviews.c.contact_id == contact_id,
-        interviews.c.state.in_(OPEN_STATES),
+        unindexed(interviews.c.state).in_(OPEN_STATES),
     )
 
 

@@ -26,9 +26,9 @@ from canvas_app.interviews.tables import (
     imported_links,
     interviews,
     not_emptied,
-    unindexed,
     unpurged,
 )
+from canvas_app.interviews.unindexed import unindexed
 
 # Finished jobs are of use to nobody but a developer who looks for a fault. That an attempt is made once does
 # not rest on them: attempts are counted in the ledger.

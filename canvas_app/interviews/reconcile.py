@@ -27,8 +27,8 @@ from canvas_app.interviews.tables import (
     interviews,
     stored,
     unfinished,
-    unindexed,
 )
+from canvas_app.interviews.unindexed import unindexed
 from canvas_app.koji.events import KojiEvent
 from canvas_app.koji.results import KojiResult
 

@@ -16,7 +16,8 @@ from canvas_app.engine import Jobs
 from canvas_app.interviews import deliveries, ledger, reconcile
 from canvas_app.interviews.ledger_rows import Interview, result_of
 from canvas_app.interviews.seen import Note, Seen, no_note, seen
-from canvas_app.interviews.tables import deliveries as deliveries_table, unindexed
+from canvas_app.interviews.tables import deliveries as deliveries_table
+from canvas_app.interviews.unindexed import unindexed
 
 # What came of it, or why nothing did.
 Replayed = Literal[

@@ -6,7 +6,7 @@ Every id of Intercom's is unique inside a workspace only, so every key that hold
 
 from __future__ import annotations
 
-from typing import Final, TypeVar
+from typing import Final
 
 import sqlalchemy as sa
 
@@ -35,8 +35,6 @@ from canvas_app.store import UtcDateTime
 # The newest migration that this code is written for; a test holds it against migrations/versions.
 SCHEMA_VERSION = "0005"
 
-T = TypeVar("T")
-
 
 def _in(states: tuple[str, ...]) -> sa.TextClause:
     return sa.text("state IN (" + ", ".join(f"'{state}'" for state in states) + ")")
@@ -49,17 +47,6 @@ stored = sa.text("state = 'stored'")
 unpurged = sa.text("purged_at IS NULL")
 # Of deliveries: over, and still with what they said or named the interview by.
 not_emptied = sa.text("dedupe_key <> id AND state <> 'stored'")
-
-
-def unindexed(column: sa.ColumnElement[T]) -> sa.ColumnElement[T]:
-    """The column's value, by which no index is searched.
-
-    SQLite keeps no figures about its tables. Where a query is about one contact or one interview, it may take
-    an index of the whole workspace, or of all that are in a state, instead of theirs: the longer the history,
-    the slower. https://www.sqlite.org/queryplanner-ng.html
-    """
-    return sa.func.coalesce(column, column, type_=column.type)
-
 
 interviews = sa.Table(
     "interviews",

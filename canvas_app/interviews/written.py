@@ -15,7 +15,8 @@ from sqlalchemy.engine import Connection
 from canvas_app.interviews import options, themes
 from canvas_app.interviews.ledger_rows import Interview
 from canvas_app.interviews.options import ATTRIBUTE_NAMES
-from canvas_app.interviews.tables import interviews, unindexed
+from canvas_app.interviews.tables import interviews
+from canvas_app.interviews.unindexed import unindexed
 from canvas_app.settings import Settings
 
 # Put together once: every result asks for them.
@@ -34,7 +35,7 @@ _EARLIER_TAGS: Final = sa.select(_COLUMNS.id, _COLUMNS.contact_tags).where(
     _OTHER, _COLUMNS.contact_tags.is_not(None)
 )
 _HAS_NAMES: Final = sa.or_(_COLUMNS.attribute_names.is_not(None), _COLUMNS.attributes_written_at.is_not(None))
-# One by its id and the others by their contact, each by an index of its own: with "or" it would be neither.
+# One by its id and the others by their contact, each by an index of its own.
 _ATTRIBUTE_NAMES: Final = sa.union_all(
     *(
         sa.select(_COLUMNS.id, _COLUMNS.attribute_names).where(which, _HAS_NAMES)

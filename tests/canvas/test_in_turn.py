@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -11,6 +12,8 @@ from canvas_app.canvas import in_turn
 from canvas_app.canvas.in_turn import InTurn
 
 CARD = "/canvas/initialize"
+# For a lock: what never gets its turn is ended by the time limit of all tests.
+FOR_EVER = -1
 
 
 class Application:
@@ -34,8 +37,9 @@ def ask(application: InTurn, path: str = CARD) -> Iterable[bytes]:
 
 
 def test_cards_are_drawn_one_after_the_other(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(in_turn, "PATIENCE", 30)
-    inner = Application(wait=lambda: threading.Event().wait(0.001))
+    monkeypatch.setattr(in_turn, "PATIENCE", FOR_EVER)
+    # Let another thread go on, as a call to the database does.
+    inner = Application(wait=lambda: time.sleep(0))
     application = InTurn(inner, CARD)
     with ThreadPoolExecutor(8) as pool:
         answers = list(pool.map(lambda _: ask(application), range(40)))
@@ -52,7 +56,7 @@ def test_one_that_waits_holds_up_the_next_for_a_moment_only() -> None:
 
 
 def test_other_requests_are_not_held_up(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(in_turn, "PATIENCE", 30)
+    monkeypatch.setattr(in_turn, "PATIENCE", FOR_EVER)
     together = threading.Barrier(3, timeout=30)
     application = InTurn(Application(wait=together.wait), CARD)
     with ThreadPoolExecutor(3) as pool:
@@ -61,7 +65,7 @@ def test_other_requests_are_not_held_up(monkeypatch: pytest.MonkeyPatch) -> None
 
 
 def test_one_that_breaks_off_gives_its_turn_away(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(in_turn, "PATIENCE", 30)
+    monkeypatch.setattr(in_turn, "PATIENCE", FOR_EVER)
 
     def fail() -> None:
         raise ZeroDivisionError

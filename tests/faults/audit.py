@@ -245,7 +245,7 @@ def _logs(run: Run) -> list[str]:
 def _told(run: Run, log: Path) -> str:
     """A log's name, and whether a process of another release wrote it."""
     started = run.stage.started.get(log.stem)
-    return log.name + ("" if started is None else _of_another_release(started.root))
+    return log.name + ("" if started is None else _of_another_release(started[1]))
 
 
 def _of_another_release(root: Path) -> str:

@@ -72,7 +72,7 @@ class Platform:
         """Tell the web to end, and start another one, of the code in ``root``."""
         with self.lock:
             app = self.stage.app
-            self._drain("web", app.processes.pop("web"), "web", app.root)
+            self._drain("web", app.processes.pop("web"), "web", app.roots["web"])
             app.root = root or app.root
             app.start("web")
 
@@ -81,20 +81,16 @@ class Platform:
         with self.lock:
             stage = self.stage
             stage.app.root = root or stage.app.root
-            former = [stage.workers[number] for number in which]
-            for old in former:
+            former = [(old, *stage.started_as(old)) for old in (stage.workers[number] for number in which)]
+            for old, _name, _root in former:
                 stage.workers.remove(old)
                 self._begin(self._by_number[old.pid])
         # Outside of the lock: others go on meanwhile, as they do where there are many machines.
         with ThreadPoolExecutor() as pool:
-            list(pool.map(self._drain_worker, former))
+            list(pool.map(lambda told: self._drain("worker", *told), former))
 
     def _begin(self, number: int) -> None:
         self._by_number[self._start(number).pid] = number
-
-    def _drain_worker(self, worker: Worker) -> None:
-        [(name, started)] = [one for one in self.stage.started.items() if one[1].pid == worker.pid]
-        self._drain("worker", worker, name, started.root)
 
     def _drain(self, what: str, process: subprocess.Popen[bytes], name: str, root: Path) -> None:
         begun = time.monotonic()

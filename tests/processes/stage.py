@@ -62,14 +62,6 @@ class Talk:
     contact: Contact
 
 
-@dataclass(frozen=True)
-class Started:
-    """A worker that was started: its process, and where the code is that it runs."""
-
-    pid: int
-    root: Path
-
-
 class Stage:
     """Web, workers and stand-ins over one migrated database. A context manager; it starts the web alone.
 
@@ -95,7 +87,8 @@ class Stage:
             for name in [name for name in self.app.environment if name.startswith("COVERAGE_")]:
                 del self.app.environment[name]
         self.workers: list[Worker] = []
-        self.started: dict[str, Started] = {}
+        # Of all that were ever started, by the name of the log: the process, and where its code is.
+        self.started: dict[str, tuple[Worker, Path]] = {}
         self.engine = store.make_engine(database_url, pool_size=2)
         self._jobs = Jobs(self.engine)
 
@@ -137,8 +130,13 @@ class Stage:
                 start_new_session=True,
             )
         self.workers.append(worker)
-        self.started[f"worker-{number}"] = Started(worker.pid, self.app.root)
+        self.started[f"worker-{number}"] = (worker, self.app.root)
         return worker
+
+    def started_as(self, worker: Worker) -> tuple[str, Path]:
+        """The name of a worker's log, without its ending, and where the code is that it runs."""
+        [found] = [(name, root) for name, (one, root) in self.started.items() if one is worker]
+        return found
 
     def _death(self, points: Sequence[Point]) -> dict[str, str]:
         if not points:
