@@ -148,7 +148,8 @@ def make_engine(
 
     ``patience``: seconds to wait for a free connection, for a new one, and on SQLite for another writer.
     ``somebody_waits``: a statement on PostgreSQL is given up after WEB_STATEMENT_SECONDS by the server, and a
-    second later by ourselves where the server is silent. Not for a migration or a purge.
+    second later by ourselves where the server is silent; on SQLite writers stand in line. Not for a migration
+    or a purge.
     """
     url = make_url(database_url)
     options: dict[str, Any] = {

@@ -176,7 +176,7 @@ class TestOnSqlite:
     def test_other_statements_wait_for_as_long_as_before(
         self, file: str, other: Engine, *, is_busy: bool
     ) -> None:
-        web = store.make_engine(file, pool_size=1, patience=0.05, somebody_waits=True)
+        web = self.web(file, 0.05)
         if is_busy:
             with store.writing(other), pytest.raises(OperationalError), store.writing(web):
                 pass

@@ -18,6 +18,7 @@ from canvas_app.interviews import ledger
 from canvas_app.interviews.ask import partition
 from canvas_app.interviews.seen import Note, no_note
 from canvas_app.interviews.tables import deliveries, stored
+from canvas_app.interviews.unindexed import unindexed
 from canvas_app.koji.events import KojiEvent
 from canvas_app.koji.results import KojiResult
 
@@ -188,6 +189,14 @@ def heard_at(connection: Connection, delivery_id: str) -> datetime:
     """When it came in."""
     received_at: datetime = connection.execute(_HEARD_AT, {"id_": delivery_id}).scalar_one()
     return received_at
+
+
+def waiting_for(interview_id: str | sa.ColumnElement[str]) -> sa.Select[str]:
+    """The deliveries about an interview that are still to be worked on."""
+    columns = deliveries.c
+    return sa.select(columns.id).where(
+        columns.interview_id == interview_id, unindexed(columns.state) == "stored"
+    )
 
 
 def is_stored(connection: Connection, delivery_id: str) -> bool:

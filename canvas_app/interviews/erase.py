@@ -26,13 +26,7 @@ from canvas_app.interviews.decisions import turn
 from canvas_app.interviews.emptied import about_nobody, nothing_personal
 from canvas_app.interviews.services import Services
 from canvas_app.interviews.states import OPEN_STATES, State
-from canvas_app.interviews.tables import (
-    api_requests,
-    decisions,
-    deliveries,
-    imported_links,
-    interviews,
-)
+from canvas_app.interviews.tables import api_requests, decisions, deliveries, imported_links, interviews
 from canvas_app.interviews.unindexed import unindexed
 
 ERASED: Final = "erased"

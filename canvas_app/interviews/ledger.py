@@ -309,16 +309,16 @@ def expire(
     """
     since = sa.func.coalesce(interviews.c.sent_at, interviews.c.state_since)
     conditions: list[sa.ColumnExpressionArgument[bool]] = [
+        unindexed(interviews.c.state).in_(EXPIRING_STATES),
         since < now - timedelta(days=open_days),
     ]
     if ask is None:
         # Koji is to be asked one last time; what it could not be asked for a whole day is not waited for.
         long_over = since < now - timedelta(days=open_days) - LAST_CHECK_WITHIN
-        conditions += [interviews.c.state.in_(EXPIRING_STATES), unfinished]
-        conditions += [sa.or_(interviews.c.check_at.is_(None), long_over)]
+        conditions += [unfinished, sa.or_(interviews.c.check_at.is_(None), long_over)]
     else:
         theirs = interviews.c.workspace_id == ask.workspace_id, interviews.c.contact_id == ask.contact_id
-        conditions += [*theirs, unindexed(interviews.c.state).in_(EXPIRING_STATES)]
+        conditions += theirs
     query = selected.where(*conditions).order_by(interviews.c.state_since).limit(most)
     # What somebody else is changing at this moment is no matter of the clock's; its own turn comes again.
     rows = connection.execute(query.with_for_update(skip_locked=ask is None)).all()

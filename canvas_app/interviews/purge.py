@@ -17,6 +17,7 @@ from sqlalchemy.engine import Connection
 
 from canvas_app import store
 from canvas_app.interviews import requested
+from canvas_app.interviews.deliveries import waiting_for
 from canvas_app.interviews.emptied import NOBODY, about_nobody, nothing_personal
 from canvas_app.interviews.services import Services
 from canvas_app.interviews.states import UNFINISHED_STATES
@@ -28,7 +29,6 @@ from canvas_app.interviews.tables import (
     not_emptied,
     unpurged,
 )
-from canvas_app.interviews.unindexed import unindexed
 
 # Finished jobs are of use to nobody but a developer who looks for a fault. That an attempt is made once does
 # not rest on them: attempts are counted in the ledger.
@@ -121,15 +121,12 @@ def _purge_interviews(services: Services) -> int:
 
 
 def _may_be_purged(services: Services, connection: Connection) -> sa.ColumnElement[bool]:
-    on_its_way = sa.select(sa.literal(1)).where(
-        deliveries.c.interview_id == interviews.c.id, unindexed(deliveries.c.state) == "stored"
-    )
     return sa.and_(
         unpurged,
         interviews.c.created_at < _cutoff(services, connection),
         interviews.c.state.not_in(UNFINISHED_STATES),
         # A late result needs to know whose it is.
-        ~on_its_way.exists(),
+        ~waiting_for(interviews.c.id).exists(),
     )
 
 

@@ -22,13 +22,7 @@ from canvas_app.interviews.ledger_rows import Interview, result_of
 from canvas_app.interviews.seen import Note, no_note
 from canvas_app.interviews.services import Services
 from canvas_app.interviews.states import EXPIRING_STATES, State
-from canvas_app.interviews.tables import (
-    deliveries as deliveries_table,
-    interviews,
-    stored,
-    unfinished,
-)
-from canvas_app.interviews.unindexed import unindexed
+from canvas_app.interviews.tables import deliveries as deliveries_table, interviews, stored, unfinished
 from canvas_app.koji.events import KojiEvent
 from canvas_app.koji.results import KojiResult
 
@@ -180,9 +174,6 @@ def lead_on(services: Services) -> int:
     Where the analysis is not there yet, Koji is asked for it as for one that is quiet; when it has not come
     in OPEN_DAYS it is not waited for any longer. One that is analysed is written back once more.
     """
-    waiting = sa.select(sa.literal(1)).where(
-        deliveries_table.c.interview_id == interviews.c.id, unindexed(deliveries_table.c.state) == "stored"
-    )
     with store.reading(services.engine) as connection:
         over_since = store.now(connection) - timedelta(days=services.settings.open_days)
         found = connection.execute(
@@ -193,7 +184,7 @@ def lead_on(services: Services) -> int:
                 interviews.c.state_since < store.now(connection) - _LED_ON_AFTER,
                 # Nobody can ask about it, or for all the time that there is nobody could.
                 sa.or_(interviews.c.check_at.is_(None), interviews.c.state_since < over_since),
-                ~waiting.exists(),
+                ~deliveries.waiting_for(interviews.c.id).exists(),
             )
             .order_by(interviews.c.state_since)
             .limit(_MOST)

@@ -17,7 +17,6 @@ from canvas_app.interviews import deliveries, ledger, reconcile
 from canvas_app.interviews.ledger_rows import Interview, result_of
 from canvas_app.interviews.seen import Note, Seen, no_note, seen
 from canvas_app.interviews.tables import deliveries as deliveries_table
-from canvas_app.interviews.unindexed import unindexed
 
 # What came of it, or why nothing did.
 Replayed = Literal[
@@ -100,12 +99,7 @@ def _interview(engine: Engine, jobs: Jobs, interview: Interview, note: Note) -> 
     if not result_of(interview).analysed:
         return "send_failed"
     with store.reading(engine) as connection:
-        waiting = connection.execute(
-            sa.select(deliveries_table.c.id).where(
-                deliveries_table.c.interview_id == interview.id,
-                unindexed(deliveries_table.c.state) == "stored",
-            )
-        ).first()
+        waiting = connection.execute(deliveries.waiting_for(interview.id)).first()
     if waiting is not None:
         return "under_way"
     again = reconcile.write_back_once_more(engine, jobs, interview, note=note)

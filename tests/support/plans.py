@@ -24,6 +24,8 @@ _SMALL: Final = frozenset(
         "uq_interviews_planned",
     }
 )
+# How SQLite tells of one look at a table: SCAN or SEARCH, the table, and the index, if any.
+_LOOK: Final = re.compile(r"(SCAN|SEARCH) (\w+)(?: USING (?:COVERING )?INDEX (\w+))?")
 # What is the same in few rows: what belongs to one of these is looked up by it.
 _NARROW: Final = re.compile(
     r"\b(id|contact_id|conversation_id|interview_id|link_token|koji_interview_id|dedupe_key|request_key"
@@ -88,21 +90,21 @@ def _plan(connection: Connection, statement: str, parameters: Any) -> str:
 
 def _whole_sqlite(statement: str, plan: str, large: tuple[str, ...]) -> bool:
     for line in plan.splitlines():
-        found = re.match(r"SCAN (\w+)(?: USING (?:COVERING )?INDEX (\w+))?", line)
-        if not found or found[1] not in large or found[2] in _SMALL:
+        found = _LOOK.match(line)
+        if not found or found[1] != "SCAN" or found[2] not in large or found[3] in _SMALL:
             continue
-        walks = found[2] is not None and "LIMIT" in statement.upper() and "USE TEMP B-TREE" not in plan
+        walks = found[3] is not None and "LIMIT" in statement.upper() and "USE TEMP B-TREE" not in plan
         if not walks:
             return True
     return False
 
 
 def _is_wide(plan: str, large: tuple[str, ...]) -> bool:
-    for line in plan.splitlines():
-        found = re.match(r"(?:SCAN|SEARCH) (\w+)(?: USING (?:COVERING )?INDEX (\w+))?", line)
-        if found and found[1] in large and found[2] not in _SMALL and not _NARROW.search(line):
-            return True
-    return False
+    looks = ((_LOOK.match(line), line) for line in plan.splitlines())
+    return any(
+        found and found[2] in large and found[3] not in _SMALL and not _NARROW.search(line)
+        for found, line in looks
+    )
 
 
 def _whole_postgresql(_statement: str, plan: str, large: tuple[str, ...]) -> bool:
